@@ -1,0 +1,23 @@
+"""chemr-lite: rewards, gate, tasks, mixing and protocols for teaching language models to reason about chemistry.
+
+Importing this package loads RDKit and nothing heavier; torch comes in only with `chemr_lite.models`.
+"""
+
+from chemr_lite.answers import build_prompt, parse_completion, render
+from chemr_lite.rewards import reward_functions
+from chemr_lite.smiles import parse_smiles, similarity
+from chemr_lite.tasks import Score, get_task, list_tasks, select_tasks
+
+__all__ = [
+    "Score",
+    "build_prompt",
+    "get_task",
+    "list_tasks",
+    "parse_completion",
+    "parse_smiles",
+    "render",
+    "reward_functions",
+    "select_tasks",
+    "similarity",
+]
+__version__ = "0.1.0"

@@ -1,0 +1,84 @@
+"""Functional groups by name: what traces call them and how RDKit finds them.
+
+The patterns are written so that the members of a family exclude each other: an amide is not also an amine, an ester
+not also an ether. One exception is by design: `Boc-protected amine` is also a carbamate, and only the former is told.
+"""
+
+from functools import lru_cache
+
+from rdkit import Chem
+
+# acyl-, sulfonyl- or heteroatom-bound nitrogen is no amine
+_AMINE = "!$(N[C,S,P]=[O,S,N]);!$(N[N,O,S]);!$(NC#N)"
+
+FUNCTIONAL_GROUPS: dict[str, str] = {
+    "carboxylic acid": "[CX3](=O)[OX2H1,OX1-]",
+    "acyl chloride": "[CX3](=O)[Cl]",
+    "anhydride": "[CX3](=O)[OX2][CX3]=O",
+    "ester": "[#6][CX3](=O)[OX2H0][#6;!$(C=O)]",
+    "Boc-protected amine": "[NX3]C(=O)OC([CH3])([CH3])[CH3]",
+    "carbamate": "[NX3][CX3](=O)[OX2H0][#6;!$(C([CH3])([CH3])[CH3])]",
+    "carbonate": "[OX2][CX3](=O)[OX2]",
+    "urea": "[NX3][CX3](=O)[NX3]",
+    "imide": "[CX3](=O)[NX3][CX3](=O)",
+    "amide": "[CX3;H1,$(C[#6])](=O)[NX3;!$(N(C=O)C=O)]",
+    "thioamide": "[CX3](=S)[NX3]",
+    "aldehyde": "[CX3H1](=O)[#6]",
+    "ketone": "[#6][CX3](=O)[#6]",
+    "phenol": "c[OX2H1]",
+    "primary alcohol": "[CX4;H2,H3][OX2H1]",
+    "secondary alcohol": "[CX4H1][OX2H1]",
+    "tertiary alcohol": "[CX4H0][OX2H1]",
+    "epoxide": "[OX2r3]",
+    "ether": "[OX2H0;!r3]([CX4,c;!$(C(O)[F,Cl,Br,I])])[CX4,c]",
+    "thiol": "[SX2H1]",
+    "disulfide": "[SX2][SX2]",
+    "thioether": "[SX2H0]([#6;!$(C=[O,S,N])])[#6;!$(C=[O,S,N])]",
+    "sulfoxide": "[SX3](=O)([#6])[#6]",
+    "sulfone": "[SX4](=O)(=O)([#6])[#6]",
+    "sulfonamide": "[SX4](=O)(=O)[NX3]",
+    "sulfonyl chloride": "[SX4](=O)(=O)[Cl]",
+    "primary amine": f"[NX3;H2;{_AMINE}][#6]",
+    "secondary amine": f"[NX3;H1;{_AMINE}]([#6])[#6]",
+    "tertiary amine": f"[NX3;H0;{_AMINE}]([#6])([#6])[#6]",
+    "nitrile": "[CX2]#[NX1]",
+    "isocyanate": "[NX2]=[CX2]=[OX1]",
+    "azide": "[NX2]=[NX2+]=[NX1-]",
+    "nitro": "[NX3+](=O)[O-]",
+    "imine": "[CX3]=[NX2;!$(N[O,N])][#6]",
+    "hydrazine": "[NX3][NX3]",
+    "terminal alkyne": "[CX2H1]#[CX2]",
+    "internal alkyne": "[CX2H0]#[CX2H0]",
+    "alkene": "[CX3]=[CX3]",
+    "trifluoromethyl": "[CX4](F)(F)F",
+    "aryl fluoride": "cF",
+    "aryl chloride": "cCl",
+    "aryl bromide": "cBr",
+    "aryl iodide": "cI",
+    "alkyl fluoride": "[CX4;!$(C(F)(F)F)]F",
+    "alkyl chloride": "[CX4]Cl",
+    "alkyl bromide": "[CX4]Br",
+    "alkyl iodide": "[CX4]I",
+    "boronic acid": "[#6][BX3]([OX2H1])[OX2H1]",
+    "boronic ester": "[#6][BX3]([OX2H0])[OX2H0]",
+    "Grignard reagent": "[#6][Mg]",
+}
+
+_PATTERNS = {name: Chem.MolFromSmarts(smarts) for name, smarts in FUNCTIONAL_GROUPS.items()}
+
+
+def functional_groups(mol: Chem.Mol) -> dict[str, int]:
+    """The groups of FUNCTIONAL_GROUPS that `mol` has, with their number, in the table's order."""
+    found = {name: len(mol.GetSubstructMatches(pattern, maxMatches=50)) for name, pattern in _PATTERNS.items()}
+    return {name: n for name, n in found.items() if n}
+
+
+@lru_cache(maxsize=8192)
+def groups_of(smiles: str) -> tuple[tuple[str, int], ...]:
+    """`functional_groups` of a SMILES known to be valid, cached: traces ask for the same blocks again and again."""
+    return tuple(functional_groups(Chem.MolFromSmiles(smiles)).items())
+
+
+def say_groups(groups: dict[str, int]) -> str:
+    """`{"ester": 2, "phenol": 1}` → `2 ester, phenol`; `none` where there is nothing to tell."""
+    return ", ".join(name if n == 1 else f"{n} {name}" for name, n in groups.items()) or "none"

@@ -1,0 +1,70 @@
+"""From scored answers to the figures of a table: per task, per macro-task and balanced, on a scale of 0 to 100.
+
+*Balanced* is the mean over macro-tasks of the mean over their sub-tasks, so that a macro-task with nine sub-tasks
+weighs as much as one with a single one.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from statistics import fmean, pvariance
+
+from chemr_lite.answers import parse_completion
+from chemr_lite.mixing import balance_shares
+from chemr_lite.rewards import score_completion
+from chemr_lite.smiles import parse_smiles
+from chemr_lite.tasks import get_task
+from chemr_lite.tasks.base import Row
+
+
+def judge(row: Row, completion: str) -> dict:
+    """One line of predictions.jsonl: the completion with its score, its reason, and whether format and molecule hold."""
+    score, answer = score_completion(completion, row), parse_completion(completion).answer
+    molecule = get_task(row["task"]).answers == "molecule"
+    return {
+        "task": row["task"], "input": row["input"], "gold": row["answer"], "completion": completion, "answer": answer,
+        "score": score.value, "correct": score.correct, "reason": str(score.reason),
+        "format": answer is not None,
+        "valid": (answer is not None and parse_smiles(answer).ok) if molecule else None,
+    }  # fmt: skip
+
+
+def percent(values: Sequence[float]) -> float:
+    return round(100 * fmean(values), 2)
+
+
+def summarise(judged: Sequence[dict]) -> dict:
+    """The figures of all judged rows, 0 to 100.
+
+    `balanced` and its half-width `interval` (95 %, normal approximation, rows independent); `macros`; `tasks` with
+    score, accuracy, n, validity (None for Yes/No tasks) and format; and the last two over all rows.
+    """
+    by_task = defaultdict(list)
+    for line in judged:
+        by_task[line["task"]].append(line)
+    shares = balance_shares(list(by_task))
+    tasks, variance = {}, 0.0
+    for name, lines in by_task.items():
+        scores = [line["score"] for line in lines]
+        tasks[name] = {
+            "metric": get_task(name).metric,
+            "score": percent(scores),
+            "accuracy": percent([line["correct"] for line in lines]),
+            "n": len(lines),
+            "validity": None if lines[0]["valid"] is None else percent([line["valid"] for line in lines]),
+            "format": percent([line["format"] for line in lines]),
+        }
+        variance += shares[name] ** 2 * pvariance(scores) / len(scores)
+    macros = defaultdict(list)
+    for name, figures in tasks.items():
+        macros[get_task(name).macro].append(figures["score"])
+    molecules = [line["valid"] for line in judged if line["valid"] is not None]
+    return {
+        "balanced": round(sum(shares[name] * figures["score"] for name, figures in tasks.items()), 2),
+        "interval": round(100 * 1.96 * math.sqrt(variance), 2),
+        "macros": {name: round(fmean(scores), 2) for name, scores in macros.items()},
+        "tasks": tasks,
+        "validity": percent(molecules) if molecules else None,
+        "format": percent([line["format"] for line in judged]),
+        "n": len(judged),
+    }

@@ -1,0 +1,161 @@
+"""Base model + 4-bit quantisation + LoRA adapter, by one call on any machine.
+
+On CUDA Unsloth loads it (`backend="unsloth"`), elsewhere, or with `backend="hf"`, transformers + bitsandbytes + peft.
+Both give NF4 weights with a LoRA on every linear layer, and both continue the adapter of an earlier phase.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+NANO = Path(__file__).parent / "nano" / "model"
+LINEAR = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+
+
+class ModelError(RuntimeError):
+    """A model that cannot be had, said in one line with the way out."""
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """What the run is on, and the decisions that follow from it."""
+
+    device: str  # "cuda" or "cpu"
+    name: str
+    memory_gb: float  # of the GPU; 0 on CPU
+    precision: str  # "bf16", "fp16" or "fp32"
+
+    @property
+    def dtype(self):
+        import torch
+
+        return {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}[self.precision]
+
+
+def detect_hardware() -> Hardware:
+    """The first visible GPU, or the CPU. bf16 from compute capability 8.0 on: a T4 only emulates it, at a crawl."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return Hardware("cpu", f"CPU, {torch.get_num_threads()} threads", 0.0, "fp32")
+    properties = torch.cuda.get_device_properties(0)
+    precision = "bf16" if properties.major >= 8 else "fp16"
+    return Hardware("cuda", properties.name, properties.total_memory / 2**30, precision)
+
+
+def choose_backend(asked: str | None) -> str:
+    """`unsloth` on CUDA, `hf` elsewhere, or what was asked for. Imports Unsloth here, since it must come before trl.
+
+    Also keeps a run on one GPU unless accelerate launched it: the trainer refuses two visible GPUs otherwise. For that
+    it has to be called before torch is imported.
+    """
+    if "LOCAL_RANK" not in os.environ:
+        os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")
+    import torch
+
+    backend = asked or ("unsloth" if torch.cuda.is_available() else "hf")
+    if backend == "unsloth":
+        if not torch.cuda.is_available():
+            raise ModelError("--backend unsloth needs a CUDA device; leave it out to use transformers on this machine")
+        import unsloth  # noqa: F401
+    return backend
+
+
+def load_tokenizer(name: str):
+    """The tokenizer of a base model, left-padding, checked: the tags of our format must survive decoding."""
+    from transformers import AutoTokenizer
+
+    from chemr_lite.answers import TAGS
+
+    source = base_path(name)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise ModelError(_cannot_load("tokenizer", source, error)) from error
+    if tokenizer.chat_template is None:
+        raise ModelError(f"{source}: its tokenizer has no chat template; use an instruct model, or --preset nano")
+    tokenizer.padding_side = "left"
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    sample = "".join(TAGS)
+    if tokenizer.decode(tokenizer(sample, add_special_tokens=False)["input_ids"], skip_special_tokens=True).strip() != sample:
+        raise ModelError(f"{source}: its tokenizer drops {', '.join(TAGS)} when decoding, so the format could never be rewarded")
+    return tokenizer
+
+
+def load_model(name: str, adapter: Path | None, backend: str, hardware: Hardware, max_length: int, lora_r: int, lora_alpha: int, seed: int):
+    """The 4-bit base `name` with a trainable LoRA: that of `adapter` continued, or a fresh one where it is None."""
+    load = _load_unsloth if backend == "unsloth" else _load_hf
+    return load(base_path(name), adapter, hardware, max_length, lora_r, lora_alpha, seed)
+
+
+def load_base(name: str, hardware: Hardware):
+    """The 4-bit base without an adapter, as it was before any phase."""
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+
+    source = base_path(name)
+    quantisation = BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=hardware.dtype
+    )
+    # the adapter names the base it belongs to; what is quantised already (…-bnb-4bit) keeps its own settings
+    try:
+        return AutoModelForCausalLM.from_pretrained(
+            source,
+            quantization_config=quantisation,
+            dtype=hardware.dtype,
+            device_map={"": 0 if hardware.device == "cuda" else "cpu"},
+            trust_remote_code=False,
+            use_safetensors=True,
+        )
+    except (OSError, ValueError) as error:
+        raise ModelError(_cannot_load("model", source, error)) from error
+
+
+def adapter_weights(model) -> dict:
+    """A copy of the trainable weights in full precision, taken before a trainer is built around `model`."""
+    return {name: p.detach().clone().float() for name, p in model.named_parameters() if p.requires_grad}
+
+
+def restore_adapter(model, weights: dict) -> None:
+    """Undo TRL's cast of a QLoRA adapter to bf16: it rounds what phase 2 learnt, and breaks fp16 training on a T4."""
+    for name, parameter in model.named_parameters():
+        if name in weights:
+            parameter.data = weights[name].to(parameter.device)
+
+
+def base_path(name: str) -> str:
+    """`nano` stands for the embedded model; anything else is a folder or a name on the hub."""
+    return str(NANO) if name == "nano" else name
+
+
+def _load_hf(source: str, adapter: Path | None, hardware: Hardware, max_length: int, lora_r: int, lora_alpha: int, seed: int):
+    from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
+    from transformers import set_seed
+
+    model = load_base(source, hardware)
+    model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=hardware.device == "cuda")
+    if adapter is not None:
+        return PeftModel.from_pretrained(model, str(adapter), is_trainable=True)
+    set_seed(seed)  # the adapter's first weights
+    return get_peft_model(model, LoraConfig(r=lora_r, lora_alpha=lora_alpha, target_modules=LINEAR, task_type="CAUSAL_LM"))
+
+
+def _load_unsloth(source: str, adapter: Path | None, hardware: Hardware, max_length: int, lora_r: int, lora_alpha: int, seed: int):
+    from unsloth import FastLanguageModel
+
+    try:
+        model, _ = FastLanguageModel.from_pretrained(
+            model_name=str(adapter or source), max_seq_length=max_length, dtype=hardware.dtype, load_in_4bit=True
+        )
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ModelError(_cannot_load("model", str(adapter or source), error)) from error
+    if adapter is None:
+        model = FastLanguageModel.get_peft_model(
+            model, r=lora_r, lora_alpha=lora_alpha, target_modules=LINEAR, use_gradient_checkpointing="unsloth", random_state=seed
+        )
+    return model
+
+
+def _cannot_load(what: str, source: str, error: Exception) -> str:
+    first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return f"cannot load the {what} of {source!r}: {first} Use --model PATH with a local model folder, or --preset nano, which needs no download."

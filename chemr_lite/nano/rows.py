@@ -1,0 +1,128 @@
+"""nano's questions: the finite rows of train, validation and test, written from the generator's chemistry.
+
+`make_rows` is how rows.jsonl.gz was made. No molecule, product or building-block pair stands in two splits; single
+building blocks do, as they do in life. `held_out` names what the pretraining text must never show.
+"""
+
+import random
+from collections.abc import Callable, Iterator
+
+from rdkit import Chem
+
+from chemr_lite.nano import molecules
+from chemr_lite.smiles import parse_smiles, similarity
+from chemr_lite.tasks import get_task
+from chemr_lite.tasks.open_generation import MolCustom, measure, say_counts
+
+# rows per sub-task: (train, validation, test)
+SIZES = {
+    "reaction_prediction": (2400, 100, 300),
+    "retrosynthesis": (2400, 100, 300),
+    "open_generation": (600, 24, 40),
+    "property_prediction": (600, 30, 80),
+}
+SPLITS = ("train", "validation", "test")
+_VOWELS = "aeiou"
+
+
+def _row(task: str, question: str, answer: str, **meta) -> dict:
+    return {"task": task, "input": question, "answer": answer, "split": "", "meta": meta}
+
+
+def _reaction(rng: random.Random, task: str) -> dict:
+    made = molecules.reaction(rng)
+    sides = ".".join(made.reactants), made.product
+    question, answer = sides if task == "reaction_prediction" else sides[::-1]
+    return _row(task, question, answer, reaction=made.name)
+
+
+def _edit(rng: random.Random, task: str) -> dict:
+    made = molecules.edit(rng)
+    a = {g: f"{'an' if g[0] in _VOWELS else 'a'} {g}" for g in (made.first_group, made.second_group)}
+    if task.endswith("add"):
+        question = f"Please add {a[made.first_group]} to the molecule {made.bare}."
+        return _row(task, question, made.first, source=made.bare, add=made.first_group)
+    if task.endswith("delete"):
+        question = f"Please remove {a[made.first_group]} from the molecule {made.first}."
+        return _row(task, question, made.bare, source=made.first, remove=made.first_group)
+    question = f"Please substitute {a[made.first_group]} in the molecule {made.first} with {a[made.second_group]}."
+    return _row(task, question, made.second, source=made.first, remove=made.first_group, add=made.second_group)
+
+
+def _optimise(rng: random.Random, task: str) -> dict | None:
+    made = molecules.edit(rng)
+    name = {"logp": "LogP", "mr": "MR", "qed": "QED"}[task.rsplit("_", 1)[1]]
+    source, answer = rng.sample((made.bare, made.first, made.second), 2)
+    gain = measure(name, answer) - measure(name, source)
+    if abs(gain) < 0.02 or similarity(parse_smiles(source), parse_smiles(answer)) < 0.25:
+        return None
+    direction = "increase" if gain > 0 else "decrease"
+    question = f"Please {direction} the {name} value of the molecule {source}."
+    return _row(task, question, answer, source=source, property=name, direction=direction)
+
+
+def _custom(rng: random.Random, task: str) -> dict:
+    kind = task.rsplit("_", 1)[1]
+    answer = molecules.molecule(rng, 6, 14)
+    maker: MolCustom = get_task(task)
+    counts = {name: n for name, n in maker.counts(parse_smiles(answer)).items() if n}
+    if not counts:
+        return None
+    return _row(task, f"Please generate a molecule with {say_counts(counts)} {kind}.", answer, **{kind: counts})
+
+
+def _property(rng: random.Random, task: str) -> dict:
+    smiles = molecules.molecule(rng, 8, 20)
+    _, verdict = get_task(task).judge(Chem.MolFromSmiles(smiles))
+    return _row(task, smiles, "Yes" if verdict else "No")
+
+
+MAKERS: dict[str, Callable] = {
+    "reaction_prediction": _reaction,
+    "retrosynthesis": _reaction,
+    **{f"open_generation/mol_edit_{sub}": _edit for sub in ("add", "delete", "substitute")},
+    **{f"open_generation/mol_opt_{sub}": _optimise for sub in ("logp", "mr", "qed")},
+    **{f"open_generation/mol_custom_{sub}": _custom for sub in ("atoms", "bonds", "groups")},
+    **{f"property_prediction/rule_{sub}": _property for sub in ("permeable", "alert", "lipophilic", "compact")},
+}
+
+
+def keys(row: dict) -> set[str]:
+    """What a row may not share with another split: its molecules, but of a reaction only the product and the set of
+    reactants (a single building block of two is free)."""
+    if row["task"] in ("reaction_prediction", "retrosynthesis"):
+        return {row["input"], row["answer"]}
+    if row["task"].startswith("property_prediction"):
+        return {row["input"]}
+    return {row["answer"], row["meta"].get("source", row["answer"])}
+
+
+def make_rows(seed: int = 0) -> Iterator[dict]:
+    """All rows, test first: a later split never repeats a key of an earlier one, nor a row one of its own."""
+    rng = random.Random(seed)
+    taken: set[str] = set()
+    for split in reversed(SPLITS):
+        fresh: set[str] = set()
+        for task, make in MAKERS.items():
+            size = SIZES[task.split("/")[0]][SPLITS.index(split)]
+            questions: set[str] = set()
+            answers = {"Yes": 0, "No": 0}
+            while len(questions) < size:
+                row = make(rng, task)
+                if row is None or keys(row) & taken or row["input"] in questions:
+                    continue
+                if row["answer"] in answers:  # as many Yes as No
+                    if answers[row["answer"]] >= (size + 1) // 2:
+                        continue
+                    answers[row["answer"]] += 1
+                elif get_task(task).gold(row) and not get_task(task).score(row["answer"], row).correct:
+                    continue
+                questions.add(row["input"])
+                fresh |= keys(row)
+                yield row | {"split": split}
+        taken |= fresh
+
+
+def held_out(rows: list[dict]) -> set[str]:
+    """Every key of the validation and test rows: what pretraining must not see."""
+    return set().union(*(keys(row) for row in rows if row["split"] != "train"))

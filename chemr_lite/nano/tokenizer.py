@@ -1,0 +1,73 @@
+"""nano's tokenizer: atoms of SMILES, the words and fixed phrases of the tasks, and bytes for everything else.
+
+A phrase (a task's instruction, a step's heading, a reaction's name) is one token, so that a row stays near a hundred
+tokens. Any text survives the round trip: what no piece covers falls back to characters and bytes.
+"""
+
+import re
+
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
+
+from chemr_lite.answers import TAGS
+from chemr_lite.groups import FUNCTIONAL_GROUPS
+from chemr_lite.nano.molecules import EDIT_GROUPS
+from chemr_lite.nano.rows import MAKERS
+from chemr_lite.reactions import REACTIONS
+from chemr_lite.tasks import get_task
+from chemr_lite.tasks.open_generation import BONDS, ELEMENTS, TOMG_GROUPS
+
+SPECIAL = ("<|pad|>", "<|end|>", "<|user|>", "<|assistant|>")
+ATOMS = (
+    "Cl", "Br", "[nH]", "[N+]", "[O-]", "[N-]", "[NH+]", "[NH2+]", "[NH3+]", "[n+]", "[Na+]", "[K+]", "[H]", "[Si]", "[Se]",
+    "[C@H]", "[C@@H]", "[C@]", "[C@@]", "[S@]", "[S@@]", "[Cl-]", "[Br-]", "[Mg]", "[Li]", "[Pd]",
+)  # fmt: skip
+WORDS = (
+    "has", "in", "plus", "minus", "none", "=", "→", "←", "about", "donors", "acceptors", "heavy atoms", "rings",
+    "aromatic", "aliphatic", "rotatable bonds", "alerts", "LogP", "MR", "QED", "Yes", "No", "atoms", "bonds",
+    "groups", "with", "a", "an", "increase", "decrease",
+)  # fmt: skip
+PHRASES = (
+    "Please add", "Please remove", "Please substitute", " to the molecule ", " from the molecule ", " in the molecule ",
+    "Please increase the", "Please decrease the", " value of the molecule ", "Please generate a molecule with",
+    "<think>\n", "\n</think>\n<answer>", "<think></think>\n<answer>", "<<", ">>",
+)  # fmt: skip
+CHAT_TEMPLATE = (
+    "{% for m in messages %}"
+    "{% if m.role == 'user' %}<|user|>{{ m.content }}"
+    "{% elif m.role == 'assistant' %}<|assistant|>{{ m.content }}<|end|>{% endif %}"
+    "{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)  # the system message is left out: nano has one job, and its context is short
+
+
+def pieces() -> list[str]:
+    """Everything that is one token besides special tokens, characters and bytes; longest first."""
+    tasks = [get_task(name) for name in MAKERS]
+    names = {*FUNCTIONAL_GROUPS, *REACTIONS, *TOMG_GROUPS, *EDIT_GROUPS, *ELEMENTS, *BONDS, *WORDS}
+    found = {*ATOMS, *PHRASES, *TAGS, *names, *(f" {name}" for name in names), *(f" {n}" for n in range(100))}
+    for task in tasks:
+        found |= {task.instruction, f"\n{task.label}: "} if task.instruction else set()
+        found |= {f"{'' if i == 1 else chr(10)}{i}. **{step}:**" for i, step in enumerate(task.protocol, 1)}
+    return sorted((p for p in found if len(p) > 1), key=lambda p: (-len(p), p))
+
+
+def build_tokenizer():
+    """The tokenizer as a transformers `PreTrainedTokenizerFast`, the same on every call."""
+    from transformers import PreTrainedTokenizerFast
+
+    words = pieces()
+    characters = [chr(c) for c in range(32, 127)] + ["\n"]
+    vocabulary = [*SPECIAL, *(f"<0x{byte:02X}>" for byte in range(256)), *characters, *words]
+    tokenizer = Tokenizer(models.BPE({piece: i for i, piece in enumerate(vocabulary)}, merges=[], byte_fallback=True, ignore_merges=True))
+    split = "|".join(re.escape(piece).replace("\\\n", "\\n") for piece in words) + r"|[\s\S]"
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(split), behavior="isolated")
+    tokenizer.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse()])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token="<|pad|>",
+        eos_token="<|end|>",
+        additional_special_tokens=["<|user|>", "<|assistant|>"],
+        chat_template=CHAT_TEMPLATE,
+        clean_up_tokenization_spaces=False,
+        model_max_length=512,
+        padding_side="left",
+    )

@@ -1,0 +1,37 @@
+"""Why an answer earned what it earned. Every score carries one of these, so that no zero is a mystery."""
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """One word per verdict; the value is what logs, tables and pages print."""
+
+    CORRECT = "correct"
+    PARTIAL = "partial"  # right direction, below the bar for `correct`
+
+    # the format (answers.py)
+    MISSING_TAGS = "missing_tags"
+    REPEATED_TAGS = "repeated_tags"
+    MISPLACED_TEXT = "misplaced_text"
+
+    # the gate (smiles.py)
+    EMPTY = "empty"
+    INNER_WHITESPACE = "inner_whitespace"
+    TOO_LONG = "too_long"
+    TOO_COMPLEX = "too_complex"
+    REACTION_ARROW = "reaction_arrow"
+    SYNTAX = "syntax"
+    CHEMISTRY = "chemistry"
+    NO_HEAVY_ATOM = "no_heavy_atom"
+    DUMMY_ATOM = "dummy_atom"
+    LONE_ATOM = "lone_atom"
+
+    # the tasks
+    FRAGMENTS = "fragments"
+    WRONG = "wrong"
+    WRONG_STEREO = "wrong_stereo"
+    WRONG_COUNT = "wrong_count"
+    UNCHANGED = "unchanged"
+    NOT_IMPROVED = "not_improved"
+    TOO_DIFFERENT = "too_different"
+    NOT_A_CHOICE = "not_a_choice"

@@ -1,0 +1,64 @@
+"""Reward functions for TRL's and Unsloth's GRPOTrainer, built from the tasks.
+
+    from chemr_lite import reward_functions
+    GRPOTrainer(reward_funcs=reward_functions(), …)      # any dataset with columns prompt, task, answer, meta
+
+The format gates: a completion outside `<think>…</think><answer>…</answer>` earns nothing, one inside earns what its
+answer is worth and nothing for the tags. Each value lies in [0, 1]; none is None, inf or NaN.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Callable
+from statistics import fmean
+
+from chemr_lite.answers import parse_completion
+from chemr_lite.tasks import Score, get_task
+from chemr_lite.tasks.base import Row, zero
+
+
+def score_completion(text: str, row: Row) -> Score:
+    """What a whole completion is worth: the format first, then the task's score of its answer. Never raises on `text`.
+
+    Reward, distillation filter and evaluation all call this: there is one definition of correct.
+    """
+    completion = parse_completion(text)
+    if completion.answer is None:
+        return zero(completion.reason)
+    return get_task(row["task"]).score(completion.answer, row)
+
+
+def completion_text(completion) -> str:
+    """The text of a completion as TRL hands it over: a string, or a list of messages."""
+    return completion if isinstance(completion, str) else completion[-1]["content"]
+
+
+def read_meta(meta) -> dict:
+    """A row's meta as a mapping; in a dataset's column it travels as JSON text."""
+    return json.loads(meta or "{}") if isinstance(meta, str) else dict(meta or {})
+
+
+def chemistry(completions, task, answer, meta, log_metric=None, log_extra=None, **_) -> list[float]:
+    """The score of each completion under its row's task.
+
+    Args are aligned lists: completions (strings or messages), task names, gold answers, metas (JSON text or mappings).
+    Logs `accuracy/<task>` per task, and per completion the reason of its score.
+    """
+    scores = [
+        score_completion(completion_text(c), {"task": t, "answer": a, "meta": read_meta(m)})
+        for c, t, a, m in zip(completions, task, answer, meta, strict=True)
+    ]
+    if log_metric:
+        by_task = defaultdict(list)
+        for name, score in zip(task, scores, strict=True):
+            by_task[name].append(score.correct)
+        for name, correct in by_task.items():
+            log_metric(f"accuracy/{name}", fmean(correct))
+    if log_extra:
+        log_extra("reason", [str(score.reason) for score in scores])
+    return [score.value for score in scores]
+
+
+def reward_functions() -> list[Callable]:
+    """The reward functions of chemr-lite, ready for `GRPOTrainer(reward_funcs=…)`."""
+    return [chemistry]

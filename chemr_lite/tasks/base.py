@@ -1,0 +1,117 @@
+"""What a task is, the register of all of them, and the comparison of structures that several share."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from chemr_lite.reasons import Reason
+from chemr_lite.smiles import parse_smiles, without_stereo
+
+Row = Mapping[str, Any]  # task, input, answer, split, meta (a mapping)
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What an answer is worth: `value` in [0, 1], whether it is `correct`, and why."""
+
+    value: float
+    correct: bool
+    reason: Reason
+
+
+CORRECT = Score(1.0, True, Reason.CORRECT)
+
+
+def zero(reason: Reason) -> Score:
+    return Score(0.0, False, reason)
+
+
+class Task:
+    """One sub-task. A subclass gives `name`, `instruction`, `label`, `protocol`, `metric` and the methods below.
+
+    `instruction` is the sentence of the question and `label` names the input; `protocol` lists the steps of a trace;
+    `metric` names what the mean of `score(...).value` × 100 is called in tables; `answers` is `molecule` or `choice`.
+    """
+
+    name: str
+    instruction: str
+    label: str
+    protocol: tuple[str, ...]
+    metric: str
+    answers: str = "molecule"
+
+    @property
+    def macro(self) -> str:
+        return self.name.split("/")[0]
+
+    def question(self, row: Row) -> str:
+        """The question as the model reads it."""
+        return f"{self.instruction}\n{self.label}: {row['input']}"
+
+    def gold(self, row: Row) -> str | None:
+        """The answer that scores 1.0, or None where many answers are right and `score` verifies them."""
+        return row["answer"] or None
+
+    def score(self, answer: str, row: Row) -> Score:
+        """What `answer` is worth for `row`. Never raises on any `answer`."""
+        raise NotImplementedError
+
+    def steps(self, row: Row) -> list[str] | None:
+        """The text of each step of `protocol`, every fact computed by RDKit; None where it cannot be told."""
+        raise NotImplementedError
+
+    def trace(self, row: Row) -> str | None:
+        """A grounded trace: the numbered steps of the protocol for this row, or None."""
+        texts = self.steps(row)
+        if texts is None:
+            return None
+        return "\n".join(f"{i}. **{step}:** {text}" for i, (step, text) in enumerate(zip(self.protocol, texts, strict=True), 1))
+
+
+TASKS: dict[str, Task] = {}
+
+
+def register(task: Task) -> Task:
+    """Add `task` to the register under its name."""
+    if task.name in TASKS:
+        raise ValueError(f"a task named {task.name!r} is registered already")
+    TASKS[task.name] = task
+    return task
+
+
+def list_tasks() -> list[str]:
+    """Names of all registered tasks."""
+    return list(TASKS)
+
+
+def get_task(name: str) -> Task:
+    """The task of that name. Raises KeyError with the nearest names where there is none."""
+    if name not in TASKS:
+        near = get_close_matches(str(name), TASKS, n=3, cutoff=0.3)
+        raise KeyError(f"no task {name!r}; nearest: {', '.join(near) or 'none'}. All: {', '.join(TASKS)}")
+    return TASKS[name]
+
+
+def select_tasks(names: Iterable[str]) -> list[str]:
+    """Expand macro-task names and check all: `["retrosynthesis", "open_generation"]` → sub-task names, in order."""
+    chosen = []
+    for name in names:
+        members = [t for t in TASKS if t == name or t.startswith(name + "/")]
+        chosen += members or [get_task(name).name]  # get_task raises with the nearest names
+    return list(dict.fromkeys(chosen))
+
+
+def score_structures(answer: str, gold: str) -> Score:
+    """1 if `answer` is the same multiset of molecules as `gold` (canonical fragments, stereochemistry included)."""
+    parsed = parse_smiles(answer)
+    if not parsed.ok:
+        return zero(parsed.reason)
+    target = parse_smiles(gold)
+    if parsed.fragments == target.fragments:
+        return CORRECT
+    if len(parsed.fragments) != len(target.fragments):
+        return zero(Reason.FRAGMENTS)
+    if without_stereo(parsed.key) == without_stereo(target.key):
+        return zero(Reason.WRONG_STEREO)
+    return zero(Reason.WRONG)

@@ -1,0 +1,96 @@
+"""Property prediction: is it so, Yes or No?
+
+    SMILES: CC(=O)Oc1ccccc1C(=O)O     →  <answer>No</answer>                      (rule_permeable: 3 acceptors, 1 donor)
+
+The five data sets of MoleculeNet that the benchmark uses have measured labels. The sub-tasks named `rule_*` are ours
+and are what they say: a rule on counts that RDKit makes, for runs without any data set. Headline: accuracy.
+"""
+
+from collections.abc import Callable
+
+from rdkit import Chem
+from rdkit.Chem import Crippen, rdMolDescriptors
+
+from chemr_lite.groups import groups_of, say_groups
+from chemr_lite.reasons import Reason
+from chemr_lite.smiles import parse_smiles
+from chemr_lite.tasks.base import CORRECT, Row, Score, Task, register, zero
+
+ALERTS = ("aldehyde", "acyl chloride", "sulfonyl chloride", "isocyanate", "azide", "epoxide", "nitro", "alkyl bromide",
+          "alkyl chloride", "thiol", "imine", "hydrazine", "disulfide", "anhydride")  # fmt: skip
+
+
+class Property(Task):
+    """A measured property: the label comes with the row, so there is no grounded trace to write."""
+
+    label = "SMILES"
+    protocol = ("Functional groups", "Counts", "Verdict")
+    metric = "accuracy"
+    answers = "choice"
+
+    def __init__(self, sub: str, instruction: str):
+        self.name = f"property_prediction/{sub}"
+        self.instruction = instruction
+
+    def score(self, answer: str, row: Row) -> Score:
+        said = answer.strip().rstrip(".").lower()
+        if said not in ("yes", "no"):
+            return zero(Reason.EMPTY if not said else Reason.NOT_A_CHOICE)
+        return CORRECT if said == row["answer"].strip().lower() else zero(Reason.WRONG)
+
+    def steps(self, row: Row) -> list[str] | None:
+        return None
+
+
+class Rule(Property):
+    """A property that is a rule on counts; `judge` returns the counts as text and the verdict."""
+
+    def __init__(self, sub: str, instruction: str, judge: Callable[[Chem.Mol], tuple[str, bool]]):
+        super().__init__(sub, instruction)
+        self.judge = judge
+
+    def steps(self, row: Row) -> list[str] | None:
+        parsed = parse_smiles(row["input"])
+        if not parsed.ok:
+            return None
+        counts, verdict = self.judge(parsed.mol)
+        return [say_groups(dict(groups_of(parsed.key))), counts, "Yes" if verdict else "No"]
+
+
+def _permeable(mol: Chem.Mol) -> tuple[str, bool]:
+    donors, acceptors = rdMolDescriptors.CalcNumHBD(mol), rdMolDescriptors.CalcNumHBA(mol)
+    return f"donors {donors}, acceptors {acceptors}", donors + acceptors <= 4
+
+
+def _alert(mol: Chem.Mol) -> tuple[str, bool]:
+    found = {name: n for name, n in groups_of(Chem.MolToSmiles(mol)) if name in ALERTS}
+    return f"alerts {say_groups(found)}", bool(found)
+
+
+def _lipophilic(mol: Chem.Mol) -> tuple[str, bool]:
+    logp = Crippen.MolLogP(mol)
+    return f"LogP about {logp:.0f}".replace("-0", "0"), logp > 2.5
+
+
+def _compact(mol: Chem.Mol) -> tuple[str, bool]:
+    atoms, rotatable = mol.GetNumHeavyAtoms(), rdMolDescriptors.CalcNumRotatableBonds(mol)
+    rings = rdMolDescriptors.CalcNumRings(mol)
+    return f"heavy atoms {atoms}, rings {rings}, rotatable bonds {rotatable}", rotatable <= 2 * rings
+
+
+for sub, instruction in {
+    "bbbp": "Now predict whether this molecule crosses the blood-brain barrier. Answer Yes or No.",
+    "bace": "Now predict whether this molecule inhibits human beta-secretase 1. Answer Yes or No.",
+    "hiv": "Now predict whether this molecule inhibits HIV replication. Answer Yes or No.",
+    "clintox": "Now predict whether this molecule failed clinical trials for toxicity. Answer Yes or No.",
+    "tox21": "Now predict whether this molecule is toxic in the Tox21 assay SR-p53. Answer Yes or No.",
+}.items():
+    register(Property(sub, instruction))
+
+for sub, instruction, judge in (
+    ("rule_permeable", "Now predict whether hydrogen-bond donors and acceptors are at most four together. Answer Yes or No.", _permeable),
+    ("rule_alert", "Now predict whether this molecule has a reactive group. Answer Yes or No.", _alert),
+    ("rule_lipophilic", "Now predict whether the Crippen LogP of this molecule is above 2.5. Answer Yes or No.", _lipophilic),
+    ("rule_compact", "Now predict whether this molecule has at most two rotatable bonds for each ring. Answer Yes or No.", _compact),
+):
+    register(Rule(sub, instruction, judge))

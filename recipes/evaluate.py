@@ -1,0 +1,107 @@
+"""Answer held-out rows greedily and score them.
+
+    python recipes/evaluate.py outputs/nano/grpo                   # a phase of a run, on all test rows
+    python recipes/evaluate.py nano --eval-rows 40                 # an untouched base
+    python recipes/evaluate.py outputs/nano/grpo --data my.jsonl   # on your own rows
+
+Writes metrics.json and predictions.jsonl (every answer with its score and the reason of every zero) to --output.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from transformers import TrainerCallback
+
+from recipes import options as cli
+
+
+def generate(model, tokenizer, prompts: list[list[dict]], batch_size: int, max_new_tokens: int, show: str = "") -> list[str]:
+    """The greedy completion of each prompt (a list of messages), in order."""
+    import torch
+    from tqdm import tqdm
+
+    texts = [tokenizer.apply_chat_template(prompt, add_generation_prompt=True, tokenize=False) for prompt in prompts]
+    order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+    completions, was_training = [""] * len(texts), model.training
+    model.eval()
+    with torch.inference_mode():
+        for start in tqdm(range(0, len(order), batch_size), desc=show, disable=not show, unit="batch"):
+            batch = order[start : start + batch_size]
+            inputs = tokenizer([texts[i] for i in batch], return_tensors="pt", padding=True, add_special_tokens=False).to(model.device)
+            made = model.generate(
+                **inputs, max_new_tokens=max_new_tokens, do_sample=False, use_cache=True,
+                temperature=None, top_p=None, top_k=None, pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id,
+            )  # fmt: skip
+            decoded = tokenizer.batch_decode(made[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+            for i, text in zip(batch, decoded, strict=True):
+                completions[i] = text
+    model.train(was_training)
+    return completions
+
+
+def evaluate(
+    model, tokenizer, rows: list[dict], options: cli.Options, per_macro: int, save: Path | None = None, show: str = "evaluating"
+) -> dict:
+    """Figures (metrics.summarise) of `per_macro` rows of each macro-task; every prediction goes to `save`."""
+    from chemr_lite import build_prompt, get_task
+    from chemr_lite.data import sample
+    from chemr_lite.metrics import judge, summarise
+
+    rows = sample(rows, per_macro)
+    prompts = [build_prompt(get_task(row["task"]).question(row)) for row in rows]
+    completions = generate(model, tokenizer, prompts, options.eval_batch_size, options.max_completion_tokens, show)
+    judged = [judge(row, completion) for row, completion in zip(rows, completions, strict=True)]
+    if save:
+        save.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in judged))
+    return summarise(judged)
+
+
+class GreedyCheck(TrainerCallback):
+    """Answers validation rows greedily every `validation_steps` steps, and writes the figures to the journal."""
+
+    def __init__(self, options: cli.Options, tokenizer, data, journal):
+        self.options, self.tokenizer, self.rows, self.journal = options, tokenizer, data.rows["validation"], journal
+
+    def on_step_end(self, args, state, control, model=None, **_):
+        every = self.options.validation_steps
+        if not every or not self.rows or state.global_step % every:
+            return
+        figures = evaluate(model, self.tokenizer, self.rows, self.options, self.options.validation_rows, show="")
+        summary = {"validation": figures["balanced"], **{f"validation/{k}": v for k, v in figures["macros"].items()}}
+        self.journal.write(state.global_step, summary)
+
+
+def main() -> None:
+    from chemr_lite import data, models, select_tasks
+    from recipes import runs
+
+    if len(sys.argv) < 2 or sys.argv[1].startswith("-"):
+        cli.parse(__doc__, sys.argv[1:])  # --help ends here
+        raise cli.UsageError("name what to evaluate first: a phase's directory, nano, or a model")
+    target = sys.argv[1]
+    options, _ = cli.parse(__doc__, sys.argv[2:])
+    adapter = Path(target) if (Path(target) / "adapter_config.json").exists() else None
+    name = runs.read_json(adapter / "adapter_config.json")["base_model_name_or_path"] if adapter else target
+    tasks = select_tasks(options.tasks.split(",")) if options.tasks else None
+    loaded = data.load(options.data.split(","), tasks, options.strict)
+    hardware = models.detect_hardware()
+    tokenizer, model = models.load_tokenizer(name), models.load_base(models.base_path(name), hardware)
+    if adapter:
+        from peft import PeftModel
+
+        model = PeftModel.from_pretrained(model, str(adapter))
+    output = Path(options.output)
+    output.mkdir(parents=True, exist_ok=True)
+    metrics = evaluate(model, tokenizer, loaded.rows["test"], options, options.eval_rows, output / "predictions.jsonl")
+    runs.write_json(output / "metrics.json", metrics)
+    from recipes.ladder import table
+
+    scores = {task: figures["score"] for task, figures in metrics["tasks"].items()}
+    print(table([{"phase": Path(target).name, **metrics, "tasks": scores}]))
+
+
+if __name__ == "__main__":
+    main()

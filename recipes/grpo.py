@@ -1,0 +1,90 @@
+"""Phase 3, multi-task GRPO: practise all tasks at once, paid by verified answers, balanced between tasks.
+
+    python recipes/grpo.py                      # all three phases on the embedded nano model; ends with the ladder
+    python recipes/grpo.py --preset t4          # a 3B model on a 16 GB GPU
+
+1. The mixture draws each step's prompts: more from tasks with a gap to close and groups that still differ.
+2. The model samples a group of completions for each prompt; the gate and the task's `score` pay each one.
+3. Rewards are scaled by group with a floor under the deviation, so that dense rewards do not drown sparse ones.
+4. GRPO (TRL's or Unsloth's trainer, unchanged) moves the adapter of phase 2, held near it by a KL.
+
+Phases 1 and 2 run first if their directories are missing. Ours, not the paper's: weights, scaling and all numbers.
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from recipes import options as cli
+
+
+def run(options: cli.Options, data, backend: str) -> None:
+    from trl import GRPOConfig, GRPOTrainer
+
+    from chemr_lite import models, reward_functions
+    from chemr_lite.mixing import Mixture
+    from recipes import evaluate, runs
+    from recipes.sft import conclude, precision
+
+    phase, hardware = runs.Phase(options, "grpo"), models.detect_hardware()
+    tokenizer = models.load_tokenizer(options.model)
+    completions = options.prompts_per_step * options.num_generations
+    if completions % options.grpo_micro_batch:
+        raise cli.UsageError(f"--grpo-micro-batch {options.grpo_micro_batch} does not divide {completions} completions a step")
+    steps = options.max_steps or options.grpo_steps
+    mixture = Mixture(data.rows["train"], options.prompts_per_step, options.seed, options.adaptive)
+    checkpoint = phase.begin({"parent": str(phase.parent), "data": data.fingerprint})
+    if checkpoint:
+        print(f"[grpo] resuming from {checkpoint}")
+        mixture.state = runs.read_json(checkpoint / "mixing.json")
+    model = models.load_model(
+        options.model, phase.parent, backend, hardware, options.max_length, options.lora_r, options.lora_alpha, options.seed
+    )
+    weights = models.adapter_weights(model)
+    journal = runs.Journal(phase.partial, runs.step_of(checkpoint), [lambda folder: runs.write_json(folder / "mixing.json", mixture.state)])
+    check = evaluate.GreedyCheck(options, tokenizer, data, journal)
+    trainer = GRPOTrainer(
+        model=model,
+        processing_class=tokenizer,
+        reward_funcs=[mixture.wrap(reward) for reward in reward_functions()],
+        train_dataset=mixture.dataset(steps),
+        callbacks=[check, journal],
+        args=GRPOConfig(
+            output_dir=str(phase.partial),
+            seed=options.seed,
+            max_steps=steps,
+            learning_rate=options.grpo_learning_rate,
+            lr_scheduler_type="cosine",
+            warmup_steps=max(1, steps // 20),
+            max_grad_norm=options.max_grad_norm,
+            per_device_train_batch_size=options.grpo_micro_batch,
+            gradient_accumulation_steps=completions // options.grpo_micro_batch,
+            num_generations=options.num_generations,
+            max_completion_length=options.max_completion_tokens,
+            temperature=options.temperature,
+            beta=options.beta,
+            scale_rewards="none",  # the mixture scales, and its rewards need only their group's mean subtracted
+            shuffle_dataset=False,  # the mixture orders
+            gradient_checkpointing=hardware.device == "cuda",
+            logging_steps=1,
+            save_steps=options.save_steps,
+            save_total_limit=2,
+            report_to="none",
+            **precision(hardware),
+        ),
+    )
+    models.restore_adapter(model, weights)
+    started = time.time()
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    (phase.partial / "mixing.json").write_text(json.dumps(mixture.state, indent=1) + "\n")
+    conclude(phase, trainer.model, tokenizer, data, time.time() - started)
+
+
+if __name__ == "__main__":
+    options, preset = cli.parse(__doc__)
+    from recipes.ladder import climb
+
+    climb(options, preset, "grpo")

@@ -1,0 +1,161 @@
+"""The ladder: run the phases that are missing, in order, and show what each one added.
+
+base → foundation → distill → grpo, per macro-task and balanced, in ladder.json, ladder.md and ladder.png
+"""
+
+import sys
+import time
+from pathlib import Path
+
+from recipes import runs
+from recipes.options import Options, UsageError
+
+EXPECTED = {"smoke": "about a minute", "nano": "about a quarter of an hour on two CPU cores"}
+
+
+def climb(options: Options, preset: str, last: str) -> None:
+    """Run all phases up to `last` that are not there yet, then print and write the ladder.
+
+    Errors of use end the program with one line and exit status 2.
+    """
+    try:
+        _climb(options, preset, last)
+    except _usage_errors() as error:
+        raise UsageError(str(error)) from error
+
+
+def _usage_errors() -> tuple[type[Exception], ...]:
+    from chemr_lite.data import DataError
+    from chemr_lite.models import ModelError
+
+    return DataError, ModelError
+
+
+def _climb(options: Options, preset: str, last: str) -> None:
+    from chemr_lite import data, models, select_tasks
+
+    started = time.time()
+    wanted = runs.PHASES[: runs.PHASES.index(last) + 1]
+    phases = [runs.Phase(options, name) for name in wanted]
+    for phase in phases:
+        phase.check()
+    missing = [phase for phase in phases if not phase.finished]
+    try:
+        tasks = select_tasks(options.tasks.split(",")) if options.tasks else None
+    except KeyError as error:
+        raise UsageError(f"--tasks: {error.args[0]}") from error
+    loaded = data.load(options.data.split(","), tasks, options.strict)
+    for split in ("train", "test"):
+        if not loaded.rows[split]:
+            raise UsageError(f"{options.data}: no {split} row in it")
+    backend = models.choose_backend(options.backend)
+    hardware = models.detect_hardware()
+    print(f"chemr-lite: {' → '.join(phase.name for phase in missing) or 'nothing left to train'} on {options.model}")
+    print(f"  preset {preset}, {hardware.name}, {hardware.precision}, backend {backend}; run directory {options.output}")
+    print(f"  data {options.data}: {loaded.summary()}")
+    for problem in loaded.problems[:5]:
+        print(f"    {problem}")
+    print(f"  expected: {EXPECTED.get(preset, 'not yet measured')}", flush=True)
+    evaluate_base(options, loaded, hardware)
+    for phase in missing:
+        from recipes import distill, foundation, grpo
+
+        {"foundation": foundation, "distill": distill, "grpo": grpo}[phase.name].run(options, loaded, backend)
+    rows = collect(options)
+    write(options, preset, rows)
+    print(f"done in {(time.time() - started) / 60:.1f} minutes, peak memory {runs.peak_memory_gb()} GiB")
+
+
+def evaluate_base(options: Options, loaded, hardware) -> None:
+    """The first rung: the untouched base on the same test rows."""
+    folder = Path(options.output) / "base"
+    if (folder / "metrics.json").exists():
+        return
+    from chemr_lite import models
+    from recipes.evaluate import evaluate
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be written: {error.strerror}; choose another --output") from error
+    tokenizer = models.load_tokenizer(options.model)
+    model = models.load_base(models.base_path(options.model), hardware)
+    metrics = evaluate(model, tokenizer, loaded.rows["test"], options, options.eval_rows, folder / "predictions.jsonl")
+    runs.write_json(folder / "metrics.json", metrics)
+    print(f"[base] balanced {metrics['balanced']} (n = {metrics['n']})")
+
+
+def collect(options: Options) -> list[dict]:
+    """The rungs that are there: metrics of base and of every finished phase, in order."""
+    rows = []
+    for name in ("base", *runs.PHASES):
+        path = Path(options.output) / name / "metrics.json"
+        if path.exists():
+            metrics = runs.read_json(path)
+            scores = {task: figures["score"] for task, figures in metrics["tasks"].items()}
+            rows.append(
+                {"phase": name, **{k: metrics[k] for k in ("balanced", "interval", "macros", "validity", "format", "n")}, "tasks": scores}
+            )
+    return rows
+
+
+def table(rows: list[dict]) -> str:
+    """The ladder as a Markdown table: one line per task, a column per phase."""
+    head = ["task", *(row["phase"] for row in rows)]
+    lines = [head, ["---", *("---:" for _ in rows)]]
+    lines.append(["**balanced**", *(f"**{row['balanced']:.1f}** ± {row['interval']:.1f}" for row in rows)])
+    for macro in rows[-1]["macros"]:
+        lines.append([f"*{macro}*", *(f"*{row['macros'][macro]:.1f}*" for row in rows)])
+        lines += [[task, *(f"{row['tasks'][task]:.1f}" for row in rows)] for task in rows[-1]["tasks"] if task.startswith(macro + "/")]
+    for name in ("validity", "format"):
+        lines.append([f"{name}, %", *("–" if row[name] is None else f"{row[name]:.1f}" for row in rows)])
+    lines.append(["test rows", *(str(row["n"]) for row in rows)])
+    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
+    return "\n".join(
+        "| " + " | ".join(cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(line, widths, strict=True))) + " |"
+        for line in lines
+    )
+
+
+def write(options: Options, preset: str, rows: list[dict]) -> None:
+    folder = Path(options.output)
+    runs.write_json(folder / "ladder.json", {"preset": preset, "seed": options.seed, "rows": rows})
+    text = table(rows)
+    (folder / "ladder.md").write_text(text + "\n")
+    draw(rows, folder / "ladder.png", f"{options.model}, seed {options.seed}, greedy, {rows[-1]['n']} held-out rows")
+    print(f"\n{text}\n\nwritten to {folder}/ladder.json, ladder.md and ladder.png", file=sys.stdout, flush=True)
+
+
+def draw(rows: list[dict], path: Path, caption: str) -> None:
+    """The ladder as a picture: balanced score as bars with intervals, macro-tasks as lines over them."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
+    names, x = [row["phase"] for row in rows], range(len(rows))
+    bars = axes.bar(
+        x,
+        [row["balanced"] for row in rows],
+        yerr=[row["interval"] for row in rows],
+        color="#c9d6e8",
+        capsize=4,
+        label="balanced (95 % interval)",
+        width=0.55,
+    )
+    axes.bar_label(bars, [f"{row['balanced']:.1f}" for row in rows], padding=-16, fontweight="bold", fontsize=11)
+    for macro, colour in zip(
+        rows[-1]["macros"],
+        ("#0b6e4f", "#c1440e", "#6a3d9a", "#b8860b", "#1f77b4", "#8c564b", "#e377c2", "#17becf", "#7f7f7f"),
+        strict=False,
+    ):
+        axes.plot(x, [row["macros"][macro] for row in rows], marker="o", color=colour, linewidth=1.5, label=macro.replace("_", " "))
+    axes.set_xticks(list(x), names)
+    axes.set_ylim(0, 100)
+    axes.set_ylabel("score, 0 to 100")
+    axes.set_title(f"What each phase adds\n{caption}", fontsize=11)
+    axes.legend(loc="upper left", fontsize=9, frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=120)
+    plt.close(figure)

@@ -1,0 +1,106 @@
+"""The options of every recipe: one dataclass, filled from a preset, then a YAML file, then the command line.
+
+Importing this stays light (no torch), so that --help answers at once.
+"""
+
+import sys
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+CONFIGS = Path(__file__).parent / "configs"
+PRESETS = ("smoke", "nano", "t4", "24gb")
+
+
+class UsageError(SystemExit):
+    """Ends the run with one line on stderr and exit status 2."""
+
+    def __init__(self, message: str):
+        print(f"error: {message}", file=sys.stderr)
+        super().__init__(2)
+
+
+def option(default, text: str):
+    return field(default=default, metadata={"help": text})
+
+
+@dataclass
+class Options:
+    # model
+    model: str = option("nano", "base model: nano (embedded), a folder, or a name on the Hugging Face hub")
+    backend: str | None = option(None, "unsloth or hf; by default unsloth on CUDA, hf elsewhere")
+    lora_r: int = option(32, "rank of the adapter")
+    lora_alpha: int = option(32, "scale of the adapter; its output is multiplied by alpha / r")
+    max_length: int = option(256, "tokens of prompt and completion together; longer training rows are left out and counted")
+
+    # data
+    data: str = option("nano", "nano, or files and folders separated by commas")
+    tasks: str | None = option(None, "tasks or macro-tasks separated by commas; default: all that the data has")
+    strict: bool = option(False, "stop at the first bad row instead of leaving it out")
+    eval_rows: int = option(120, "test rows per macro-task after each phase")
+    validation_rows: int = option(48, "validation rows per macro-task in the checks while training")
+    eval_batch_size: int = option(64, "prompts answered at once in evaluation")
+
+    # training
+    output: str | None = option(None, "run directory; default: outputs/<preset>")
+    seed: int = option(0, "seed of the adapter, of the order of rows and of sampling")
+    max_steps: int = option(0, "stop this recipe's own phase after so many steps; 0: as configured")
+    save_steps: int = option(50, "steps between checkpoints")
+    foundation_epochs: float = option(2.0, "phase 1: passes over the training rows, answers only")
+    foundation_learning_rate: float = option(2e-3, "phase 1")
+    distill_epochs: float = option(2.0, "phase 2: passes over the training rows, with reasoning")
+    distill_learning_rate: float = option(2e-3, "phase 2")
+    sft_batch_size: int = option(64, "phases 1 and 2: rows per optimiser step")
+    sft_micro_batch: int = option(64, "phases 1 and 2: rows per forward pass")
+    grpo_steps: int = option(100, "phase 3: optimiser steps")
+    grpo_learning_rate: float = option(1e-4, "phase 3")
+    prompts_per_step: int = option(16, "phase 3: different prompts per step")
+    num_generations: int = option(8, "phase 3: completions per prompt")
+    grpo_micro_batch: int = option(64, "phase 3: completions per forward pass; divides prompts_per_step × num_generations")
+    max_completion_tokens: int = option(128, "phase 3 and evaluation: completions are cut here")
+    temperature: float = option(1.0, "phase 3: of sampling")
+    beta: float = option(0.04, "phase 3: weight of the KL to the phase-2 adapter")
+    max_grad_norm: float = option(0.2, "phase 3: gradient clipping")
+    adaptive: bool = option(True, "phase 3: adaptive task weights; false: every task its share of the balanced score")
+    validation_steps: int = option(25, "phase 3: steps between greedy checks on validation rows; 0: none")
+
+
+def parse(description: str, args: list[str] | None = None) -> tuple[Options, str]:
+    """Options from `--preset`, `--config` and the command line, later ones winning; also the preset's name."""
+    import argparse
+
+    import yaml
+    from trl import TrlParser
+
+    parser = TrlParser(Options, description=description, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+    parser.add_argument(
+        "--preset", choices=PRESETS, help="sizes for your hardware; default: nano without a GPU, else the largest that fits"
+    )
+    parser.add_argument("--config", help="YAML file whose keys are these options; overrides the preset")
+    args = list(sys.argv[1:] if args is None else args)
+    known = parser.parse_known_args(args)[0]
+    preset = known.preset or preset_for_this_machine()
+    for path in (CONFIGS / f"{preset}.yaml", *([Path(known.config)] if known.config else [])):
+        try:
+            values = yaml.safe_load(path.read_text()) or {}
+        except (OSError, yaml.YAMLError) as error:
+            raise UsageError(f"{path}: {' '.join(str(error).split())}") from error
+        if not isinstance(values, dict):
+            raise UsageError(f"{path}: must hold `option: value` lines")
+        unknown = set(values) - {f.name for f in fields(Options)}
+        if unknown:
+            raise UsageError(f"{path}: unknown {', '.join(sorted(unknown))}; the options are those of --help")
+        parser.set_defaults_with_config(**values)
+    values = vars(parser.parse_args(args))
+    options = Options(**{f.name: values[f.name] for f in fields(Options)})
+    options.output = options.output or f"outputs/{preset}"
+    return options, preset
+
+
+def preset_for_this_machine() -> str:
+    """nano without a CUDA device, else the largest preset whose memory the first one has."""
+    if "--help" in sys.argv or "-h" in sys.argv:
+        return "nano"  # asking for help must not load torch
+    from chemr_lite.models import detect_hardware
+
+    hardware = detect_hardware()
+    return "nano" if hardware.device == "cpu" else "24gb" if hardware.memory_gb > 20 else "t4"

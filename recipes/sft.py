@@ -1,0 +1,97 @@
+"""Supervised fine-tuning of the adapter: what phases 1 and 2 share. They differ only in the text they train on."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+
+from datasets import Dataset
+from trl import SFTConfig, SFTTrainer
+
+from chemr_lite import build_prompt, get_task, models
+from recipes import evaluate, runs
+from recipes.options import Options, UsageError
+
+
+def precision(hardware: models.Hardware) -> dict:
+    """The trainer's arguments for precision; both must be told, since trl turns bf16 on by itself."""
+    return {"bf16": hardware.precision == "bf16", "fp16": hardware.precision == "fp16", "use_cpu": hardware.device == "cpu"}
+
+
+def examples(rows: list[dict], completion: Callable[[dict], str | None], tokenizer, max_length: int) -> tuple[list[dict], dict]:
+    """Training examples and the count of rows left out: too long (cut off, they would lose their answer) or untold."""
+    made, untold, long = [], 0, 0
+    for row in rows:
+        text = completion(row)
+        if text is None:
+            untold += 1
+            continue
+        prompt = build_prompt(get_task(row["task"]).question(row))
+        messages = [*prompt, {"role": "assistant", "content": text}]
+        if len(tokenizer.apply_chat_template(messages, tokenize=True, return_dict=False)) > max_length:
+            long += 1
+            continue
+        made.append({"prompt": prompt, "completion": messages[-1:]})
+    return made, {"rows": len(made), "too_long": long, "without_trace": untold}
+
+
+def train(options: Options, name: str, completion: Callable[[dict], str | None], data, backend: str) -> None:
+    """Run phase `name` to its end, or take up where it was killed; its directory is whole afterwards."""
+    phase, hardware = runs.Phase(options, name), models.detect_hardware()
+    tokenizer = models.load_tokenizer(options.model)
+    made, counts = examples(data.rows["train"], completion, tokenizer, options.max_length)
+    if not made:
+        raise UsageError(f"no training row of {options.data} is left for {name}: {counts}")
+    print(
+        f"[{name}] {counts['rows']:,} rows to learn; left out: {counts['too_long']} over {options.max_length} tokens, {counts['without_trace']} without a trace"
+    )
+    checkpoint = phase.begin({"parent": str(phase.parent or options.model), "data": data.fingerprint, "examples": counts})
+    if checkpoint:
+        print(f"[{name}] resuming from {checkpoint}")
+    model = models.load_model(
+        options.model, phase.parent, backend, hardware, options.max_length, options.lora_r, options.lora_alpha, options.seed
+    )
+    weights = models.adapter_weights(model)
+    values = asdict(options)
+    journal = runs.Journal(phase.partial, runs.step_of(checkpoint))
+    check = evaluate.GreedyCheck(options, tokenizer, data, journal)
+    trainer = SFTTrainer(
+        model=model,
+        processing_class=tokenizer,
+        train_dataset=Dataset.from_list(made),
+        callbacks=[check, journal],
+        args=SFTConfig(
+            output_dir=str(phase.partial),
+            seed=options.seed,
+            num_train_epochs=values[f"{name}_epochs"],
+            max_steps=options.max_steps or -1,
+            learning_rate=values[f"{name}_learning_rate"],
+            lr_scheduler_type="cosine",
+            warmup_steps=0.03,
+            per_device_train_batch_size=options.sft_micro_batch,
+            gradient_accumulation_steps=options.sft_batch_size // options.sft_micro_batch,
+            train_sampling_strategy="group_by_length",
+            max_length=options.max_length,
+            completion_only_loss=True,
+            gradient_checkpointing=hardware.device == "cuda",
+            logging_steps=10,
+            save_steps=options.save_steps,
+            save_total_limit=2,
+            report_to="none",
+            **precision(hardware),
+        ),
+    )
+    models.restore_adapter(model, weights)
+    started = time.time()
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    conclude(phase, trainer.model, tokenizer, data, time.time() - started)
+
+
+def conclude(phase: runs.Phase, model, tokenizer, data, seconds: float) -> None:
+    """Save the adapter, answer the test rows greedily, and make the phase's directory whole."""
+    model.save_pretrained(phase.partial, selected_adapters=["default"])
+    tokenizer.save_pretrained(phase.partial)
+    metrics = evaluate.evaluate(
+        model, tokenizer, data.rows["test"], phase.options, phase.options.eval_rows, phase.partial / "predictions.jsonl"
+    )
+    phase.finish(metrics, {"train_minutes": round(seconds / 60, 2), "peak_memory_gb": runs.peak_memory_gb()})
+    print(f"[{phase.name}] balanced {metrics['balanced']} ± {metrics['interval']} (n = {metrics['n']}), saved in {phase.final}")
