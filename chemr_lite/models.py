@@ -111,6 +111,19 @@ def load_base(name: str, hardware: Hardware):
         raise ModelError(_cannot_load("model", source, error)) from error
 
 
+def with_adapter(model, adapter: Path, trainable: bool = False):
+    """`model` with the LoRA saved in `adapter`."""
+    from peft import PeftModel
+    from safetensors import SafetensorError
+
+    try:
+        return PeftModel.from_pretrained(model, str(adapter), is_trainable=trainable)
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise ModelError(
+            f"{adapter}: its adapter cannot be read ({_first_line(error)}); delete the folder to train that phase again"
+        ) from error
+
+
 def adapter_weights(model) -> dict:
     """A copy of the trainable weights in full precision, taken before a trainer is built around `model`."""
     return {name: p.detach().clone().float() for name, p in model.named_parameters() if p.requires_grad}
@@ -129,13 +142,13 @@ def base_path(name: str) -> str:
 
 
 def _load_hf(source: str, adapter: Path | None, hardware: Hardware, max_length: int, lora_r: int, lora_alpha: int, seed: int):
-    from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
+    from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
     from transformers import set_seed
 
     model = load_base(source, hardware)
     model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=hardware.device == "cuda")
     if adapter is not None:
-        return PeftModel.from_pretrained(model, str(adapter), is_trainable=True)
+        return with_adapter(model, adapter, trainable=True)
     set_seed(seed)  # the adapter's first weights
     return get_peft_model(model, LoraConfig(r=lora_r, lora_alpha=lora_alpha, target_modules=LINEAR, task_type="CAUSAL_LM"))
 
@@ -156,6 +169,9 @@ def _load_unsloth(source: str, adapter: Path | None, hardware: Hardware, max_len
     return model
 
 
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 def _cannot_load(what: str, source: str, error: Exception) -> str:
-    first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    return f"cannot load the {what} of {source!r}: {first} Use --model PATH with a local model folder, or --preset nano, which needs no download."
+    return f"cannot load the {what} of {source!r}: {_first_line(error)} Use --model PATH with a local model folder, or --preset nano, which needs no download."

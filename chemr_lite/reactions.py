@@ -59,9 +59,11 @@ def identify(reactants: tuple[str, ...], product: str) -> str | None:
 
     All arguments are canonical SMILES. At most the eight largest molecules are tried: salts and solvents are small.
     """
+    silence = rdBase.BlockLogs()
     mols = [Chem.MolFromSmiles(s) for s in sorted(reactants, key=len, reverse=True)[:8]]
     for name, template in TEMPLATES.items():
         for combination in permutations(mols, template.GetNumReactantTemplates()):
             if product in products(name, list(combination)):
                 return name
+    del silence
     return None

@@ -13,8 +13,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from transformers import TrainerCallback
-
 from recipes import options as cli
 
 
@@ -59,48 +57,39 @@ def evaluate(
     return summarise(judged)
 
 
-class GreedyCheck(TrainerCallback):
-    """Answers validation rows greedily every `validation_steps` steps, and writes the figures to the journal."""
-
-    def __init__(self, options: cli.Options, tokenizer, data, journal):
-        self.options, self.tokenizer, self.rows, self.journal = options, tokenizer, data.rows["validation"], journal
-
-    def on_step_end(self, args, state, control, model=None, **_):
-        every = self.options.validation_steps
-        if not every or not self.rows or state.global_step % every:
-            return
-        figures = evaluate(model, self.tokenizer, self.rows, self.options, self.options.validation_rows, show="")
-        summary = {"validation": figures["balanced"], **{f"validation/{k}": v for k, v in figures["macros"].items()}}
-        self.journal.write(state.global_step, summary)
-
-
 def main() -> None:
-    from chemr_lite import data, models, select_tasks
-    from recipes import runs
-
     if len(sys.argv) < 2 or sys.argv[1].startswith("-"):
         cli.parse(__doc__, sys.argv[1:])  # --help ends here
         raise cli.UsageError("name what to evaluate first: a phase's directory, nano, or a model")
     target = sys.argv[1]
     options, _ = cli.parse(__doc__, sys.argv[2:])
+    from chemr_lite.data import DataError
+    from chemr_lite.models import ModelError
+
+    try:
+        evaluate_target(target, options)
+    except (DataError, ModelError) as error:
+        raise cli.UsageError(str(error)) from error
+
+
+def evaluate_target(target: str, options: cli.Options) -> None:
+    """Evaluate a phase's directory, a model folder or a model's name; write and print the figures."""
+    from chemr_lite import data, models
+    from recipes import ladder, runs
+
     adapter = Path(target) if (Path(target) / "adapter_config.json").exists() else None
     name = runs.read_json(adapter / "adapter_config.json")["base_model_name_or_path"] if adapter else target
-    tasks = select_tasks(options.tasks.split(",")) if options.tasks else None
-    loaded = data.load(options.data.split(","), tasks, options.strict)
+    loaded = data.load(options.data.split(","), ladder.chosen_tasks(options), options.strict)
     hardware = models.detect_hardware()
     tokenizer, model = models.load_tokenizer(name), models.load_base(models.base_path(name), hardware)
     if adapter:
-        from peft import PeftModel
-
-        model = PeftModel.from_pretrained(model, str(adapter))
+        model = models.with_adapter(model, adapter)
     output = Path(options.output)
     output.mkdir(parents=True, exist_ok=True)
     metrics = evaluate(model, tokenizer, loaded.rows["test"], options, options.eval_rows, output / "predictions.jsonl")
     runs.write_json(output / "metrics.json", metrics)
-    from recipes.ladder import table
-
     scores = {task: figures["score"] for task, figures in metrics["tasks"].items()}
-    print(table([{"phase": Path(target).name, **metrics, "tasks": scores}]))
+    print(ladder.table([{"phase": Path(target).name, **metrics, "tasks": scores}]))
 
 
 if __name__ == "__main__":

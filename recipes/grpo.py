@@ -22,11 +22,12 @@ from recipes import options as cli
 
 
 def run(options: cli.Options, data, backend: str) -> None:
+    from transformers.trainer_callback import ProgressCallback
     from trl import GRPOConfig, GRPOTrainer
 
     from chemr_lite import models, reward_functions
     from chemr_lite.mixing import Mixture
-    from recipes import evaluate, runs
+    from recipes import callbacks, runs
     from recipes.sft import conclude, precision
 
     phase, hardware = runs.Phase(options, "grpo"), models.detect_hardware()
@@ -44,8 +45,10 @@ def run(options: cli.Options, data, backend: str) -> None:
         options.model, phase.parent, backend, hardware, options.max_length, options.lora_r, options.lora_alpha, options.seed
     )
     weights = models.adapter_weights(model)
-    journal = runs.Journal(phase.partial, runs.step_of(checkpoint), [lambda folder: runs.write_json(folder / "mixing.json", mixture.state)])
-    check = evaluate.GreedyCheck(options, tokenizer, data, journal)
+    journal = callbacks.Journal(
+        phase.partial, runs.step_of(checkpoint), [lambda folder: runs.write_json(folder / "mixing.json", mixture.state)]
+    )
+    check = callbacks.GreedyCheck(options, tokenizer, data, journal)
     trainer = GRPOTrainer(
         model=model,
         processing_class=tokenizer,
@@ -77,6 +80,8 @@ def run(options: cli.Options, data, backend: str) -> None:
         ),
     )
     models.restore_adapter(model, weights)
+    trainer.remove_callback(ProgressCallback)
+    trainer.add_callback(callbacks.Bar())
     started = time.time()
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     (phase.partial / "mixing.json").write_text(json.dumps(mixture.state, indent=1) + "\n")

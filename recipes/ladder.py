@@ -18,21 +18,17 @@ def climb(options: Options, preset: str, last: str) -> None:
 
     Errors of use end the program with one line and exit status 2.
     """
-    try:
-        _climb(options, preset, last)
-    except _usage_errors() as error:
-        raise UsageError(str(error)) from error
-
-
-def _usage_errors() -> tuple[type[Exception], ...]:
     from chemr_lite.data import DataError
     from chemr_lite.models import ModelError
 
-    return DataError, ModelError
+    try:
+        _climb(options, preset, last)
+    except (DataError, ModelError) as error:
+        raise UsageError(str(error)) from error
 
 
 def _climb(options: Options, preset: str, last: str) -> None:
-    from chemr_lite import data, models, select_tasks
+    from chemr_lite import data, models
 
     started = time.time()
     wanted = runs.PHASES[: runs.PHASES.index(last) + 1]
@@ -40,15 +36,12 @@ def _climb(options: Options, preset: str, last: str) -> None:
     for phase in phases:
         phase.check()
     missing = [phase for phase in phases if not phase.finished]
-    try:
-        tasks = select_tasks(options.tasks.split(",")) if options.tasks else None
-    except KeyError as error:
-        raise UsageError(f"--tasks: {error.args[0]}") from error
-    loaded = data.load(options.data.split(","), tasks, options.strict)
+    loaded = data.load(options.data.split(","), chosen_tasks(options), options.strict)
     for split in ("train", "test"):
         if not loaded.rows[split]:
             raise UsageError(f"{options.data}: no {split} row in it")
     backend = models.choose_backend(options.backend)
+    quieten()
     hardware = models.detect_hardware()
     print(f"chemr-lite: {' → '.join(phase.name for phase in missing) or 'nothing left to train'} on {options.model}")
     print(f"  preset {preset}, {hardware.name}, {hardware.precision}, backend {backend}; run directory {options.output}")
@@ -64,6 +57,28 @@ def _climb(options: Options, preset: str, last: str) -> None:
     rows = collect(options)
     write(options, preset, rows)
     print(f"done in {(time.time() - started) / 60:.1f} minutes, peak memory {runs.peak_memory_gb()} GiB")
+
+
+def quieten() -> None:
+    """Leave the terminal to our own lines and bars: the libraries' notices are many and mean nothing to a user."""
+    import logging
+
+    import transformers
+
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    for name in ("bitsandbytes", "torch.utils._pytree", "torchao", "trl", "peft"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def chosen_tasks(options: Options) -> list[str] | None:
+    """The sub-tasks that --tasks names, None for all."""
+    from chemr_lite import select_tasks
+
+    try:
+        return select_tasks(options.tasks.split(",")) if options.tasks else None
+    except KeyError as error:
+        raise UsageError(f"--tasks: {error.args[0]}") from error
 
 
 def evaluate_base(options: Options, loaded, hardware) -> None:
@@ -126,7 +141,7 @@ def write(options: Options, preset: str, rows: list[dict]) -> None:
     print(f"\n{text}\n\nwritten to {folder}/ladder.json, ladder.md and ladder.png", file=sys.stdout, flush=True)
 
 
-def draw(rows: list[dict], path: Path, caption: str) -> None:
+def draw(rows: list[dict], path: Path, caption: str, whiskers: str = "95 % interval") -> None:
     """The ladder as a picture: balanced score as bars with intervals, macro-tasks as lines over them."""
     import matplotlib
 
@@ -141,7 +156,7 @@ def draw(rows: list[dict], path: Path, caption: str) -> None:
         yerr=[row["interval"] for row in rows],
         color="#c9d6e8",
         capsize=4,
-        label="balanced (95 % interval)",
+        label=f"balanced ({whiskers})",
         width=0.55,
     )
     axes.bar_label(bars, [f"{row['balanced']:.1f}" for row in rows], padding=-16, fontweight="bold", fontsize=11)
@@ -159,3 +174,40 @@ def draw(rows: list[dict], path: Path, caption: str) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=120)
     plt.close(figure)
+
+
+def average(ladders: list[dict]) -> list[dict]:
+    """The mean of each figure over runs; `interval` becomes the standard deviation of the balanced score over them."""
+    means = []
+    for rungs in zip(*(ladder["rows"] for ladder in ladders), strict=True):
+        balanced = [row["balanced"] for row in rungs]
+        mean = {"phase": rungs[0]["phase"], "balanced": fmean(balanced), "interval": stdev(balanced) if len(balanced) > 1 else 0.0}
+        for part in ("macros", "tasks"):
+            mean[part] = {name: fmean(row[part][name] for row in rungs) for name in rungs[0][part]}
+        means.append(mean | {name: fmean(row[name] for row in rungs) for name in ("validity", "format")} | {"n": rungs[0]["n"]})
+    return means
+
+
+def main() -> None:
+    import argparse
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", nargs="+", type=Path, help="run directories that hold a ladder.json")
+    parser.add_argument("--output", type=Path, required=True, help="where to write ladder.json, ladder.md and ladder.png")
+    args = parser.parse_args()
+    ladders = [runs.read_json(run / "ladder.json") for run in args.runs]
+    rows, seeds = average(ladders), [ladder["seed"] for ladder in ladders]
+    args.output.mkdir(parents=True, exist_ok=True)
+    runs.write_json(args.output / "ladder.json", {"preset": ladders[0]["preset"], "seeds": seeds, "rows": rows})
+    (args.output / "ladder.md").write_text(table(rows) + "\n")
+    draw(
+        rows,
+        args.output / "ladder.png",
+        f"mean of seeds {', '.join(map(str, seeds))}, greedy, {rows[-1]['n']} held-out rows",
+        "standard deviation over seeds",
+    )
+    print(table(rows))
+
+
+if __name__ == "__main__":
+    main()

@@ -10,12 +10,9 @@ import platform
 import resource
 import shutil
 import subprocess
-import time
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-
-from transformers import TrainerCallback
 
 from recipes.options import Options, UsageError
 
@@ -109,11 +106,26 @@ class Phase:
         self.partial.rename(self.final)
 
 
+def checked(folder: Path) -> Path:
+    """`folder` if its checkpoint can be read; a UsageError that says what to delete if not."""
+    import torch
+    from safetensors import safe_open
+
+    try:
+        with safe_open(folder / "adapter_model.safetensors", "pt") as tensors:
+            tensors.keys()
+        read_json(folder / "trainer_state.json")
+        torch.load(folder / "optimizer.pt", weights_only=True, map_location="cpu")
+    except Exception as error:
+        raise UsageError(f"{folder} is damaged ({' '.join(str(error).split())[:200]}); delete it to go on from the one before") from error
+    return folder
+
+
 def newest_checkpoint(folder: Path) -> Path | None:
     """The newest checkpoint that is whole: a kill while saving leaves one without its last file."""
     for path in sorted(folder.glob("checkpoint-*"), key=step_of, reverse=True):
         if (path / "complete").exists():
-            return path
+            return checked(path)
         shutil.rmtree(path)
     return None
 
@@ -134,32 +146,6 @@ def environment() -> dict:
         "hardware": gpu or f"{platform.machine()}, {os.cpu_count()} CPU cores",
         "commit": commit.stdout.strip() or None,
     }
-
-
-class Journal(TrainerCallback):
-    """Keeps log.jsonl in step with the checkpoints, and marks each checkpoint as whole once all of it is written.
-
-    `extra` are functions called with the checkpoint's folder to save what the trainer does not know of.
-    """
-
-    def __init__(self, folder: Path, resumed_step: int, extra=()):
-        self.path, self.extra, self.started = folder / "log.jsonl", extra, time.time()
-        if self.path.exists():  # lines after the checkpoint belong to steps that are trained again
-            kept = [line for line in self.path.read_text().splitlines() if json.loads(line)["step"] <= resumed_step]
-            self.path.write_text("".join(line + "\n" for line in kept))
-
-    def write(self, step: int, values: dict) -> None:
-        with self.path.open("a") as file:
-            file.write(json.dumps({"step": step, **values}) + "\n")
-
-    def on_log(self, args, state, control, logs=None, **_):
-        self.write(state.global_step, {k: round(v, 6) if isinstance(v, float) else v for k, v in (logs or {}).items()})
-
-    def on_save(self, args, state, control, **_):
-        folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-        for save in self.extra:
-            save(folder)
-        (folder / "complete").touch()
 
 
 def peak_memory_gb() -> float:

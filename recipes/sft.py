@@ -5,10 +5,11 @@ from collections.abc import Callable
 from dataclasses import asdict
 
 from datasets import Dataset
+from transformers.trainer_callback import ProgressCallback
 from trl import SFTConfig, SFTTrainer
 
 from chemr_lite import build_prompt, get_task, models
-from recipes import evaluate, runs
+from recipes import callbacks, evaluate, runs
 from recipes.options import Options, UsageError
 
 
@@ -52,8 +53,8 @@ def train(options: Options, name: str, completion: Callable[[dict], str | None],
     )
     weights = models.adapter_weights(model)
     values = asdict(options)
-    journal = runs.Journal(phase.partial, runs.step_of(checkpoint))
-    check = evaluate.GreedyCheck(options, tokenizer, data, journal)
+    journal = callbacks.Journal(phase.partial, runs.step_of(checkpoint))
+    check = callbacks.GreedyCheck(options, tokenizer, data, journal)
     trainer = SFTTrainer(
         model=model,
         processing_class=tokenizer,
@@ -81,6 +82,8 @@ def train(options: Options, name: str, completion: Callable[[dict], str | None],
         ),
     )
     models.restore_adapter(model, weights)
+    trainer.remove_callback(ProgressCallback)
+    trainer.add_callback(callbacks.Bar())
     started = time.time()
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     conclude(phase, trainer.model, tokenizer, data, time.time() - started)

@@ -1,0 +1,196 @@
+"""The recipes as a user runs them: real processes on the smoke preset, offline, on CPU."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PHASES = ("foundation", "distill", "grpo")
+
+
+def recipe(name: str, *args, **kwargs) -> subprocess.CompletedProcess:
+    env = os.environ | {"HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
+    command = [sys.executable, str(ROOT / "recipes" / f"{name}.py"), *map(str, args)]
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=300, check=False, **kwargs)
+
+
+def figures(run: Path) -> dict:
+    """Everything a run measured, without its timings."""
+    return {name: json.loads((run / name / "metrics.json").read_text()) for name in ("base", *PHASES)}
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory) -> Path:
+    run = tmp_path_factory.mktemp("runs") / "smoke"
+    done = recipe("grpo", "--preset", "smoke", "--output", run)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "foundation → distill → grpo" in done.stdout
+    assert "balanced" in done.stdout
+    return run
+
+
+def test_the_ladder_has_all_rungs(smoke):
+    ladder = json.loads((smoke / "ladder.json").read_text())
+    assert ladder["preset"] == "smoke" and ladder["seed"] == 0
+    assert [row["phase"] for row in ladder["rows"]] == ["base", *PHASES]
+    for row in ladder["rows"]:
+        assert set(row["macros"]) == {"reaction_prediction", "retrosynthesis", "open_generation", "property_prediction"}
+        assert row["balanced"] == pytest.approx(sum(row["macros"].values()) / 4, abs=0.02)
+    assert (smoke / "ladder.png").read_bytes()[:4] == b"\x89PNG"
+    assert "**balanced**" in (smoke / "ladder.md").read_text()
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_finished_phase_is_whole(smoke, phase):
+    folder = smoke / phase
+    assert not (smoke / f"{phase}.partial").exists()
+    assert not list(folder.glob("checkpoint-*"))
+    facts = json.loads((folder / "run.json").read_text())
+    assert facts["versions"]["trl"] and facts["data"] and facts["peak_memory_gb"] > 0
+    assert all("step" in json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines())
+    predictions = [json.loads(line) for line in (folder / "predictions.jsonl").read_text().splitlines()]
+    assert len(predictions) == json.loads((folder / "metrics.json").read_text())["n"]
+    assert all(line["reason"] for line in predictions)
+
+
+def test_adapters_load_with_peft_alone_and_each_phase_starts_from_the_last(smoke):
+    from peft import PeftModel
+    from safetensors.torch import load_file
+    from transformers import AutoModelForCausalLM
+
+    weights = {}
+    for phase in PHASES:
+        config = json.loads((smoke / phase / "adapter_config.json").read_text())
+        base = AutoModelForCausalLM.from_pretrained(config["base_model_name_or_path"])
+        PeftModel.from_pretrained(base, str(smoke / phase))
+        weights[phase] = load_file(smoke / phase / "adapter_model.safetensors")
+    assert weights["foundation"].keys() == weights["distill"].keys() == weights["grpo"].keys()
+    for before, after in (("foundation", "distill"), ("distill", "grpo")):
+        moved = max((weights[after][k] - weights[before][k]).abs().max().item() for k in weights[before])
+        size = max(weights[before][k].abs().max().item() for k in weights[before])
+        assert 0 < moved < size, f"{after} must start from {before} and change it"
+
+
+def test_a_second_start_trains_nothing_and_shows_the_ladder(smoke):
+    before = (smoke / "grpo" / "run.json").read_bytes()
+    again = recipe("grpo", "--preset", "smoke", "--output", smoke)
+    assert again.returncode == 0 and "nothing left to train" in again.stdout
+    assert (smoke / "grpo" / "run.json").read_bytes() == before
+
+
+def test_other_options_for_the_same_directory_are_refused(smoke):
+    refused = recipe("grpo", "--preset", "smoke", "--output", smoke, "--seed", 7)
+    assert refused.returncode == 2
+    assert "seed 0 → 7" in refused.stderr and "--output" in refused.stderr
+
+
+def test_kill_minus_nine_then_the_same_command_ends_with_the_same_metrics(smoke, tmp_path):
+    """Killed once in phase 2 and once in phase 3, right after a checkpoint appeared; phase 1 is taken over whole."""
+    run = tmp_path / "killed"
+    for name in ("base", "foundation"):
+        shutil.copytree(smoke / name, run / name)
+    env = os.environ | {"HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
+    command = [sys.executable, str(ROOT / "recipes/grpo.py"), "--preset", "smoke", "--output", str(run)]
+    for phase in ("distill", "grpo"):
+        process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.time() + 240
+        while not list((run / f"{phase}.partial").glob("checkpoint-*/complete")):
+            assert process.poll() is None and time.time() < deadline
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert not (run / phase).exists(), "a killed phase must not look finished"
+    resumed = recipe("grpo", "--preset", "smoke", "--output", run)
+    assert resumed.returncode == 0, resumed.stderr[-3000:]
+    assert "resuming from" in resumed.stdout
+    assert figures(run) == figures(smoke)
+    from safetensors.torch import load_file
+
+    ours, theirs = (load_file(folder / "grpo" / "adapter_model.safetensors") for folder in (run, smoke))
+    assert all((ours[k] == theirs[k]).all() for k in theirs)
+
+
+def test_files_train_and_bad_lines_are_told(tmp_path):
+    rows = [
+        {"task": "retrosynthesis", "input": f"CC(=O)N{'C' * n}", "answer": f"CC(=O)O.N{'C' * n}", "split": "train"} for n in range(1, 9)
+    ]
+    rows += [
+        {"task": "retrosynthesis", "input": f"CCC(=O)N{'C' * n}", "answer": f"CCC(=O)O.N{'C' * n}", "split": "test"} for n in range(1, 3)
+    ]
+    lines = [json.dumps(row) for row in rows]
+    lines.insert(3, '{"task": "retrosynthesis", "input": "CCO", "answer": "not a molecule"}')
+    (tmp_path / "mine.jsonl").write_text("\n".join(lines))
+    done = recipe("foundation", "--preset", "smoke", "--data", tmp_path / "mine.jsonl", "--output", tmp_path / "run", "--max-steps", 2)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "line 4" in done.stdout and "1 left out" in done.stdout
+    assert json.loads((tmp_path / "run/ladder.json").read_text())["rows"][1]["n"] == 2
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+def model_without_tokenizer(folder: Path) -> Path:
+    shutil.copytree(ROOT / "chemr_lite/nano/model", folder, ignore=shutil.ignore_patterns("tokenizer*", "chat_template*"))
+    return folder
+
+
+BAD_INPUT = {
+    "missing file": (lambda tmp: ["--data", tmp / "none.jsonl"], "none.jsonl: no such file"),
+    "empty file": (lambda tmp: ["--data", write(tmp / "empty.jsonl", "")], "empty.jsonl: no usable row"),
+    "malformed with --strict": (lambda tmp: ["--strict", "true", "--data", write(tmp / "bad.jsonl", "{oops")], "bad.jsonl, line 1"),
+    "unknown columns": (lambda tmp: ["--data", write(tmp / "x.csv", "a,b\n1,2\n")], "x.csv: columns a, b are not known"),
+    "unknown task": (lambda tmp: ["--tasks", "retrosynthesys"], "nearest: retrosynthesis"),
+    "unknown preset": (lambda tmp: ["--preset", "huge"], "invalid choice: 'huge'"),
+    "unknown flag": (lambda tmp: ["--learning-speed", "3"], "--learning-speed"),
+    "unknown key": (lambda tmp: ["--config", write(tmp / "c.yaml", "grpo_stepz: 3\n")], "unknown grpo_stepz"),
+    "broken yaml": (lambda tmp: ["--config", write(tmp / "c.yaml", "a: [\n")], "c.yaml"),
+    "output below a file": (lambda tmp: ["--output", write(tmp / "file", "") / "run"], "cannot be written"),
+    "no tokenizer": (lambda tmp: ["--model", model_without_tokenizer(tmp / "m")], "cannot load the tokenizer"),
+    "no hub": (lambda tmp: ["--model", "nobody/nothing-8B"], "--model PATH"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BAD_INPUT, ids=lambda name: name.replace(" ", "-"))
+def test_bad_input_is_one_clear_line(case, tmp_path):
+    make, expected = BAD_INPUT[case]
+    args = ["--preset", "smoke", "--output", tmp_path / "run", *make(tmp_path)]
+    done = recipe("grpo", *args)
+    assert done.returncode == 2
+    error = done.stderr.strip().splitlines()[-1]
+    assert "error: " in error and expected in error, done.stderr[-2000:]
+    assert "Traceback" not in done.stderr
+    assert not list((tmp_path / "run").glob("**/adapter_model.safetensors"))
+
+
+def test_a_damaged_checkpoint_is_named(smoke, tmp_path):
+    run = tmp_path / "damaged"
+    shutil.copytree(smoke, run)
+    shutil.rmtree(run / "grpo")
+    adapter = run / "distill" / "adapter_model.safetensors"
+    adapter.write_bytes(adapter.read_bytes()[:1000])
+    done = recipe("grpo", "--preset", "smoke", "--output", run)
+    assert done.returncode == 2
+    assert "distill" in done.stderr.splitlines()[-1] and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("name", ["foundation", "distill", "grpo", "evaluate", "pretrain_nano"])
+def test_help_is_quick_and_teaches(name):
+    started = time.time()
+    done = recipe(name, "--help")
+    assert time.time() - started < 2
+    assert done.returncode == 0 and f"python recipes/{name}.py" in done.stdout
+
+
+def test_evaluate_answers_with_any_phase(smoke, tmp_path):
+    done = recipe("evaluate", smoke / "foundation", "--preset", "smoke", "--output", tmp_path / "eval", "--tasks", "retrosynthesis")
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert list(json.loads((tmp_path / "eval/metrics.json").read_text())["tasks"]) == ["retrosynthesis"]
