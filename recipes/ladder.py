@@ -1,11 +1,18 @@
 """The ladder: run the phases that are missing, in order, and show what each one added.
 
 base → foundation → distill → grpo, per macro-task and balanced, in ladder.json, ladder.md and ladder.png
+
+Every training recipe ends here. Several runs that differ in their seed are averaged by
+
+    python recipes/ladder.py outputs/seed0 outputs/seed1 outputs/seed2 --output recipes/results/nano
 """
 
 import sys
 import time
 from pathlib import Path
+from statistics import fmean, stdev
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from recipes import runs
 from recipes.options import Options, UsageError
