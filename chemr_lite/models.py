@@ -4,7 +4,6 @@ On CUDA Unsloth loads it (`backend="unsloth"`), elsewhere, or with `backend="hf"
 Both give NF4 weights with a LoRA on every linear layer, and both continue the adapter of an earlier phase.
 """
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,13 +43,7 @@ def detect_hardware() -> Hardware:
 
 
 def choose_backend(asked: str | None) -> str:
-    """`unsloth` on CUDA, `hf` elsewhere, or what was asked for. Imports Unsloth here, since it must come before trl.
-
-    Also keeps a run on one GPU unless accelerate launched it: the trainer refuses two visible GPUs otherwise. For that
-    it has to be called before torch is imported.
-    """
-    if "LOCAL_RANK" not in os.environ:
-        os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")
+    """`unsloth` on CUDA, `hf` elsewhere, or what was asked for. Imports Unsloth here, since it must come before trl."""
     import torch
 
     backend = asked or ("unsloth" if torch.cuda.is_available() else "hf")

@@ -1,10 +1,11 @@
 """Answer held-out rows greedily and score them.
 
-    python recipes/evaluate.py outputs/nano/grpo                   # a phase of a run, on all test rows
+    python recipes/evaluate.py outputs/nano/grpo                   # a phase of a run, on held-out rows
     python recipes/evaluate.py nano --eval-rows 40                 # an untouched base
     python recipes/evaluate.py outputs/nano/grpo --data my.jsonl   # on your own rows
 
-Writes metrics.json and predictions.jsonl (every answer with its score and the reason of every zero) to --output.
+--eval-rows says how many rows of each macro-task (120 by default). Writes metrics.json and predictions.jsonl (every
+answer with its score and the reason of every zero) to --output, by default outputs/evaluate.
 """
 
 import json
@@ -62,7 +63,9 @@ def main() -> None:
         cli.parse(__doc__, sys.argv[1:])  # --help ends here
         raise cli.UsageError("name what to evaluate first: a phase's directory, nano, or a model")
     target = sys.argv[1]
-    options, _ = cli.parse(__doc__, sys.argv[2:])
+    options, preset = cli.parse(__doc__, sys.argv[2:])
+    if options.output == f"outputs/{preset}":
+        options.output = "outputs/evaluate"  # a run directory is no place for someone else's figures
     from chemr_lite.data import DataError
     from chemr_lite.models import ModelError
 
@@ -80,6 +83,9 @@ def evaluate_target(target: str, options: cli.Options) -> None:
     adapter = Path(target) if (Path(target) / "adapter_config.json").exists() else None
     name = runs.read_json(adapter / "adapter_config.json")["base_model_name_or_path"] if adapter else target
     loaded = data.load(options.data.split(","), ladder.chosen_tasks(options), options.strict)
+    print(f"{options.data}: {loaded.summary()}", *loaded.problems[:5], sep="\n  ")
+    if not loaded.rows["test"]:
+        raise cli.UsageError(f"{options.data}: no test row in it")
     hardware = models.detect_hardware()
     tokenizer, model = models.load_tokenizer(name), models.load_base(models.base_path(name), hardware)
     if adapter:

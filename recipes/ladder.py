@@ -9,6 +9,7 @@ Every training recipe ends here. Several runs that differ in their seed are aver
 
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean, stdev
 
@@ -39,7 +40,8 @@ def _climb(options: Options, preset: str, last: str) -> None:
 
     started = time.time()
     wanted = runs.PHASES[: runs.PHASES.index(last) + 1]
-    phases = [runs.Phase(options, name) for name in wanted]
+    # --max-steps is for the phase that was asked for; those before it run as configured
+    phases = [runs.Phase(options if name == last else replace(options, max_steps=0), name) for name in wanted]
     for phase in phases:
         phase.check()
     missing = [phase for phase in phases if not phase.finished]
@@ -60,7 +62,7 @@ def _climb(options: Options, preset: str, last: str) -> None:
     for phase in missing:
         from recipes import distill, foundation, grpo
 
-        {"foundation": foundation, "distill": distill, "grpo": grpo}[phase.name].run(options, loaded, backend)
+        {"foundation": foundation, "distill": distill, "grpo": grpo}[phase.name].run(phase.options, loaded, backend)
     rows = collect(options)
     write(options, preset, rows)
     print(f"done in {(time.time() - started) / 60:.1f} minutes, peak memory {runs.peak_memory_gb()} GiB")

@@ -67,6 +67,7 @@ class Options:
 def parse(description: str, args: list[str] | None = None) -> tuple[Options, str]:
     """Options from `--preset`, `--config` and the command line, later ones winning; also the preset's name."""
     import argparse
+    import os
 
     import yaml
     from trl import TrlParser
@@ -76,6 +77,8 @@ def parse(description: str, args: list[str] | None = None) -> tuple[Options, str
         "--preset", choices=PRESETS, help="sizes for your hardware; default: nano without a GPU, else the largest that fits"
     )
     parser.add_argument("--config", help="YAML file whose keys are these options; overrides the preset")
+    if "LOCAL_RANK" not in os.environ:  # the trainer refuses two visible GPUs unless accelerate launched it
+        os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")
     args = list(sys.argv[1:] if args is None else args)
     known = parser.parse_known_args(args)[0]
     preset = known.preset or preset_for_this_machine()

@@ -166,7 +166,7 @@ class MolOpt(OpenGeneration):
         before, after = dict(groups_of(source.key)), dict(groups_of(answer.key))
         lost = {g: n - after.get(g, 0) for g, n in before.items() if n > after.get(g, 0)}
         gained = {g: n - before.get(g, 0) for g, n in after.items() if n > before.get(g, 0)}
-        digits = 1 if name == "QED" else 0
+        digits = {"LogP": 1, "MR": 0, "QED": 2}[name]
         return [
             say_groups(before),
             f"{name} about {measure(name, source.key):.{digits}f}",

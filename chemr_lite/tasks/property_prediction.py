@@ -1,6 +1,6 @@
 """Property prediction: is it so, Yes or No?
 
-    SMILES: CC(=O)Oc1ccccc1C(=O)O     →  <answer>No</answer>                      (rule_permeable: 3 acceptors, 1 donor)
+    SMILES: CC(=O)Oc1ccccc1C(=O)O     →  <answer>Yes</answer>                     (rule_permeable: 1 donor, 3 acceptors)
 
 The five data sets of MoleculeNet that the benchmark uses have measured labels. The sub-tasks named `rule_*` are ours
 and are what they say: a rule on counts that RDKit makes, for runs without any data set. Headline: accuracy.

@@ -1,0 +1,125 @@
+"""The notebooks: clean files that name only what exists (fast), and all four run in order on the smoke preset."""
+
+import ast
+import json
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import nbformat
+import pytest
+from IPython.core.inputtransformer2 import TransformerManager
+
+from recipes.options import PRESETS, Options
+
+ROOT = Path(__file__).parents[1]
+NAMES = ("01_foundation", "02_protocol_distillation", "03_grpo", "04_evaluate")
+# the phases that are on the ladder once a notebook has run
+LADDERS = {
+    "01_foundation": ["base", "foundation"],
+    "02_protocol_distillation": ["base", "foundation", "distill"],
+    "03_grpo": ["base", "foundation", "distill", "grpo"],
+    "04_evaluate": ["base", "foundation", "distill", "grpo"],
+}
+FLAGS = {f.name for f in fields(Options)} | {"preset", "config", "help"}
+
+
+def read(name: str) -> nbformat.NotebookNode:
+    return nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
+
+
+def code(name: str) -> list[str]:
+    """The code cells of a notebook as plain Python."""
+    return [TransformerManager().transform_cell(cell.source) for cell in read(name).cells if cell.cell_type == "code"]
+
+
+def imported(source: str) -> set[str]:
+    """Names of the top-level packages that `source` imports."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(node.module.split(".")[0])
+    return found
+
+
+def test_there_are_four():
+    assert sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb")) == list(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_file_is_valid_and_holds_no_outputs(name):
+    notebook = read(name)
+    nbformat.validate(notebook)
+    assert notebook.metadata.kernelspec.name == "python3"
+    for cell in notebook.cells:
+        assert cell.id
+        if cell.cell_type == "code":
+            assert cell.outputs == [] and cell.execution_count is None, cell.id
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_code_compiles(name):
+    for source in code(name):
+        compile(source, name, "exec")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_install_comes_before_any_import_of_what_it_installs(name):
+    install, *rest = code(name)
+    assert "requirements.txt" in install
+    assert imported(install) <= {"os", "subprocess", "sys", "importlib", "pathlib"}
+    assert any("chemr_lite" in imported(source) for source in rest)
+
+
+def test_install_and_settings_are_the_same_in_all():
+    assert len({tuple(code(name)[:2]) for name in NAMES}) == 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_recipes_flags_and_presets_exist(name):
+    text = "\n".join(cell.source for cell in read(name).cells)
+    recipes = set(re.findall(r"recipes/(\w+)\.py", text))
+    assert recipes
+    for recipe in recipes:
+        assert (ROOT / "recipes" / f"{recipe}.py").exists(), recipe
+    assert {flag.replace("-", "_") for flag in re.findall(r"(?<![\w-])--([a-z][\w-]*)", text)} <= FLAGS
+    assert set(re.findall(r"(?:--preset |PRESET = \")(\w+)", text)) <= set(PRESETS)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_failing_recipe_stops_the_notebook(name):
+    cells = [cell.source for cell in read(name).cells if cell.cell_type == "code" and cell.source.startswith("!")]
+    assert cells
+    for source in cells:
+        assert "assert _exit_code == 0" in source.splitlines()[1]
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory):
+    """A run directory that the four share, and a `python3` kernel that is the interpreter of this test."""
+    from ipykernel.kernelspec import install
+
+    home = tmp_path_factory.mktemp("notebooks")
+    install(prefix=str(home))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JUPYTER_PATH", str(home / "share" / "jupyter"))
+        patch.setenv("IPYTHONDIR", str(home / "ipython"))  # no startup files of the user
+        patch.setenv("PIP_NO_INDEX", "1")  # nothing may be missing here; an install would fail instead of downloading
+        patch.setenv("CHEMR_PRESET", "smoke")
+        patch.setenv("CHEMR_OUTPUT", str(home / "run"))
+        yield home / "run"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_executes_on_smoke(name, workplace):
+    from nbclient import NotebookClient
+
+    notebook = read(name)
+    where = {"metadata": {"path": str(ROOT / "notebooks")}}
+    NotebookClient(notebook, timeout=600, kernel_name="python3", resources=where).execute()
+    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+    assert outputs and not [output for output in outputs if output.output_type == "error"]
+    rows = json.loads((workplace / "ladder.json").read_text())["rows"]
+    assert [row["phase"] for row in rows] == LADDERS[name]
