@@ -1,0 +1,479 @@
+"""Every task's score, question and trace: by tables written by hand, over all embedded rows, and against any text."""
+
+import gzip
+import json
+from collections import defaultdict
+from statistics import fmean
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from rdkit import Chem
+
+from chemr_lite.answers import render
+from chemr_lite.data import NANO_ROWS
+from chemr_lite.reasons import Reason
+from chemr_lite.rewards import score_completion
+from chemr_lite.tasks import Score, get_task, list_tasks, register, select_tasks
+from chemr_lite.tasks.open_generation import BONDS, TOMG_GROUPS, count_bonds, count_groups
+
+NANO: dict[str, list[dict]] = defaultdict(list)
+with gzip.open(NANO_ROWS, "rt", encoding="utf-8") as lines:
+    for line in lines:
+        nano_row = json.loads(line)
+        NANO[nano_row["task"]].append(nano_row)
+
+OPEN = "open_generation/"
+PROPERTIES = [name for name in list_tasks() if name.startswith("property_prediction/")]
+OPTIMISED = [name for name in list_tasks() if name.startswith(OPEN + "mol_opt")]
+EDITED = [name for name in list_tasks() if name.startswith(OPEN + "mol_edit")]
+
+
+def row(task, answer, question="CCO", **meta):
+    return {"task": task, "input": question, "answer": answer, "split": "test", "meta": meta}
+
+
+PRODUCT, ACID, AMINE = "CC(=O)N[C@@H](C)c1ccccc1", "CC(=O)O", "C[C@H](N)c1ccccc1"
+RETRO = row("retrosynthesis", f"{ACID}.{AMINE}", PRODUCT)
+COPIES = row("retrosynthesis", "CC(=O)O.CC(=O)O.NCCN", "CC(=O)NCCNC(C)=O")
+FORWARD = row("reaction_prediction", "CC(=O)NCc1ccccc1", "CC(=O)O.NCc1ccccc1")
+ALKENE = row("reaction_prediction", "C/C=C/CO", "C/C=C/C=O")
+SALT = row("reaction_prediction", "CC(=O)[O-].[Na+]", "CC(=O)O.[Na+].[OH-]")
+ADD = row(OPEN + "mol_edit_add", "OCCc1ccccc1", source="CCc1ccccc1", add="hydroxyl")
+ADD_SMALL = row(OPEN + "mol_edit_add", "CCOCO", source="CCOC", add="hydroxyl")
+ADD_OPEN = row(OPEN + "mol_edit_add", "", source="CCOC", add="hydroxyl")
+DELETE = row(OPEN + "mol_edit_delete", "CCc1ccccc1", source="OCCc1ccccc1", remove="hydroxyl")
+SWAP = row(OPEN + "mol_edit_substitute", "ClCCc1ccccc1", source="OCCc1ccccc1", remove="hydroxyl", add="halo")
+UP_LOGP = row(OPEN + "mol_opt_logp", "CCc1ccccc1", source="OCCc1ccccc1", property="LogP", direction="increase")
+DOWN_LOGP = row(OPEN + "mol_opt_logp", "OCCc1ccccc1", source="CCc1ccccc1", property="LogP", direction="decrease")
+UP_MR = row(OPEN + "mol_opt_mr", "OCCc1ccccc1", source="CCc1ccccc1", property="MR", direction="increase")
+DOWN_MR = row(OPEN + "mol_opt_mr", "CCc1ccccc1", source="OCCc1ccccc1", property="MR", direction="decrease")
+UP_QED = row(OPEN + "mol_opt_qed", "OCCc1ccccc1", source="CCc1ccccc1", property="QED", direction="increase")
+DOWN_QED = row(OPEN + "mol_opt_qed", "CCc1ccccc1", source="OCCc1ccccc1", property="QED", direction="decrease")
+ATOMS = row(OPEN + "mol_custom_atoms", "CCO", atoms={"carbon": 2, "oxygen": 1})
+BOND = row(OPEN + "mol_custom_bonds", "C=CC", bonds={"single": 1, "double": 1})
+RING_BONDS = row(OPEN + "mol_custom_bonds", "c1ccccc1", bonds={"aromatic": 6, "rotatable": 0})
+GROUPS = row(OPEN + "mol_custom_groups", "Oc1ccccc1", groups={"benzene ring": 1, "hydroxyl": 1})
+THIOL = row(OPEN + "mol_custom_groups", "CCS", groups={"thiol": 1})
+
+KEPT = 18 / 31  # similarity of ethylbenzene and 2-phenylethanol: 18 of 31 counted environments are the same
+
+# id, row, answer, reason, value; correct exactly where the reason says so
+SCORES = [
+    ("retro-gold", RETRO, RETRO["answer"], Reason.CORRECT, 1),
+    ("retro-other-order-other-writing", RETRO, "c1ccc([C@@H](N)C)cc1.OC(C)=O", Reason.CORRECT, 1),
+    ("retro-wrong-stereo", RETRO, f"{ACID}.C[C@@H](N)c1ccccc1", Reason.WRONG_STEREO, 0),
+    ("retro-stereo-left-out", RETRO, f"{ACID}.CC(N)c1ccccc1", Reason.WRONG_STEREO, 0),
+    ("retro-one-reactant-only", RETRO, AMINE, Reason.FRAGMENTS, 0),
+    ("retro-a-reagent-too-many", RETRO, f"{ACID}.{AMINE}.O", Reason.FRAGMENTS, 0),
+    ("retro-padded-with-copies", RETRO, f"{ACID}.{ACID}.{AMINE}", Reason.FRAGMENTS, 0),
+    ("retro-copy-instead-of-partner", RETRO, f"{ACID}.{ACID}", Reason.WRONG, 0),
+    ("retro-acid-chloride-instead", RETRO, f"CC(=O)Cl.{AMINE}", Reason.WRONG, 0),
+    ("retro-the-product-back", RETRO, PRODUCT, Reason.FRAGMENTS, 0),
+    ("retro-with-prose", RETRO, f"{ACID}.{AMINE} by coupling", Reason.INNER_WHITESPACE, 0),
+    ("retro-comma", RETRO, f"{ACID},{AMINE}", Reason.SYNTAX, 0),
+    ("retro-whole-reaction", RETRO, f"{ACID}.{AMINE}>>{PRODUCT}", Reason.REACTION_ARROW, 0),
+    ("retro-dummy-padding", RETRO, f"{ACID}.{AMINE}.*", Reason.DUMMY_ATOM, 0),
+    ("retro-two-equivalents", COPIES, "NCCN.CC(=O)O.CC(=O)O", Reason.CORRECT, 1),
+    ("retro-one-equivalent-missing", COPIES, "NCCN.CC(=O)O", Reason.FRAGMENTS, 0),
+    ("forward-gold", FORWARD, FORWARD["answer"], Reason.CORRECT, 1),
+    ("forward-kekule-writing", FORWARD, "C1=CC=CC=C1CNC(=O)C", Reason.CORRECT, 1),
+    ("forward-atom-maps", FORWARD, "[CH3:1][C:2](=[O:3])[NH:4][CH2:5]c1ccccc1", Reason.CORRECT, 1),
+    ("forward-water-beside-it", FORWARD, "CC(=O)NCc1ccccc1.O", Reason.FRAGMENTS, 0),
+    ("forward-twice", FORWARD, "CC(=O)NCc1ccccc1.CC(=O)NCc1ccccc1", Reason.FRAGMENTS, 0),
+    ("forward-reactants-back", FORWARD, FORWARD["input"], Reason.FRAGMENTS, 0),
+    ("forward-one-carbon-more", FORWARD, "CCC(=O)NCc1ccccc1", Reason.WRONG, 0),
+    ("forward-stereo-invented", FORWARD, "CC(=O)N[C@@H]([2H])c1ccccc1", Reason.WRONG, 0),
+    ("forward-empty", FORWARD, "", Reason.EMPTY, 0),
+    ("forward-not-a-molecule", FORWARD, "c1cccc1", Reason.CHEMISTRY, 0),
+    ("forward-ring-left-open", FORWARD, "CC(=O)NCc1ccccc", Reason.SYNTAX, 0),
+    ("forward-wrong-double-bond", ALKENE, "C/C=C\\CO", Reason.WRONG_STEREO, 0),
+    ("forward-same-double-bond", ALKENE, "OC\\C=C\\C", Reason.CORRECT, 1),
+    ("forward-salt", SALT, "[Na+].[O-]C(C)=O", Reason.CORRECT, 1),
+    ("forward-salt-without-its-ion", SALT, "[O-]C(C)=O", Reason.FRAGMENTS, 0),
+    ("forward-lone-ion", SALT, "[Na+]", Reason.LONE_ATOM, 0),
+    ("add-gold", ADD, "OCCc1ccccc1", Reason.CORRECT, 1),
+    ("add-elsewhere", ADD, "CCc1ccc(O)cc1", Reason.CORRECT, 1),
+    ("add-twice", ADD, "OCC(O)c1ccccc1", Reason.WRONG_COUNT, 0),
+    ("add-something-else", ADD, "CCOc1ccccc1", Reason.WRONG_COUNT, 0),
+    ("add-nothing", ADD, "C(C)c1ccccc1", Reason.UNCHANGED, 0),
+    ("add-as-a-fragment", ADD, "CCc1ccccc1.O", Reason.FRAGMENTS, 0),
+    ("add-right-answer-twice", ADD, "OCCc1ccccc1.OCCc1ccccc1", Reason.FRAGMENTS, 0),
+    ("add-a-constant-molecule", ADD, "CO", Reason.TOO_DIFFERENT, 0),
+    ("add-with-prose", ADD, "OCCc1ccccc1 has a hydroxyl", Reason.INNER_WHITESPACE, 0),
+    ("add-small-source-gold", ADD_SMALL, "CCOCO", Reason.CORRECT, 1),  # the bar is what the reference keeps
+    ("add-small-source-below-the-reference", ADD_SMALL, "CC(O)OC", Reason.TOO_DIFFERENT, 0),
+    ("add-without-a-reference", ADD_OPEN, "CCOCO", Reason.TOO_DIFFERENT, 0),
+    ("delete-gold", DELETE, "CCc1ccccc1", Reason.CORRECT, 1),
+    ("delete-nothing", DELETE, "c1ccccc1CCO", Reason.UNCHANGED, 0),
+    ("delete-adds-one", DELETE, "OCC(O)c1ccccc1", Reason.WRONG_COUNT, 0),
+    ("delete-the-chain-too", DELETE, "c1ccccc1", Reason.TOO_DIFFERENT, 0),
+    ("delete-everything", DELETE, "C", Reason.TOO_DIFFERENT, 0),
+    ("delete-into-two-fragments", DELETE, "Cc1ccccc1.C", Reason.FRAGMENTS, 0),
+    ("swap-gold", SWAP, "ClCCc1ccccc1", Reason.CORRECT, 1),
+    ("swap-any-halogen", SWAP, "BrCCc1ccccc1", Reason.CORRECT, 1),
+    ("swap-only-added", SWAP, "OCC(Cl)c1ccccc1", Reason.WRONG_COUNT, 0),
+    ("swap-only-removed", SWAP, "CCc1ccccc1", Reason.WRONG_COUNT, 0),
+    ("swap-two-added", SWAP, "ClCC(Cl)c1ccccc1", Reason.WRONG_COUNT, 0),
+    ("swap-nothing", SWAP, "OCCc1ccccc1", Reason.UNCHANGED, 0),
+    ("swap-a-constant-molecule", SWAP, "CF", Reason.TOO_DIFFERENT, 0),
+    ("logp-up", UP_LOGP, "CCc1ccccc1", Reason.CORRECT, KEPT),
+    ("logp-up-asked-and-lowered", UP_LOGP, "OCC(O)c1ccccc1", Reason.NOT_IMPROVED, 0),
+    ("logp-up-unchanged", UP_LOGP, "c1ccccc1CCO", Reason.UNCHANGED, 0),
+    ("logp-up-greasy-constant", UP_LOGP, "CCCCCCCCCCCC", Reason.TOO_DIFFERENT, 1 / 29),
+    ("logp-up-padded", UP_LOGP, "OCCc1ccccc1.CCCCCC", Reason.FRAGMENTS, 0),
+    ("logp-up-not-a-molecule", UP_LOGP, "C1CC", Reason.SYNTAX, 0),
+    ("logp-down", DOWN_LOGP, "OCCc1ccccc1", Reason.CORRECT, KEPT),
+    ("logp-down-asked-and-raised", DOWN_LOGP, "ClCCc1ccccc1", Reason.NOT_IMPROVED, 0),
+    ("mr-up", UP_MR, "OCCc1ccccc1", Reason.CORRECT, KEPT),
+    ("mr-up-asked-and-lowered", UP_MR, "C", Reason.NOT_IMPROVED, 0),
+    ("mr-down", DOWN_MR, "CCc1ccccc1", Reason.CORRECT, KEPT),
+    ("mr-down-tiny-constant", DOWN_MR, "C", Reason.TOO_DIFFERENT, 0),
+    ("qed-up", UP_QED, "OCCc1ccccc1", Reason.CORRECT, KEPT),
+    ("qed-up-asked-and-lowered", UP_QED, "CCCCCCCCCCCC", Reason.NOT_IMPROVED, 0),
+    ("qed-down", DOWN_QED, "CCc1ccccc1", Reason.CORRECT, KEPT),
+    ("qed-down-unchanged", DOWN_QED, "OCCc1ccccc1", Reason.UNCHANGED, 0),
+    ("atoms-gold", ATOMS, "CCO", Reason.CORRECT, 1),
+    ("atoms-an-isomer", ATOMS, "COC", Reason.CORRECT, 1),
+    ("atoms-hydrogens-are-free", ATOMS, "CC=O", Reason.CORRECT, 1),
+    ("atoms-one-carbon-more", ATOMS, "CCCO", Reason.WRONG_COUNT, 0),
+    ("atoms-an-extra-element", ATOMS, "NCCO", Reason.WRONG_COUNT, 0),
+    ("atoms-an-element-outside-the-table", ATOMS, "CCO[GeH3]", Reason.WRONG_COUNT, 0),
+    ("atoms-in-two-fragments", ATOMS, "CO.C", Reason.FRAGMENTS, 0),
+    ("atoms-dummy", ATOMS, "CCO*", Reason.DUMMY_ATOM, 0),
+    ("bonds-gold", BOND, "C=CC", Reason.CORRECT, 1),
+    ("bonds-other-elements", BOND, "NC=O", Reason.CORRECT, 1),
+    ("bonds-unnamed-kinds-are-free", BOND, "C=CC#N", Reason.CORRECT, 1),
+    ("bonds-one-missing", BOND, "C=C", Reason.WRONG_COUNT, 0),
+    ("bonds-one-too-many", BOND, "C=CCC", Reason.WRONG_COUNT, 0),
+    ("bonds-fragments", BOND, "C=CC.C", Reason.FRAGMENTS, 0),
+    ("bonds-aromatic", RING_BONDS, "c1ccccc1", Reason.CORRECT, 1),
+    ("bonds-kekule-is-aromatic", RING_BONDS, "C1=CC=CC=C1", Reason.CORRECT, 1),
+    ("bonds-rotatable-must-be-zero", RING_BONDS, "CCCc1ccccc1", Reason.WRONG_COUNT, 0),
+    ("bonds-aliphatic-ring", RING_BONDS, "C1CCCCC1", Reason.WRONG_COUNT, 0),
+    ("groups-gold", GROUPS, "Oc1ccccc1", Reason.CORRECT, 1),
+    ("groups-another-molecule", GROUPS, "OCc1ccccc1", Reason.CORRECT, 1),
+    ("groups-one-too-many", GROUPS, "Oc1ccccc1O", Reason.WRONG_COUNT, 0),
+    ("groups-an-unnamed-one", GROUPS, "Nc1ccc(O)cc1", Reason.WRONG_COUNT, 0),
+    ("groups-pyridine-is-no-benzene", GROUPS, "Oc1ccncc1", Reason.WRONG_COUNT, 0),
+    ("groups-in-two-fragments", GROUPS, "c1ccccc1.O", Reason.FRAGMENTS, 0),
+    ("groups-thioether-is-not-checked", THIOL, "CCS", Reason.CORRECT, 1),  # its pattern matches the C–S of a thiol
+    ("groups-two-thiols", THIOL, "SCCS", Reason.WRONG_COUNT, 0),
+]
+for name in PROPERTIES:
+    sub = name.split("/")[1]
+    SCORES += [
+        (f"{sub}-yes", row(name, "Yes"), "Yes", Reason.CORRECT, 1),
+        (f"{sub}-no", row(name, "No"), "No", Reason.CORRECT, 1),
+        (f"{sub}-no-for-yes", row(name, "Yes"), "No", Reason.WRONG, 0),
+        (f"{sub}-yes-for-no", row(name, "No"), "Yes", Reason.WRONG, 0),
+        (f"{sub}-capitals-and-full-stop", row(name, "Yes"), " yes.\n", Reason.CORRECT, 1),
+        (f"{sub}-empty", row(name, "No"), "", Reason.EMPTY, 0),
+        (f"{sub}-hedged", row(name, "Yes"), "Maybe", Reason.NOT_A_CHOICE, 0),
+        (f"{sub}-both", row(name, "Yes"), "Yes and No", Reason.NOT_A_CHOICE, 0),
+        (f"{sub}-both-with-a-slash", row(name, "No"), "No/Yes", Reason.NOT_A_CHOICE, 0),
+        (f"{sub}-prose", row(name, "Yes"), "Yes, it does", Reason.NOT_A_CHOICE, 0),
+        (f"{sub}-a-molecule", row(name, "Yes"), "CCO", Reason.NOT_A_CHOICE, 0),
+    ]
+
+
+@pytest.mark.parametrize("question, answer, reason, value", [pytest.param(*case[1:], id=case[0]) for case in SCORES])
+def test_score(question, answer, reason, value):
+    score = get_task(question["task"]).score(answer, question)
+    assert score.reason is reason
+    assert score.value == pytest.approx(value, abs=1e-9)
+    assert score.correct == (reason is Reason.CORRECT)
+
+
+def test_every_registered_task_stands_in_the_table():
+    right = {case[1]["task"] for case in SCORES if case[3] is Reason.CORRECT}
+    wrong = {case[1]["task"] for case in SCORES if case[3] is not Reason.CORRECT}
+    assert right == wrong == set(list_tasks())
+
+
+def test_an_optimised_molecule_is_paid_for_what_it_keeps():
+    task = get_task(UP_LOGP["task"])
+    near, far, farther = (task.score(answer, UP_LOGP).value for answer in ("ClCCc1ccccc1", "CCCCc1ccccc1", "CCCCCCCC"))
+    assert near > far > farther > 0
+
+
+# Each of these is the source again, with a hydrogen, a charge or a mass moved. None changes what was asked about.
+RELABELLED = [
+    pytest.param(UP_QED, "[13CH3]Cc1ccccc1", id="carbon-13-for-qed"),
+    pytest.param(DOWN_QED, "OCC[200c]1ccccc1", id="a-heavy-isotope-for-qed"),
+    pytest.param(UP_QED, "[1CH3]Cc1ccccc1", id="a-light-isotope-for-qed"),
+    pytest.param(DOWN_QED, "[2H]OCCc1ccccc1", id="deuterium-for-qed"),
+    pytest.param(DOWN_MR, "O[CH]Cc1ccccc1", id="radical-for-mr"),
+    pytest.param(DOWN_MR, "[O]CCc1ccccc1", id="oxygen-radical-for-mr"),
+    pytest.param(UP_LOGP, "O[CH]Cc1ccccc1", id="radical-for-logp"),
+    pytest.param(DOWN_QED, "O[CH]Cc1ccccc1", id="radical-for-qed"),
+    pytest.param(DOWN_MR, "[O-]CCc1ccccc1", id="deprotonated-for-mr"),
+    pytest.param(DELETE, "[O-]CCc1ccccc1", id="deprotonated-is-not-deleted"),
+    pytest.param(DELETE, "[O]CCc1ccccc1", id="radical-is-not-deleted"),
+    pytest.param(row(OPEN + "mol_edit_delete", "CCc1ccccc1", source="NCCc1ccccc1", remove="amine"), "[NH3+]CCc1ccccc1", id="ammonium"),
+    pytest.param(DOWN_LOGP, "C[C@H](c1ccccc1)[2H]", id="deuterium-for-logp"),
+]
+
+
+@pytest.mark.parametrize("question, answer", RELABELLED)
+def test_relabelling_the_source_is_no_answer(question, answer):
+    assert get_task(question["task"]).score(answer, question).value == 0
+
+
+def test_nitro_and_charge_separated_nitro_count_the_same():
+    assert count_groups("C[N+](=O)[O-]")["nitro"] == 1
+
+
+@pytest.mark.parametrize("group", TOMG_GROUPS)
+def test_every_group_can_be_counted(group):
+    example = {
+        "benzene ring": "c1ccccc1", "hydroxyl": "CO", "anhydride": "CC(=O)OC(C)=O", "aldehyde": "CC=O", "ketone": "CC(C)=O",
+        "carboxyl": "CC(=O)O", "ester": "CC(=O)OC", "amide": "CC(N)=O", "amine": "CN", "nitro": "C[N+](=O)[O-]", "halo": "CF",
+        "thioether": "CSC", "nitrile": "CC#N", "thiol": "CS", "sulfide": "CSC", "disulfide": "S=S", "sulfoxide": "CS(C)=O",
+        "sulfone": "CS(C)(=O)=O", "borane": "CB(C)C",
+    }[group]  # fmt: skip
+    assert count_groups(Chem.CanonSmiles(example))[group] >= 1
+    assert count_groups("CC")[group] == 0
+
+
+def test_bonds_are_counted_by_kind():
+    counts = count_bonds(Chem.MolFromSmiles("C#CCCCc1ccccc1C=O"))
+    assert counts == {"single": 5, "double": 1, "triple": 1, "rotatable": 4, "aromatic": 6}
+    assert tuple(counts) == BONDS
+
+
+# the embedded rows
+
+
+@pytest.mark.parametrize("task", NANO)
+def test_gold_in_the_format_is_worth_everything(task):
+    for nano in NANO[task]:
+        if get_task(task).gold(nano) is not None:
+            score = score_completion(render(None, get_task(task).gold(nano)), nano)
+            assert score == Score(1.0, True, Reason.CORRECT), nano
+
+
+@pytest.mark.parametrize("task", NANO)
+def test_a_trace_has_a_numbered_line_for_each_step(task):
+    steps = get_task(task).protocol
+    for nano in NANO[task]:
+        told = get_task(task).trace(nano).split("\n")
+        assert len(told) == len(steps), nano
+        for number, (line, step) in enumerate(zip(told, steps, strict=True), 1):
+            head = f"{number}. **{step}:** "
+            assert line.startswith(head) and line.removeprefix(head).strip(), nano
+
+
+@pytest.mark.parametrize("task", [name for name in NANO if name in OPTIMISED])
+def test_an_example_of_an_optimisation_moves_the_right_way(task):
+    assert get_task(task).gold(NANO[task][0]) is None  # many answers are right
+    assert all(get_task(task).score(nano["answer"], nano).value > 0 for nano in NANO[task])
+
+
+@pytest.mark.parametrize("task", [name for name in NANO if name in PROPERTIES])
+def test_the_verdict_of_a_trace_is_the_rows_answer(task):
+    assert all(get_task(task).trace(nano).endswith(f"** {nano['answer']}") for nano in NANO[task])
+
+
+CONSTANTS = ["C", "CCO", "c1ccccc1", "C" * 12, "CC(=O)Oc1ccccc1C(=O)O", "Cc1ccc(CNC2CC2)cc1", "COc1ccc(CNCc2ccccc2)cc1"]
+
+
+@pytest.mark.parametrize("answer", CONSTANTS)
+def test_a_constant_answer_earns_next_to_nothing(answer):
+    optimised = [get_task(task).score(answer, nano) for task in OPTIMISED for nano in NANO[task]]
+    assert fmean(score.value for score in optimised) < 0.15
+    assert fmean(score.correct for score in optimised) < 0.01
+    assert not any(get_task(task).score(answer, nano).value for task in EDITED for nano in NANO[task])
+
+
+@pytest.mark.parametrize("task", [name for name in NANO if name in PROPERTIES])
+def test_a_constant_choice_earns_half(task):
+    for answer in ("Yes", "No"):
+        assert fmean(get_task(task).score(answer, nano).value for nano in NANO[task]) == pytest.approx(0.5, abs=0.02)
+
+
+@pytest.mark.parametrize("task", [name for name in NANO if name not in PROPERTIES])
+def test_copying_the_question_earns_nothing(task):
+    for nano in NANO[task][:200]:
+        for copied in (nano["input"], nano["meta"].get("source", "")):
+            assert get_task(task).score(copied, nano).value == 0, nano
+
+
+# question and trace
+
+
+@pytest.mark.parametrize("task", list_tasks())
+def test_the_question_tells_the_input_and_not_the_answer(task):
+    asked = next(case[1] for case in SCORES if case[1]["task"] == task)
+    question = get_task(task).question(asked)
+    assert asked["input"] in question
+    assert question == get_task(task).question(asked | {"answer": "another", "split": "train"})
+    assert get_task(task).protocol and get_task(task).metric and get_task(task).answers in ("molecule", "choice")
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        pytest.param(row("property_prediction/bbbp", "Yes"), id="measured-property"),
+        pytest.param(row("property_prediction/rule_alert", "Yes", "not a molecule"), id="rule-on-no-molecule"),
+        pytest.param(row("retrosynthesis", "CC.CN", "CCCN"), id="reaction-without-a-name"),
+        pytest.param(row("reaction_prediction", "CCCN", "CC.CN"), id="product-without-a-reaction"),
+        pytest.param(row("reaction_prediction", "", "CC.CN"), id="no-product"),
+        pytest.param(SALT, id="product-of-two-fragments"),
+        pytest.param(ADD_OPEN, id="edit-without-a-reference"),
+        pytest.param(UP_LOGP | {"answer": ""}, id="optimisation-without-an-example"),
+        pytest.param(ATOMS | {"answer": ""}, id="custom-without-an-example"),
+    ],
+)
+def test_no_trace_where_nothing_grounded_can_be_said(question):
+    assert get_task(question["task"]).trace(question) is None
+
+
+@pytest.mark.parametrize(
+    "question, told",
+    [
+        pytest.param(
+            RETRO, ["amide", "amide coupling", "amide ← carboxylic acid, primary amine", "carboxylic acid; primary amine"], id="retro"
+        ),
+        pytest.param(
+            FORWARD, ["carboxylic acid; primary amine", "amide coupling", "carboxylic acid, primary amine → amide", "amide"], id="forward"
+        ),
+        pytest.param(ADD, ["none", "0 hydroxyl", "0 → 1 hydroxyl", "primary alcohol"], id="add"),
+        pytest.param(SWAP, ["primary alcohol", "1 hydroxyl, 0 halo", "1 → 0 hydroxyl, 0 → 1 halo", "alkyl chloride"], id="swap"),
+        pytest.param(UP_LOGP, ["primary alcohol", "LogP about 1", "primary alcohol → none", "LogP about 2"], id="logp"),
+        pytest.param(ATOMS, ["2 carbon, 1 oxygen", "primary alcohol", "none", "2 carbon, 1 oxygen"], id="atoms"),
+        pytest.param(
+            row("property_prediction/rule_permeable", "Yes", "CC(=O)Oc1ccccc1C(=O)O"),
+            ["carboxylic acid, ester", "donors 1, acceptors 3", "Yes"],
+            id="permeable",
+        ),
+        pytest.param(row("property_prediction/rule_alert", "Yes", "CC=O"), ["aldehyde", "alerts aldehyde", "Yes"], id="alert"),
+        pytest.param(row("property_prediction/rule_lipophilic", "No", "CO"), ["primary alcohol", "LogP about 0", "No"], id="lipophilic"),
+        pytest.param(
+            row("property_prediction/rule_compact", "No", "CCCCc1ccccc1"),
+            ["none", "heavy atoms 10, rings 1, rotatable bonds 3", "No"],
+            id="compact",
+        ),
+    ],
+)
+def test_a_trace_tells_these_facts(question, told):
+    steps = get_task(question["task"]).protocol
+    expected = "\n".join(f"{n}. **{step}:** {text}" for n, (step, text) in enumerate(zip(steps, told, strict=True), 1))
+    assert get_task(question["task"]).trace(question) == expected
+
+
+# any text
+
+ONE_OF_EACH = [next(case[1] for case in SCORES if case[1]["task"] == name) for name in list_tasks()]
+PIECES = [
+    "C",
+    "O",
+    "N",
+    "c1ccccc1",
+    "C(=O)",
+    "(F)",
+    "=C",
+    "#N",
+    ".",
+    "[C@H](F)",
+    "[Fe]",
+    "[Na]",
+    "~C",
+    "*",
+    ">",
+    " ",
+    "1",
+    "[se]",
+    "Yes",
+    "No",
+]
+ANSWERS = st.one_of(st.text(max_size=30), st.lists(st.sampled_from(PIECES), max_size=12).map("".join))
+NASTY = [
+    "\x00", "\ud800", "CCO\x00", "1" * 2000, "[" * 500, "C" * 300, "C1CC1" * 60, "[U]" * 100, "[Fe]" * 300, "C" * 10**6, "[2H][2H]", "[13CH4]",
+    "[CH]", "[B-]", "O=[Os](=O)(=O)=O", "[NH3][Pt]([NH3])(Cl)Cl", "F[P-](F)(F)(F)(F)F", "[C-]#[O+]", ".".join(["CC"] * 150), "%(99999)C",
+]  # fmt: skip
+UNREADABLE = ["CCOc1~occ1N", "COc1cc~c(SC)cc1CC=O", "CN(C)c1~[te]c(Cl)ccc1C=O", "C[Na]C=1cc(C(C=O)CSC)nn[Al]1"]
+
+
+def assert_scores(answer):
+    for question in ONE_OF_EACH:
+        score = get_task(question["task"]).score(answer, question)
+        assert 0 <= score.value <= 1 and isinstance(score.reason, Reason)
+        assert score.correct == (score.reason is Reason.CORRECT)
+        assert score.value == 0 or score.reason in (Reason.CORRECT, Reason.TOO_DIFFERENT, Reason.PARTIAL)
+
+
+@settings(max_examples=600, deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow])
+@given(ANSWERS)
+def test_score_never_raises_and_stays_in_bounds(answer):
+    assert_scores(answer)
+
+
+@pytest.mark.parametrize("answer", NASTY, ids=range(len(NASTY)))
+def test_score_survives(answer):
+    assert_scores(answer)
+
+
+@pytest.mark.parametrize("answer", UNREADABLE)
+def test_score_survives_molecules_that_rdkit_cannot_read_back(answer):
+    assert_scores(answer)
+
+
+# the register
+
+
+@pytest.mark.parametrize(
+    "name, near",
+    [
+        ("retrosynthsis", "retrosynthesis"),
+        ("mol_edit_add", "open_generation/mol_edit_add"),
+        ("property_prediction/bbpb", "property_prediction/bbbp"),
+        ("reaction", "reaction_prediction"),
+    ],
+)
+def test_an_unknown_name_is_told_its_neighbours(name, near):
+    with pytest.raises(KeyError) as error:
+        get_task(name)
+    assert near in str(error.value).split("All:")[0]
+
+
+def test_an_unknown_name_is_told_all_names():
+    with pytest.raises(KeyError) as error:
+        get_task("§§§")
+    assert "nearest: none" in str(error.value)
+    assert all(name in str(error.value) for name in list_tasks())
+
+
+def test_macro_names():
+    macros = {get_task(name).macro for name in list_tasks()}
+    assert {"retrosynthesis", "reaction_prediction", "property_prediction", "open_generation"} <= macros
+    assert all(name == get_task(name).macro or name.startswith(get_task(name).macro + "/") for name in list_tasks())
+
+
+def test_a_name_is_registered_once():
+    with pytest.raises(ValueError, match="registered already"):
+        register(get_task("retrosynthesis"))
+
+
+@pytest.mark.parametrize(
+    "names, chosen",
+    [
+        pytest.param(["retrosynthesis"], ["retrosynthesis"], id="one"),
+        pytest.param(["property_prediction"], PROPERTIES, id="a-macro-task"),
+        pytest.param(["property_prediction/hiv", "retrosynthesis"], ["property_prediction/hiv", "retrosynthesis"], id="order-kept"),
+        pytest.param(
+            ["property_prediction/hiv", "property_prediction"],
+            ["property_prediction/hiv", *(name for name in PROPERTIES if name != "property_prediction/hiv")],
+            id="each-once",
+        ),
+        pytest.param([], [], id="none"),
+    ],
+)
+def test_select_tasks(names, chosen):
+    assert select_tasks(names) == chosen
+
+
+@pytest.mark.parametrize("name", ["open_gen", "property_prediction/", "Retrosynthesis", ""])
+def test_select_tasks_refuses_what_is_no_name(name):
+    with pytest.raises(KeyError, match="nearest"):
+        select_tasks(["retrosynthesis", name])
