@@ -12,6 +12,8 @@ import gzip
 import hashlib
 import io
 import json
+import sys
+import zlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -104,7 +106,7 @@ def load(sources: list[str], tasks: list[str] | None = None, strict: bool = Fals
                 where = f"{path}, line {line}"
                 try:
                     row = check_row(raw if isinstance(raw, dict) else json.loads(raw))
-                except (ValueError, KeyError, TypeError) as error:
+                except (ValueError, KeyError, TypeError, AttributeError) as error:
                     loaded.problems.append(f"{where}: {_plain(error)}")
                     if strict:
                         raise DataError(f"{loaded.problems[-1]} (leave --strict out to skip such rows)") from error
@@ -123,6 +125,8 @@ def load(sources: list[str], tasks: list[str] | None = None, strict: bool = Fals
 
 def check_row(row: dict[str, Any]) -> dict[str, Any]:
     """`row` in the row format, with defaults filled in. Raises ValueError or KeyError with the reason if it is bad."""
+    if not isinstance(row, dict):
+        raise ValueError(f"no JSON object but {str(row)[:80]!r}")
     for name in ("task", "input"):
         if not isinstance(row.get(name), str) or not row[name].strip():
             raise ValueError(f"{name!r} is missing or empty")
@@ -139,6 +143,9 @@ def check_row(row: dict[str, Any]) -> dict[str, Any]:
     }
     if clean["split"] not in SPLITS:
         raise ValueError(f"split {clean['split']!r} is none of {', '.join(SPLITS)}")
+    if not isinstance(clean["answer"], str):
+        raise ValueError(f"the answer {clean['answer']!r} is no text")
+    task.score("C", clean)  # raises where meta lacks what the score needs
     verified = clean["task"].startswith("open_generation")
     if not clean["answer"]:
         if not verified:
@@ -147,8 +154,10 @@ def check_row(row: dict[str, Any]) -> dict[str, Any]:
             raise ValueError("'answer' is empty in a training row")
     elif task.gold(clean) is not None and not (score := task.score(clean["answer"], clean)).correct:
         raise ValueError(f"the answer {clean['answer'][:80]!r} does not pass its own task: {score.reason}")
-    elif task.gold(clean) is None and task.score(clean["answer"], clean).reason is Reason.NOT_IMPROVED:
+    elif task.gold(clean) is None and (reason := task.score(clean["answer"], clean).reason) is Reason.NOT_IMPROVED:
         raise ValueError("the answer does not change the property as asked")
+    elif task.gold(clean) is None and reason not in (Reason.CORRECT, Reason.TOO_DIFFERENT):
+        raise ValueError(f"the answer {clean['answer'][:80]!r} does not pass its own task: {reason}")
     return clean
 
 
@@ -177,11 +186,12 @@ def _read(path: Path) -> Iterator[tuple[int, Any]]:
     try:
         data = path.read_bytes()
         text = (gzip.decompress(data) if path.name.endswith(".gz") else data).decode("utf-8-sig")
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         raise DataError(f"{path}: cannot be read: {error}") from error
     if ".jsonl" in path.suffixes:
-        yield from ((n, line) for n, line in enumerate(text.splitlines(), 1) if line.strip())
+        yield from ((n, line) for n, line in enumerate(text.split("\n"), 1) if line.strip())
         return
+    csv.field_size_limit(sys.maxsize)
     reader = csv.DictReader(io.StringIO(text))
     columns = set(reader.fieldnames or ())
     if {"task", "input", "answer"} <= columns:
@@ -196,7 +206,7 @@ def _read(path: Path) -> Iterator[tuple[int, Any]]:
     for line in reader:
         try:
             yield reader.line_num, reads(line, path.name) | {"split": line.get("split", "")}
-        except (ValueError, KeyError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             yield reader.line_num, {"task": f"unreadable: {_plain(error)}", "input": "-"}
 
 
@@ -227,8 +237,10 @@ def sample(rows: list[dict], per_macro: int, seed: int = 0) -> list[dict]:
     for row in rows:
         by_task[row["task"]].append(row)
     members = Counter(get_task(task).macro for task in by_task)
-    chosen = []
+    chosen, place = [], Counter()
     for task, group in by_task.items():
-        share = -(-per_macro // members[get_task(task).macro])
+        macro = get_task(task).macro
+        share = per_macro // members[macro] + (place[macro] < per_macro % members[macro])
+        place[macro] += 1
         chosen += group if len(group) <= share else random.Random(f"{seed}/{task}").sample(group, share)
     return chosen

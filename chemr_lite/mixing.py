@@ -25,7 +25,7 @@ from chemr_lite.tasks import get_task
 from chemr_lite.tasks.base import Row
 
 STD_FLOOR = 0.2
-WEIGHT_FLOOR = 0.25  # of the mean weight: no task gets less than this
+WEIGHT_FLOOR = 0.25  # of the prompts are dealt out evenly, so that no task starves
 SMOOTHING = 0.8  # of the old estimate, per step in which the task was asked
 
 
@@ -59,7 +59,7 @@ class Mixture:
         self.reward = dict.fromkeys(self.rows, 0.5)
         self.signal = dict.fromkeys(self.rows, 1.0)
         self.steps = 0
-        self.history = {0: dict(self.shares)}  # weights after so many steps; the last three are kept
+        self.history = {0: self.weights() if adaptive else dict(self.shares)}  # weights after so many steps; the last three are kept
 
     def draw(self, slot: int) -> Row:
         """The row asked in `slot`; step s asks slots s × prompts_per_step onwards."""
@@ -94,7 +94,9 @@ class Mixture:
         @functools.wraps(reward)
         def mixed(prompts, completions, task, log_metric=None, **columns) -> list[float]:
             values = reward(prompts=prompts, completions=completions, task=task, log_metric=log_metric, **columns)
-            groups = [list(members) for _, members in groupby(range(len(values)), key=lambda i: json.dumps(prompts[i]))]
+            runs = [list(members) for _, members in groupby(range(len(values)), key=lambda i: json.dumps(prompts[i]))]
+            size = max(1, len(values) // self.prompts_per_step)  # a question drawn twice in a row is two groups
+            groups = [run[i : i + size] for run in runs for i in range(0, len(run), size)]
             grouped = [[values[i] for i in members] for members in groups]
             self.observe([task[members[0]] for members in groups], grouped)
             if log_metric:
@@ -124,15 +126,16 @@ class Mixture:
     def weights(self) -> dict[str, float]:
         """The share of prompts of each task, summing to 1."""
         room = {t: share * (1 - self.reward[t]) * self.signal[t] for t, share in self.shares.items()}
-        floor = WEIGHT_FLOOR * (sum(room.values()) / len(room) or 1.0)
-        raised = {task: max(value, floor) for task, value in room.items()}
-        return {task: value / sum(raised.values()) for task, value in raised.items()}
+        if not sum(room.values()):
+            return dict(self.shares)
+        even, total = WEIGHT_FLOOR / len(room), sum(room.values())
+        return {task: even + (1 - WEIGHT_FLOOR) * value / total for task, value in room.items()}
 
     @property
     def state(self) -> dict:
         """What a checkpoint has to hold; JSON-serialisable."""
-        history = {str(step): weights for step, weights in self.history.items()}
-        return {"reward": self.reward, "signal": self.signal, "steps": self.steps, "history": history}
+        history = {str(step): dict(weights) for step, weights in self.history.items()}
+        return {"reward": dict(self.reward), "signal": dict(self.signal), "steps": self.steps, "history": history}
 
     @state.setter
     def state(self, saved: dict) -> None:

@@ -7,7 +7,6 @@ class Reason(StrEnum):
     """One word per verdict; the value is what logs, tables and pages print."""
 
     CORRECT = "correct"
-    PARTIAL = "partial"  # right direction, below the bar for `correct`
 
     # the format (answers.py)
     MISSING_TAGS = "missing_tags"

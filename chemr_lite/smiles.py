@@ -63,7 +63,7 @@ def _parse(text: str) -> Parsed:
         return _refuse(text, Reason.INNER_WHITESPACE)
     if ">" in text:
         return _refuse(text, Reason.REACTION_ARROW)
-    if not text.isascii():  # look-alike letters and odd signs are never SMILES
+    if not text.isascii() or not text.isprintable() or "~" in text:  # look-alikes, control characters, RDKit's any-bond
         return _refuse(text, Reason.SYNTAX)
     closures = sum(1 for token in _RING_CLOSURE.findall(text) if token[0] != "[")
     if closures > 2 * MAX_RING_CLOSURES:
@@ -90,17 +90,31 @@ def _inspect(text: str, mol: Chem.Mol) -> Parsed:
         if atom.GetAtomicNum() == 0:
             return _refuse(text, Reason.DUMMY_ATOM)
         atom.SetAtomMapNum(0)
+    Chem.AssignStereochemistry(mol, cleanIt=True, force=True)  # two branches that only their maps told apart are the same
     if mol.GetNumHeavyAtoms() == 0:
         return _refuse(text, Reason.NO_HEAVY_ATOM)
     key = Chem.MolToSmiles(mol)
     fragments = tuple(sorted(key.split(".")))
     if all(_LONE_ATOM.fullmatch(fragment) for fragment in fragments):
         return _refuse(text, Reason.LONE_ATOM)
+    if Chem.MolFromSmiles(key) is None:  # RDKit writes a few molecules (metals in rings) as SMILES that it then refuses
+        return _refuse(text, Reason.CHEMISTRY)
     return Parsed(text, mol, key, fragments, Reason.CORRECT)
 
 
 def _refuse(text: str, reason: Reason) -> Parsed:
     return Parsed(text, None, "", (), reason)
+
+
+@lru_cache(maxsize=8192)
+def skeleton(key: str) -> str:
+    """Heavy atoms and bonds alone: equal for molecules that differ in hydrogens, charges, isotopes or stereochemistry."""
+    mol = Chem.RWMol(Chem.MolFromSmiles(key))
+    for atom in mol.GetAtoms():
+        atom.SetIsotope(0), atom.SetFormalCharge(0), atom.SetNumRadicalElectrons(0), atom.SetNumExplicitHs(0), atom.SetNoImplicit(True)
+    for index in reversed([atom.GetIdx() for atom in mol.GetAtoms() if atom.GetAtomicNum() == 1]):
+        mol.RemoveAtom(index)
+    return Chem.MolToSmiles(mol, isomericSmiles=False)
 
 
 def without_stereo(key: str) -> str:

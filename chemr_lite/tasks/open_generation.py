@@ -18,7 +18,7 @@ from rdkit.Chem import QED, Crippen, rdMolDescriptors
 
 from chemr_lite.groups import groups_of, say_groups
 from chemr_lite.reasons import Reason
-from chemr_lite.smiles import Parsed, parse_smiles, similarity
+from chemr_lite.smiles import Parsed, parse_smiles, similarity, skeleton
 from chemr_lite.tasks.base import CORRECT, Row, Score, Task, register, zero
 
 # an edit keeps this much of its source, or as much as the reference answer where that keeps less (ours)
@@ -102,7 +102,7 @@ class OpenGeneration(Task):
         source = parse_smiles(row["meta"].get("source", ""))
         if len(parsed.fragments) > max(1, len(source.fragments)):
             return zero(Reason.FRAGMENTS)
-        if source.ok and parsed.key == source.key:
+        if source.ok and skeleton(parsed.key) == skeleton(source.key):  # moving a hydrogen, charge or mass changes nothing asked for
             return zero(Reason.UNCHANGED)
         return self.judge(parsed, source, row)
 

@@ -1,0 +1,510 @@
+"""Rows from files: formats, tables, what is wrong with a row or a file and how it is said, leaks, samples."""
+
+import csv
+import gzip
+import io
+import json
+from collections import Counter
+
+import pytest
+
+from chemr_lite import data
+from chemr_lite.data import NANO_ROWS, SPLITS, DataError, check_row, load, sample
+from chemr_lite.tasks import get_task
+
+RETRO = {"task": "retrosynthesis", "input": "CC(=O)NC", "answer": "CC(=O)O.CN", "split": "train", "meta": {"class": 2}}
+FORWARD = {"task": "reaction_prediction", "input": "CC(=O)O.CN", "answer": "CC(=O)NC", "split": "validation", "meta": {}}
+BBBP = {"task": "property_prediction/bbbp", "input": "CCO", "answer": "Yes", "split": "test", "meta": {}}
+EDIT = {
+    "task": "open_generation/mol_edit_add",
+    "input": "Add a hydroxyl to CCc1ccccc1.",
+    "answer": "OCCc1ccccc1",
+    "split": "train",
+    "meta": {"source": "CCc1ccccc1", "add": "hydroxyl"},
+}
+OPT = {
+    "task": "open_generation/mol_opt_logp",
+    "input": "Increase the LogP of OCCc1ccccc1.",
+    "answer": "CCc1ccccc1",
+    "split": "train",
+    "meta": {"source": "OCCc1ccccc1", "property": "LogP", "direction": "increase"},
+}
+ROWS = [RETRO, FORWARD, BBBP, EDIT, OPT]
+
+
+def write(path, text):
+    raw = text if isinstance(text, bytes) else text.encode()
+    path.write_bytes(gzip.compress(raw) if path.name.endswith(".gz") else raw)
+    return str(path)
+
+
+def jsonl(rows):
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+def table(columns, *lines):
+    text = io.StringIO()
+    csv.writer(text).writerows([columns, *lines])
+    return text.getvalue()
+
+
+def row_table(rows):
+    names = ["task", "input", "answer", "split", "meta"]
+    return table(names, *([json.dumps(row[name]) if name == "meta" else row[name] for name in names] for row in rows))
+
+
+def everything(loaded):
+    return [row for split in SPLITS for row in loaded.rows[split]]
+
+
+# formats
+
+
+@pytest.mark.parametrize(
+    "name, text",
+    [
+        ("rows.jsonl", jsonl(ROWS)),
+        ("rows.jsonl.gz", jsonl(ROWS)),
+        ("rows.csv", row_table(ROWS)),
+        ("rows.csv.gz", row_table(ROWS)),
+        ("my.rows.v2.jsonl", jsonl(ROWS)),
+    ],
+)
+def test_the_row_format(tmp_path, name, text):
+    loaded = load([write(tmp_path / name, text)])
+    assert loaded.problems == []
+    assert loaded.rows == {"train": [RETRO, EDIT, OPT], "validation": [FORWARD], "test": [BBBP]}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("\ufeff" + jsonl(ROWS), id="byte-order-mark"),
+        pytest.param(jsonl(ROWS).replace("\n", "\r\n"), id="windows-line-ends"),
+        pytest.param("\n" + jsonl(ROWS).replace("\n", "\n\n"), id="empty-lines"),
+        pytest.param(jsonl(ROWS).rstrip("\n"), id="no-end-of-line-at-the-end"),
+        pytest.param(jsonl([row | {"comment": "more"} for row in ROWS]), id="further-fields"),
+        pytest.param(jsonl([row | {"meta": json.dumps(row["meta"])} for row in ROWS]), id="meta-as-json-text"),
+    ],
+)
+def test_jsonl_as_people_write_it(tmp_path, text):
+    loaded = load([write(tmp_path / "rows.jsonl", text)])
+    assert loaded.problems == [] and everything(loaded) == [RETRO, EDIT, OPT, FORWARD, BBBP]
+
+
+@pytest.mark.parametrize("mark", ["\u2028", "\u2029", "\u0085"])
+def test_a_line_of_jsonl_ends_at_the_line_feed_only(tmp_path, mark):
+    """JSON may hold these marks as they are; Python counts them among the ends of lines."""
+    row = EDIT | {"input": f"Add a hydroxyl{mark} to CCc1ccccc1."}
+    loaded = load([write(tmp_path / "rows.jsonl", jsonl([row, RETRO]))])
+    assert loaded.problems == [] and everything(loaded) == [row, RETRO]
+
+
+def test_defaults(tmp_path):
+    short = {"task": "retrosynthesis", "input": "CC(=O)NC", "answer": "CC(=O)O.CN"}
+    assert everything(load([write(tmp_path / "rows.jsonl", jsonl([short]))])) == [short | {"split": "train", "meta": {}}]
+
+
+def test_quoted_csv_fields_may_hold_commas_and_lines(tmp_path):
+    row = EDIT | {"input": 'Add a hydroxyl,\nas in "CCO", to CCc1ccccc1.'}
+    assert everything(load([write(tmp_path / "rows.csv", row_table([row]))])) == [row]
+
+
+def test_a_folder_and_several_sources_are_read_together(tmp_path):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    write(folder / "b.jsonl", jsonl([RETRO]))
+    write(folder / "a.csv.gz", row_table([FORWARD]))
+    write(folder / "notes.txt", "not data")
+    other = write(tmp_path / "other.jsonl.gz", jsonl([BBBP]))
+    assert everything(load([str(folder), other])) == [RETRO, FORWARD, BBBP]
+
+
+# tables
+
+TOMG = ("subtask", "instruction", "source_molecule", "constraint", "answer")
+TABLES = [
+    pytest.param(
+        "uspto_retro.csv.gz",
+        table(("product", "reactants", "reaction_class", "split"), ("CC(=O)NC", "CC(=O)O.CN", "2", "test")),
+        [{"task": "retrosynthesis", "input": "CC(=O)NC", "answer": "CC(=O)O.CN", "split": "test", "meta": {"class": "2"}}],
+        id="retrosynthesis",
+    ),
+    pytest.param(
+        "uspto_retro.csv",
+        table(("product", "reactants", "reaction_class"), ("CC(=O)NC", "CC(=O)O.CN", "")),
+        [{"task": "retrosynthesis", "input": "CC(=O)NC", "answer": "CC(=O)O.CN", "split": "train", "meta": {}}],
+        id="retrosynthesis-without-class-and-split",
+    ),
+    pytest.param(
+        "forward.csv",
+        table(("bench_index", "input", "product", "reactants", "split"), ("7", "CC(=O)O.CN", "CC(=O)NC", "CC(=O)O.CN", "validation")),
+        [{"task": "reaction_prediction", "input": "CC(=O)O.CN", "answer": "CC(=O)NC", "split": "validation", "meta": {}}],
+        id="reaction-prediction",
+    ),
+    *(
+        pytest.param(
+            file,
+            table(("smiles", "label", "split"), ("CCO", "1", "train"), ("CCN", "0", "test")),
+            [
+                {"task": f"property_prediction/{sub}", "input": "CCO", "answer": "Yes", "split": "train", "meta": {}},
+                {"task": f"property_prediction/{sub}", "input": "CCN", "answer": "No", "split": "test", "meta": {}},
+            ],
+            id=f"property-{sub}",
+        )
+        for file, sub in (
+            ("bbbp.csv", "bbbp"),
+            ("bace.csv.gz", "bace"),
+            ("hiv.csv", "hiv"),
+            ("clintox.csv", "clintox"),
+            ("tox21_sr_p53.csv.gz", "tox21"),
+        )
+    ),
+    *(
+        pytest.param(
+            "tomg_prompts.csv.gz",
+            table(TOMG, (subtask, "Do it.", source, json.dumps(constraint), answer)),
+            [{"task": f"open_generation/{sub}", "input": "Do it.", "answer": answer, "split": "train", "meta": meta}],
+            id=f"tomg-{subtask}",
+        )
+        for subtask, sub, source, constraint, answer, meta in (
+            (
+                "AddComponent",
+                "mol_edit_add",
+                "CCc1ccccc1",
+                {"add": "hydroxyl"},
+                "OCCc1ccccc1",
+                {"add": "hydroxyl", "source": "CCc1ccccc1"},
+            ),
+            (
+                "DelComponent",
+                "mol_edit_delete",
+                "OCCc1ccccc1",
+                {"remove": "hydroxyl"},
+                "CCc1ccccc1",
+                {"remove": "hydroxyl", "source": "OCCc1ccccc1"},
+            ),
+            (
+                "SubComponent",
+                "mol_edit_substitute",
+                "OCCc1ccccc1",
+                {"remove": "hydroxyl", "add": "halo"},
+                "ClCCc1ccccc1",
+                {"remove": "hydroxyl", "add": "halo", "source": "OCCc1ccccc1"},
+            ),
+            *(
+                (
+                    name,
+                    f"mol_opt_{name.lower()}",
+                    "CCc1ccccc1",
+                    {"property": name, "direction": direction},
+                    "OCCc1ccccc1",
+                    {"property": name, "direction": direction, "source": "CCc1ccccc1"},
+                )
+                for name, direction in (("LogP", "decrease"), ("MR", "increase"), ("QED", "increase"))
+            ),
+            (
+                "AtomNum",
+                "mol_custom_atoms",
+                "",
+                {"carbon": 2, "oxygen": 1},
+                "CCO",
+                {"atoms": {"carbon": 2, "oxygen": 1}},
+            ),
+            ("BondNum", "mol_custom_bonds", "", {"single": 2}, "CCO", {"bonds": {"single": 2}}),
+            (
+                "FunctionalGroup",
+                "mol_custom_groups",
+                "",
+                {"benzene rings": 1, "hydroxyl": 1},
+                "Oc1ccccc1",
+                {"groups": {"benzene ring": 1, "hydroxyl": 1}},
+            ),
+        )
+    ),
+]
+
+
+@pytest.mark.parametrize("name, text, expected", TABLES)
+def test_tables(tmp_path, name, text, expected):
+    loaded = load([write(tmp_path / name, text)])
+    assert loaded.problems == []
+    assert everything(loaded) == expected
+
+
+def test_every_kind_of_table_is_tested():
+    headers = {frozenset(next(csv.reader(io.StringIO(case.values[1])))) for case in TABLES}
+    assert all(any(set(columns) <= header for header in headers) for columns in data.TABLES)
+
+
+@pytest.mark.parametrize(
+    "name, text, reason",
+    [
+        pytest.param("bbbp.csv", table(("smiles", "label"), ("CCO", "1"), ("CCN", "2")), "label '2' is neither 0 nor 1", id="label"),
+        pytest.param("logd.csv", table(("smiles", "label"), ("CCO", "1")), "no task 'property_prediction/logd'", id="unknown-property"),
+        pytest.param("t.csv", table(TOMG, ("Sing", "Do it.", "CCO", "{}", "CC")), "Sing", id="unknown-subtask"),
+        pytest.param("t.csv", table(TOMG, ("LogP", "Do it.", "CCO", "{", "CC")), "line 2", id="constraint-is-no-json"),
+        pytest.param("t.csv", table(TOMG, ("LogP", "Do it.", "CCO", "[1]", "CC")), "line 2", id="constraint-is-a-list"),
+        pytest.param("t.csv", table(TOMG, ("AtomNum", "Do it.", "CCO", "[1]", "CC")), "line 2", id="counts-are-a-list"),
+        pytest.param("t.csv", table(TOMG, ("LogP", "Do it.")), "line 2", id="line-cut-short"),
+        pytest.param("r.csv", table(("product", "reactants", "reaction_class"), ("CC(=O)NC",)), "line 2", id="reactants-missing"),
+    ],
+)
+def test_a_bad_line_of_a_table_is_told_with_file_and_line(tmp_path, name, text, reason):
+    path, good = write(tmp_path / name, text), write(tmp_path / "zz.jsonl", jsonl([RETRO]))
+    try:
+        problem = load([path, good]).problems[0]
+    except DataError as error:  # no line of the file was usable
+        problem = str(error)
+    assert path in problem and reason in problem
+
+
+# bad rows
+
+BAD = [
+    pytest.param("{", "line 2", id="no-json"),
+    pytest.param("[1, 2]", "line 2", id="a-list"),
+    pytest.param("3", "line 2", id="a-number"),
+    pytest.param("null", "line 2", id="null"),
+    pytest.param('"text"', "line 2", id="a-text"),
+    pytest.param(json.dumps(RETRO | {"task": None}), "'task' is missing or empty", id="no-task"),
+    pytest.param(json.dumps(RETRO | {"task": "retrosyntesis"}), "nearest: retrosynthesis", id="misspelt-task"),
+    pytest.param(json.dumps({k: v for k, v in RETRO.items() if k != "input"}), "'input' is missing or empty", id="no-input"),
+    pytest.param(json.dumps(RETRO | {"input": "  "}), "'input' is missing or empty", id="blank-input"),
+    pytest.param(json.dumps(RETRO | {"input": 3}), "'input' is missing or empty", id="input-is-a-number"),
+    pytest.param(json.dumps(RETRO | {"split": "dev"}), "split 'dev' is none of train, validation, test", id="unknown-split"),
+    pytest.param(json.dumps(RETRO | {"split": 1}), "split 1", id="split-is-a-number"),
+    pytest.param(json.dumps(RETRO | {"answer": ""}), "'answer' is empty", id="no-answer"),
+    pytest.param(json.dumps(RETRO | {"answer": "CC(=O)O and CN"}), "inner_whitespace", id="answer-is-no-molecule"),
+    pytest.param(json.dumps(RETRO | {"answer": 12}), "line 2", id="answer-is-a-number"),
+    pytest.param(json.dumps(BBBP | {"answer": 1, "split": "train"}), "line 2", id="label-is-a-number"),
+    pytest.param(json.dumps(BBBP | {"answer": True, "split": "train"}), "line 2", id="label-is-a-truth-value"),
+    pytest.param(json.dumps(BBBP | {"answer": "perhaps"}), "not_a_choice", id="label-is-no-choice"),
+    pytest.param(json.dumps(RETRO | {"meta": [1]}), "'meta' is no JSON object", id="meta-is-a-list"),
+    pytest.param(json.dumps(RETRO | {"meta": "[1]"}), "'meta' is no JSON object", id="meta-is-text-of-a-list"),
+    pytest.param(json.dumps(RETRO | {"meta": "{"}), "line 2", id="meta-is-broken-text"),
+    pytest.param(json.dumps(EDIT | {"answer": "CCCc1ccccc1"}), "wrong_count", id="edit-that-is-none"),
+    pytest.param(json.dumps(EDIT | {"answer": "CCc1ccccc1"}), "unchanged", id="edit-that-changes-nothing"),
+    pytest.param(json.dumps(EDIT | {"answer": ""}), "'answer' is empty in a training row", id="training-edit-without-answer"),
+    pytest.param(json.dumps(EDIT | {"meta": {"source": "CCc1ccccc1", "add": "sugar"}}), "sugar", id="unknown-group"),
+    pytest.param(json.dumps(OPT | {"answer": "NCC(O)c1ccccc1"}), "does not change the property", id="optimisation-the-wrong-way"),
+    pytest.param(json.dumps(OPT | {"meta": {}}), "line 2", id="optimisation-without-meta"),
+    pytest.param(json.dumps(OPT | {"answer": "not a molecule"}), "line 2", id="optimisation-to-no-molecule"),
+    pytest.param(json.dumps(OPT | {"answer": "OCCc1ccccc1"}), "line 2", id="optimisation-that-changes-nothing"),
+    pytest.param(
+        json.dumps({"task": "open_generation/mol_custom_atoms", "input": "Two carbons.", "answer": "CC", "meta": {"atoms": ["carbon"]}}),
+        "line 2",
+        id="counts-are-a-list",
+    ),
+    pytest.param(
+        json.dumps({"task": "open_generation/mol_custom_atoms", "input": "Two carbons.", "answer": "", "split": "test", "meta": {}}),
+        "line 2",
+        id="verified-row-without-what-to-verify",
+    ),
+]
+
+
+@pytest.mark.parametrize("line, reason", BAD)
+def test_a_bad_row_is_told_with_file_and_line_and_the_others_are_kept(tmp_path, line, reason):
+    path = write(tmp_path / "rows.jsonl", jsonl([FORWARD]) + line + "\n" + jsonl([BBBP]))
+    loaded = load([path])
+    assert everything(loaded) == [FORWARD, BBBP]
+    assert len(loaded.problems) == 1
+    assert loaded.problems[0].startswith(f"{path}, line 2: ") and reason in loaded.problems[0]
+    assert loaded.summary() == "0 train, 1 validation, 1 test rows of 2 tasks; 1 left out"
+
+
+def test_strict_stops_at_the_first_bad_row(tmp_path):
+    path = write(tmp_path / "rows.jsonl", jsonl([FORWARD, RETRO | {"split": "dev"}, BBBP]))
+    with pytest.raises(DataError, match="line 2: split 'dev'.*--strict"):
+        load([path], strict=True)
+
+
+def test_strict_takes_good_rows(tmp_path):
+    assert len(everything(load([write(tmp_path / "rows.jsonl", jsonl(ROWS))], strict=True))) == len(ROWS)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        pytest.param(EDIT | {"answer": "", "split": "test"}, id="edit"),
+        pytest.param(OPT | {"answer": "", "split": "validation"}, id="optimisation"),
+        pytest.param(OPT | {"answer": None, "split": "test"}, id="null"),
+    ],
+)
+def test_a_verified_row_needs_no_answer_outside_training(row):
+    assert check_row(row) == row | {"answer": ""}
+
+
+def test_check_row_leaves_its_argument_alone():
+    row = {"task": "retrosynthesis", "input": "CC(=O)NC", "answer": "CC(=O)O.CN"}
+    check_row(row)
+    assert row == {"task": "retrosynthesis", "input": "CC(=O)NC", "answer": "CC(=O)O.CN"}
+
+
+# bad files
+
+
+GZ = gzip.compress(jsonl(ROWS * 50).encode())
+DAMAGED = GZ[:10] + b"\xff" * 50  # a good header, and no block that could be unpacked
+FILES = [
+    pytest.param("rows.jsonl", b"", "no usable row", id="empty-jsonl"),
+    pytest.param("rows.csv", b"", "columns none are not known", id="empty-csv"),
+    pytest.param("rows.csv", b"task,input,answer\n", "no usable row", id="csv-without-lines"),
+    pytest.param("rows.csv", b"name,formula\nethanol,C2H6O\n", "columns formula, name are not known", id="unknown-columns"),
+    pytest.param("rows.jsonl", b"{}\n{}\n", "the first problem", id="all-rows-bad"),
+    pytest.param("rows.jsonl", b"\xff\xfe{}\n", "cannot be read", id="not-utf-8"),
+    pytest.param("rows.jsonl.gz", b"plain text\n", "cannot be read", id="not-gzip"),
+    pytest.param("rows.jsonl.gz", b"", "rows.jsonl.gz", id="empty-gzip"),
+    pytest.param("rows.jsonl.gz", GZ[: len(GZ) // 2], "cannot be read", id="gzip-cut-off"),
+    pytest.param("rows.jsonl.gz", DAMAGED, "cannot be read", id="gzip-damaged"),
+    pytest.param("rows.csv.gz", DAMAGED, "cannot be read", id="csv-gzip-damaged"),
+    pytest.param("rows.txt", b"CCO\n", "not one of .jsonl, .csv", id="other-suffix"),
+    pytest.param("rows.json", b"[]", "not one of .jsonl, .csv", id="json-is-not-jsonl"),
+]
+
+
+@pytest.mark.parametrize("name, raw, reason", FILES)
+def test_a_bad_file_is_named(tmp_path, name, raw, reason):
+    path = tmp_path / name
+    path.write_bytes(raw)
+    with pytest.raises(DataError) as error:
+        load([str(path)])
+    assert str(path) in str(error.value) and reason in str(error.value)
+    assert "\n" not in str(error.value)  # said in one line
+
+
+def test_a_csv_field_beyond_the_readers_limit(tmp_path):
+    """The csv module stops at 131,072 characters with an error of its own: read it or name the file, but no such error."""
+    path = write(tmp_path / "rows.csv", table(("task", "input", "answer"), ("retrosynthesis", "C" * 200_000, "CC.")))
+    with pytest.raises(DataError) as error:  # a bad answer: there is no usable row either way
+        load([path])
+    assert path in str(error.value)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(DataError, match="none.jsonl: no such file"):
+        load([str(tmp_path / "none.jsonl")])
+
+
+def test_a_folder_without_files_is_named(tmp_path):
+    (tmp_path / "notes.txt").write_text("CCO")
+    with pytest.raises(DataError, match=r"no \.jsonl, \.csv"):
+        load([str(tmp_path)])
+
+
+def test_one_bad_file_in_a_folder_is_named(tmp_path):
+    write(tmp_path / "a.jsonl", jsonl(ROWS))
+    write(tmp_path / "b.csv", "x,y\n1,2\n")
+    with pytest.raises(DataError, match="b.csv"):
+        load([str(tmp_path)])
+
+
+# tasks
+
+
+def test_only_the_tasks_that_are_asked_for_are_kept(tmp_path):
+    loaded = load([write(tmp_path / "rows.jsonl", jsonl(ROWS))], tasks=["retrosynthesis", "property_prediction/bbbp"])
+    assert everything(loaded) == [RETRO, BBBP] and loaded.problems == []
+
+
+def test_no_row_of_the_tasks_is_an_error(tmp_path):
+    path = write(tmp_path / "rows.jsonl", jsonl(ROWS))
+    with pytest.raises(DataError, match="rows.jsonl: no row of the tasks property_prediction/hiv"):
+        load([path], tasks=["property_prediction/hiv"])
+
+
+# repeated and leaking rows
+
+
+def test_a_question_of_a_later_split_leaves_the_earlier_ones(tmp_path):
+    train = [
+        RETRO | {"input": "CNC(C)=O"},
+        RETRO | {"input": "CC(=O)NCC", "answer": "CC(=O)O.CCN"},
+    ]  # the first is the test's in other writing
+    validation = [RETRO | {"split": "validation", "input": "CC(=O)N[CH3:1]"}]
+    loaded = load([write(tmp_path / "rows.jsonl", jsonl([*train, *validation, RETRO | {"split": "test"}]))])
+    assert everything(loaded) == [train[1], RETRO | {"split": "test"}]
+    assert sorted(loaded.problems) == [f"1 {split} rows: repeated, or also in a later split" for split in ("train", "validation")]
+
+
+def test_repeated_rows_are_dropped_once(tmp_path):
+    loaded = load([write(tmp_path / "rows.jsonl", jsonl([RETRO, RETRO, RETRO | {"input": "CNC(=O)C"}, EDIT, EDIT]))])
+    assert everything(loaded) == [RETRO, EDIT]
+    assert loaded.problems == ["3 train rows: repeated, or also in a later split"]
+
+
+def test_one_molecule_in_two_tasks_is_no_leak(tmp_path):
+    train = [BBBP | {"split": "train"}, BBBP | {"split": "test", "task": "property_prediction/hiv"}]
+    loaded = load([write(tmp_path / "rows.jsonl", jsonl(train))])
+    assert everything(loaded) == train and loaded.problems == []
+
+
+def test_stereoisomers_are_different_questions(tmp_path):
+    rows = [BBBP | {"input": text, "split": "train"} for text in ("C[C@H](N)C(=O)O", "C[C@@H](N)C(=O)O", "CC(N)C(=O)O")]
+    assert everything(load([write(tmp_path / "rows.jsonl", jsonl(rows))])) == rows
+
+
+# fingerprint and the embedded rows
+
+
+def test_the_fingerprint_tells_rows_apart(tmp_path):
+    one = load([write(tmp_path / "one.jsonl", jsonl(ROWS))])
+    same = load([write(tmp_path / "same.csv.gz", row_table(ROWS))])
+    other = load([write(tmp_path / "other.jsonl", jsonl([*ROWS[:-1], OPT | {"answer": "Cc1ccccc1"}]))])
+    assert one.fingerprint == same.fingerprint != other.fingerprint
+    assert len(one.fingerprint) == 16
+
+
+def test_the_embedded_rows_load():
+    loaded = load(["nano"], tasks=["property_prediction/rule_alert", "open_generation/mol_edit_add"])
+    assert all(len(loaded.rows[split]) >= 50 for split in SPLITS)
+    assert not any(str(NANO_ROWS) in problem for problem in loaded.problems)  # no row is bad
+
+
+# samples
+
+
+def many(task, n):
+    return [{"task": task, "input": f"{task} {i}", "answer": "", "split": "test", "meta": {}} for i in range(n)]
+
+
+POOL = [
+    *many("retrosynthesis", 100),
+    *many("property_prediction/bbbp", 50),
+    *many("property_prediction/hiv", 50),
+    *many("property_prediction/bace", 3),
+    *many("open_generation/mol_edit_add", 50),
+]
+
+
+def test_a_sample_is_the_same_on_every_call():
+    assert sample(POOL, 12) == sample(list(POOL), 12)
+    assert sample(POOL, 12, seed=1) != sample(POOL, 12)
+
+
+def test_a_sample_does_not_depend_on_the_other_tasks():
+    alone = [row for row in POOL if row["task"] == "retrosynthesis"]
+    assert sample(alone, 12) == [row for row in sample(POOL, 12) if row["task"] == "retrosynthesis"]
+
+
+def test_a_sample_is_spread_over_sub_tasks():
+    counts = Counter(row["task"] for row in sample(POOL, 12))
+    assert counts["retrosynthesis"] == counts["open_generation/mol_edit_add"] == 12
+    assert counts["property_prediction/bbbp"] == counts["property_prediction/hiv"] == 4
+    assert counts["property_prediction/bace"] == 3  # all there are
+
+
+def test_a_sample_repeats_no_row():
+    inputs = [row["input"] for row in sample(POOL, 40)]
+    assert len(inputs) == len(set(inputs))
+
+
+@pytest.mark.parametrize("per_macro", [1, 2, 10, 12, 100])
+def test_a_sample_has_at_most_so_many_rows_of_a_macro_task(per_macro):
+    counts = Counter(get_task(row["task"]).macro for row in sample(POOL, per_macro))
+    assert max(counts.values()) <= per_macro
+
+
+def test_a_large_sample_is_everything():
+    assert sorted(map(json.dumps, sample(POOL, 1000))) == sorted(map(json.dumps, POOL))

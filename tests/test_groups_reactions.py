@@ -1,0 +1,232 @@
+"""Functional groups and named reactions: each has an example worked by hand, and what resembles it is told apart."""
+
+import pytest
+from rdkit import Chem
+
+from chemr_lite.groups import FUNCTIONAL_GROUPS, functional_groups, groups_of, say_groups
+from chemr_lite.reactions import REACTIONS, TEMPLATES, identify, products
+
+# name → a molecule that has the group once and no other
+ONE_GROUP = {
+    "carboxylic acid": "CC(=O)O",
+    "acyl chloride": "CC(=O)Cl",
+    "anhydride": "CC(=O)OC(C)=O",
+    "ester": "CC(=O)OC",
+    "Boc-protected amine": "CNC(=O)OC(C)(C)C",
+    "carbamate": "CNC(=O)OC",
+    "carbonate": "COC(=O)OC",
+    "urea": "CNC(=O)NC",
+    "imide": "CC(=O)NC(C)=O",
+    "amide": "CC(=O)NC",
+    "thioamide": "CC(=S)NC",
+    "aldehyde": "CC=O",
+    "ketone": "CC(C)=O",
+    "phenol": "Oc1ccccc1",
+    "primary alcohol": "CCO",
+    "secondary alcohol": "CC(C)O",
+    "tertiary alcohol": "CC(C)(C)O",
+    "epoxide": "CC1CO1",
+    "ether": "CCOCC",
+    "thiol": "CCS",
+    "disulfide": "CSSC",
+    "thioether": "CSC",
+    "sulfoxide": "CS(C)=O",
+    "sulfone": "CS(C)(=O)=O",
+    "sulfonamide": "CNS(C)(=O)=O",
+    "sulfonyl chloride": "CS(=O)(=O)Cl",
+    "primary amine": "CCN",
+    "secondary amine": "CNC",
+    "tertiary amine": "CN(C)C",
+    "nitrile": "CC#N",
+    "isocyanate": "CN=C=O",
+    "azide": "CN=[N+]=[N-]",
+    "nitro": "C[N+](=O)[O-]",
+    "imine": "CC=NC",
+    "hydrazine": "CNNC",
+    "terminal alkyne": "CC#C",
+    "internal alkyne": "CC#CC",
+    "alkene": "CC=CC",
+    "trifluoromethyl": "CC(F)(F)F",
+    "aryl fluoride": "Fc1ccccc1",
+    "aryl chloride": "Clc1ccccc1",
+    "aryl bromide": "Brc1ccccc1",
+    "aryl iodide": "Ic1ccccc1",
+    "alkyl fluoride": "CCF",
+    "alkyl chloride": "CCCl",
+    "alkyl bromide": "CCBr",
+    "alkyl iodide": "CCI",
+    "boronic acid": "OB(O)c1ccccc1",
+    "boronic ester": "CC1(C)OB(c2ccccc2)OC1(C)C",
+    "Grignard reagent": "C[Mg]Br",
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONAL_GROUPS)
+def test_each_group_finds_its_example_and_no_other_group_does(name):
+    assert functional_groups(Chem.MolFromSmiles(ONE_GROUP[name])) == {name: 1}
+
+
+FALSE_FRIENDS = [
+    pytest.param("CC(=O)N(C)C", {"amide": 1}, id="an-amide-is-no-amine"),
+    pytest.param("CC(N)=O", {"amide": 1}, id="a-primary-amide-is-no-amine"),
+    pytest.param("NC=O", {"amide": 1}, id="formamide-is-no-aldehyde"),
+    pytest.param("CC(=O)OCC", {"ester": 1}, id="an-ester-is-no-ether-and-no-ketone"),
+    pytest.param("O=C1CCCO1", {"ester": 1}, id="a-lactone-is-an-ester"),
+    pytest.param("CCOC=O", {"ester": 1}, id="a-formate-is-an-ester"),
+    pytest.param("O=C1CCCN1", {"amide": 1}, id="a-lactam-is-an-amide"),
+    pytest.param("O=CO", {"carboxylic acid": 1}, id="formic-acid-is-no-aldehyde"),
+    pytest.param("CC(=O)[O-]", {"carboxylic acid": 1}, id="a-carboxylate"),
+    pytest.param("CC(=O)O", {"carboxylic acid": 1}, id="an-acid-is-no-alcohol"),
+    pytest.param("CS(=O)(=O)Nc1ccccc1", {"sulfonamide": 1}, id="a-sulfonamide-is-no-amine"),
+    pytest.param("CS(C)(=O)=O", {"sulfone": 1}, id="a-sulfone-is-no-sulfoxide"),
+    pytest.param("CC(=O)SC", {}, id="a-thioester-is-no-thioether-and-no-ketone"),
+    pytest.param("CSSC", {"disulfide": 1}, id="a-disulfide-is-no-thioether"),
+    pytest.param("COC(=O)N(C)C", {"carbamate": 1}, id="a-carbamate-is-no-ester-and-no-amine"),
+    pytest.param("CNC(=O)N(C)C", {"urea": 1}, id="a-urea-is-no-amide"),
+    pytest.param("O=C1CCC(=O)N1", {"imide": 1}, id="an-imide-is-no-amide"),
+    pytest.param("COC(=O)OC", {"carbonate": 1}, id="a-carbonate-is-no-ester"),
+    pytest.param("Oc1ccccc1", {"phenol": 1}, id="a-phenol-is-no-alcohol"),
+    pytest.param("OCc1ccccc1", {"primary alcohol": 1}, id="a-benzyl-alcohol-is-no-phenol"),
+    pytest.param("COc1ccccc1", {"ether": 1}, id="an-aryl-ether"),
+    pytest.param("c1ccoc1", {}, id="furan-is-no-ether"),
+    pytest.param("c1ccsc1", {}, id="thiophene-is-no-thioether"),
+    pytest.param("c1ccncc1", {}, id="pyridine-is-no-amine-and-no-imine"),
+    pytest.param("Cn1cccc1", {}, id="pyrrole-is-no-amine"),
+    pytest.param("Nc1ccccc1", {"primary amine": 1}, id="an-aniline-is-an-amine"),
+    pytest.param("C1CO1", {"epoxide": 1}, id="an-epoxide-is-no-ether"),
+    pytest.param("C1COC1", {"ether": 1}, id="an-oxetane-is-no-epoxide"),
+    pytest.param("CC#N", {"nitrile": 1}, id="a-nitrile-is-no-alkyne"),
+    pytest.param("CC=NO", {}, id="an-oxime-is-no-imine-and-no-alcohol"),
+    pytest.param("CN(C)N=O", {}, id="a-nitrosamine-is-no-amine"),
+    pytest.param("CN(C)[N+](=O)[O-]", {"nitro": 1}, id="a-nitramine-is-no-hydrazine"),
+    pytest.param("NC#N", {"nitrile": 1}, id="cyanamide-is-no-amine"),
+    pytest.param("CN=C=O", {"isocyanate": 1}, id="an-isocyanate-is-no-imine"),
+    pytest.param("C=C=C", {}, id="an-allene-is-no-alkene"),
+    pytest.param("c1ccccc1", {}, id="benzene-is-no-alkene"),
+    pytest.param("FC(F)(F)c1ccccc1", {"trifluoromethyl": 1}, id="trifluoromethyl-is-no-fluoride"),
+    pytest.param("FCc1ccccc1", {"alkyl fluoride": 1}, id="a-benzyl-fluoride-is-no-aryl-fluoride"),
+    pytest.param("CC(=O)Cl", {"acyl chloride": 1}, id="an-acyl-chloride-is-no-alkyl-chloride"),
+    pytest.param("CS(=O)(=O)Cl", {"sulfonyl chloride": 1}, id="a-sulfonyl-chloride-is-no-alkyl-chloride"),
+    pytest.param("C[NH3+]", {}, id="an-ammonium-is-no-amine"),
+]
+
+
+@pytest.mark.parametrize("smiles, expected", FALSE_FRIENDS)
+def test_false_friends(smiles, expected):
+    assert functional_groups(Chem.MolFromSmiles(smiles)) == expected
+
+
+@pytest.mark.parametrize(
+    "smiles, expected",
+    [
+        pytest.param("OCC(O)CO", {"primary alcohol": 2, "secondary alcohol": 1}, id="glycerol"),
+        pytest.param("CC(=O)Oc1ccccc1C(=O)O", {"carboxylic acid": 1, "ester": 1}, id="aspirin"),
+        pytest.param("CC(=O)Nc1ccc(O)cc1", {"amide": 1, "phenol": 1}, id="paracetamol"),
+        pytest.param("N[C@@H](CO)C(=O)O", {"carboxylic acid": 1, "primary alcohol": 1, "primary amine": 1}, id="serine"),
+        pytest.param("CCCC", {}, id="butane"),
+    ],
+)
+def test_groups_are_counted(smiles, expected):
+    key = Chem.CanonSmiles(smiles)
+    assert dict(groups_of(key)) == expected
+    assert [name for name, _ in groups_of(key)] == [name for name in FUNCTIONAL_GROUPS if name in expected]  # the table's order
+
+
+@pytest.mark.parametrize(
+    "groups, said",
+    [({}, "none"), ({"ester": 1}, "ester"), ({"ester": 2}, "2 ester"), ({"ester": 2, "phenol": 1}, "2 ester, phenol")],
+)
+def test_say_groups(groups, said):
+    assert say_groups(groups) == said
+
+
+# name → reactants in the template's order, and the product
+EXAMPLES = {
+    "amide coupling": (["CC(=O)O", "NCc1ccccc1"], "CC(=O)NCc1ccccc1"),
+    "esterification": (["CC(=O)O", "CCO"], "CCOC(C)=O"),
+    "Suzuki coupling": (["Brc1ccccc1", "OB(O)c1ccncc1"], "c1ccc(-c2ccncc2)cc1"),
+    "Buchwald-Hartwig amination": (["Brc1ccccc1", "C1COCCN1"], "c1ccc(N2CCOCC2)cc1"),
+    "Sonogashira coupling": (["Ic1ccccc1", "CCC#C"], "CCC#Cc1ccccc1"),
+    "reductive amination": (["O=Cc1ccccc1", "CN"], "CNCc1ccccc1"),
+    "Williamson ether synthesis": (["CCBr", "Oc1ccccc1"], "CCOc1ccccc1"),
+    "thioether formation": (["CCBr", "CS"], "CCSC"),
+    "sulfonamide formation": (["CS(=O)(=O)Cl", "CN"], "CNS(C)(=O)=O"),
+    "urea formation": (["CN=C=O", "CCN"], "CCNC(=O)NC"),
+    "carbamate formation": (["CN=C=O", "CCO"], "CCOC(=O)NC"),
+    "azide-alkyne cycloaddition": (["CN=[N+]=[N-]", "CC#C"], "Cc1cn(C)nn1"),  # 1,4, as with copper
+    "Hantzsch thiazole synthesis": (["CC(N)=S", "O=C(CBr)c1ccccc1"], "Cc1nc(-c2ccccc2)cs1"),
+    "Grignard addition": (["CC=O", "C[Mg]Br"], "CC(C)O"),
+    "Boc protection": (["CN", "CC(C)(C)OC(=O)OC(=O)OC(C)(C)C"], "CNC(=O)OC(C)(C)C"),
+    "Boc deprotection": (["CNC(=O)OC(C)(C)C"], "CN"),
+    "nitro reduction": (["O=[N+]([O-])c1ccccc1"], "Nc1ccccc1"),
+    "ester hydrolysis": (["COC(=O)c1ccccc1"], "O=C(O)c1ccccc1"),
+    "ketone reduction": (["CC(=O)c1ccccc1"], "CC(O)c1ccccc1"),
+    "alcohol oxidation": (["OCc1ccccc1"], "O=Cc1ccccc1"),
+}
+
+
+@pytest.mark.parametrize("name", REACTIONS)
+def test_each_reaction_makes_its_product_and_is_named(name):
+    reactants, product = EXAMPLES[name]
+    assert product == Chem.CanonSmiles(product)
+    assert products(name, [Chem.MolFromSmiles(s) for s in reactants]) == {product}
+    keys = tuple(Chem.CanonSmiles(s) for s in reactants)
+    assert identify(keys, product) == name
+    assert identify(keys[::-1], product) == name  # in any order
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_a_template_keeps_every_atom_it_names(name):
+    """No mapped atom is lost or made: what the template leaves out is the leaving group."""
+    template = TEMPLATES[name]
+    left = {a.GetAtomMapNum() for i in range(template.GetNumReactantTemplates()) for a in template.GetReactantTemplate(i).GetAtoms()}
+    right = {a.GetAtomMapNum() for a in template.GetProductTemplate(0).GetAtoms()}
+    assert left - {0} == right - {0}
+
+
+NO_REACTION = [
+    pytest.param("amide coupling", ["CC(=O)O", "CC(N)=O"], id="an-amide-nitrogen-does-not-couple"),
+    pytest.param("amide coupling", ["CC(=O)O", "CN(C)C"], id="a-tertiary-amine-does-not-couple"),
+    pytest.param("amide coupling", ["CC(=O)OC", "CN"], id="an-ester-is-no-acid"),
+    pytest.param("esterification", ["CC(=O)O", "Oc1ccccc1"], id="a-phenol-is-no-alcohol"),
+    pytest.param("Suzuki coupling", ["Clc1ccccc1", "OB(O)c1ccccc1"], id="a-chloride-does-not-couple"),
+    pytest.param("Suzuki coupling", ["OB(O)c1ccccc1", "Brc1ccccc1"], id="reactants-in-the-other-order"),
+    pytest.param("Sonogashira coupling", ["Brc1ccccc1", "CC#CC"], id="an-internal-alkyne"),
+    pytest.param("reductive amination", ["CC(C)=O", "CN"], id="a-ketone-is-no-aldehyde"),
+    pytest.param("Williamson ether synthesis", ["CC(C)Br", "Oc1ccccc1"], id="a-secondary-bromide"),
+    pytest.param("Buchwald-Hartwig amination", ["Brc1ccccc1", "CS(N)(=O)=O"], id="a-sulfonamide-nitrogen"),
+    pytest.param("ester hydrolysis", ["CC(=O)OC(C)(C)C"], id="a-tert-butyl-ester"),
+    pytest.param("ketone reduction", ["CC(=O)OC"], id="an-ester-is-no-ketone"),
+    pytest.param("alcohol oxidation", ["CC(C)O"], id="a-secondary-alcohol"),
+    pytest.param("amide coupling", ["CC(=O)O"], id="one-reactant-too-few"),
+    pytest.param("nitro reduction", ["O=[N+]([O-])c1ccccc1", "CN"], id="one-reactant-too-many"),
+]
+
+
+@pytest.mark.parametrize("name, reactants", NO_REACTION)
+def test_what_does_not_react(name, reactants):
+    assert products(name, [Chem.MolFromSmiles(s) for s in reactants]) == set()
+
+
+def test_two_sites_give_two_products():
+    made = products("amide coupling", [Chem.MolFromSmiles("CC(=O)O"), Chem.MolFromSmiles("NCCNC")])
+    assert made == {Chem.CanonSmiles("CC(=O)NCCNC"), Chem.CanonSmiles("NCCN(C)C(C)=O")}
+
+
+def test_stereochemistry_is_carried_along():
+    made = products("amide coupling", [Chem.MolFromSmiles("CC(=O)O"), Chem.MolFromSmiles("C[C@H](N)c1ccccc1")])
+    assert made == {Chem.CanonSmiles("CC(=O)N[C@@H](C)c1ccccc1")}
+
+
+@pytest.mark.parametrize(
+    "reactants, product, name",
+    [
+        pytest.param(("CC(=O)O", "CN", "CN(C)C=O", "O"), "CNC(C)=O", "amide coupling", id="beside-solvent-and-water"),
+        pytest.param(("CC(=O)O", "CN"), "CCNC(C)=O", None, id="product-of-another-amine"),
+        pytest.param(("CC", "CN"), "CCNC", None, id="no-reaction-in-the-table"),
+        pytest.param(("CN",), "CN", None, id="nothing-happens"),
+        pytest.param((), "CN", None, id="no-reactants"),
+    ],
+)
+def test_identify(reactants, product, name):
+    assert identify(reactants, product) == name

@@ -1,0 +1,352 @@
+"""The balance of tasks: scaling between groups, weights that follow what can be learnt, draws that can be resumed."""
+
+import json
+import random
+from collections import Counter
+from itertools import pairwise
+from statistics import fmean, stdev
+
+import pytest
+
+from chemr_lite.answers import build_prompt
+from chemr_lite.mixing import SMOOTHING, STD_FLOOR, WEIGHT_FLOOR, Mixture, balance_shares, scale_group
+from chemr_lite.tasks import get_task, list_tasks
+
+RETRO, FORWARD, BBBP, HIV, ADD = (
+    "retrosynthesis",
+    "reaction_prediction",
+    "property_prediction/bbbp",
+    "property_prediction/hiv",
+    "open_generation/mol_edit_add",
+)
+TASKS = (RETRO, FORWARD, BBBP, HIV, ADD)
+SPREAD, EQUAL = [0.0, 1.0, 0.0, 1.0], [0.0, 0.0, 0.0, 0.0]  # a group that teaches, and one that does not
+
+
+def rows(tasks=TASKS, each=20):
+    return [
+        {"task": task, "input": f"{task} {i}", "answer": "CCO", "split": "train", "meta": {"n": i}} for task in tasks for i in range(each)
+    ]
+
+
+def advantages(scaled):
+    return [value - fmean(scaled) for value in scaled]
+
+
+def largest(values):
+    return max(abs(value) for value in values)
+
+
+# scaling
+
+
+def test_noise_of_a_dense_reward_stays_below_right_against_wrong():
+    """A difference of 0.03 in similarity must not weigh as much as a right answer beside wrong ones."""
+    dense, sparse = [0.40, 0.41, 0.42, 0.43], [0.0, 0.0, 1.0, 0.0]
+    assert largest(advantages(scale_group(sparse))) >= 5 * largest(advantages(scale_group(dense)))
+    plain = [largest(advantages([value / stdev(group) for value in group])) for group in (sparse, dense)]
+    assert plain[0] < 1.5 * plain[1]  # what the floor is there for
+
+
+def test_a_group_without_difference_has_no_advantage():
+    for value in (0.0, 0.37, 1.0):
+        assert advantages(scale_group([value] * 4)) == [0, 0, 0, 0]
+
+
+def test_a_wide_group_is_scaled_by_its_own_standard_deviation():
+    group = [0.0, 0.0, 1.0, 1.0]
+    assert scale_group(group) == pytest.approx([value / stdev(group) for value in group])
+    assert stdev(scale_group(group)) == pytest.approx(1)
+
+
+def test_scaling_keeps_order_and_sign_and_never_divides_by_less_than_the_floor():
+    rng = random.Random(0)
+    for _ in range(200):
+        group = [rng.random() for _ in range(rng.randint(1, 8))]
+        scaled = scale_group(group)
+        assert [a < b for a, b in pairwise(group)] == [a < b for a, b in pairwise(scaled)]
+        assert all(value <= reward / STD_FLOOR + 1e-9 for value, reward in zip(scaled, group, strict=True))
+
+
+def test_one_completion_is_a_group_too():
+    assert scale_group([0.5]) == [0.5 / STD_FLOOR]
+
+
+# shares and weights
+
+
+def test_shares_are_equal_among_macro_tasks_and_within_them():
+    shares = balance_shares([RETRO, BBBP, HIV, ADD])
+    assert shares == pytest.approx({RETRO: 1 / 3, BBBP: 1 / 6, HIV: 1 / 6, ADD: 1 / 3})
+    assert sum(balance_shares(list_tasks()).values()) == pytest.approx(1)
+
+
+def settled(feedback, steps=60, **options):
+    """A mixture that has seen `feedback` (task → rewards of one group) many times."""
+    mixture = Mixture(rows(feedback), 4, **options)
+    for _ in range(steps):
+        mixture.observe(list(feedback), list(feedback.values()))
+    return mixture
+
+
+def test_the_first_weights_are_the_shares_above_the_even_part():
+    mixture, even = Mixture(rows(), 4), WEIGHT_FLOOR / len(TASKS)
+    expected = {task: even + (1 - WEIGHT_FLOOR) * share for task, share in balance_shares(TASKS).items()}
+    assert mixture.weights() == pytest.approx(expected)
+    assert mixture.history == {0: pytest.approx(expected)}
+
+
+def test_weight_moves_to_the_task_with_a_gap():
+    weights = settled({RETRO: [0.0, 0.2, 0.1, 0.1], FORWARD: [0.9, 1.0, 1.0, 0.9]}).weights()
+    assert weights[RETRO] > 0.6 > 0.4 > weights[FORWARD]
+
+
+def test_weight_leaves_a_solved_task():
+    weights = settled({RETRO: SPREAD, FORWARD: [1.0] * 4}).weights()
+    assert weights[RETRO] > 0.6 > 0.4 > weights[FORWARD]
+
+
+def test_weight_leaves_a_task_whose_groups_never_differ():
+    weights = settled({RETRO: SPREAD, FORWARD: EQUAL}).weights()
+    assert weights[RETRO] > 0.6 > 0.4 > weights[FORWARD]
+
+
+def test_a_hopeless_task_comes_back_when_it_begins_to_differ():
+    mixture = settled({RETRO: SPREAD, FORWARD: EQUAL})
+    low = mixture.weights()[FORWARD]
+    for _ in range(20):
+        mixture.observe([RETRO, FORWARD], [SPREAD, [0.0, 0.0, 0.0, 1.0]])
+    assert mixture.weights()[FORWARD] > 2 * low
+
+
+def test_weights_follow_the_balanced_score():
+    """Two sub-tasks of one macro-task share what a macro-task with one sub-task has alone."""
+    weights = settled(dict.fromkeys((RETRO, BBBP, HIV), SPREAD)).weights()
+    assert weights == pytest.approx({RETRO: 1 / 2, BBBP: 1 / 4, HIV: 1 / 4})
+
+
+FEEDBACK = [
+    pytest.param({RETRO: SPREAD, FORWARD: EQUAL, BBBP: [1.0] * 4, HIV: SPREAD, ADD: SPREAD}, id="mixed"),
+    pytest.param(dict.fromkeys(TASKS, EQUAL), id="all-hopeless"),
+    pytest.param({task: [1.0] * 4 for task in TASKS}, id="all-solved"),
+    pytest.param({RETRO: SPREAD, **dict.fromkeys(TASKS[1:], EQUAL)}, id="one-left"),
+    pytest.param({BBBP: SPREAD, HIV: EQUAL}, id="two-tasks"),
+    pytest.param({RETRO: EQUAL}, id="one-task"),
+]
+
+
+@pytest.mark.parametrize("feedback", FEEDBACK)
+def test_weights_sum_to_one_and_keep_every_task_alive(feedback):
+    for steps in (1, 5, 60, 5000):  # 5000: the estimates underflow to zero
+        weights = settled(feedback, steps).weights()
+        assert set(weights) == set(feedback)
+        assert sum(weights.values()) == pytest.approx(1)
+        assert min(weights.values()) > 0.75 * WEIGHT_FLOOR / len(weights)
+
+
+@pytest.mark.parametrize("feedback", FEEDBACK)
+def test_no_task_gets_less_than_the_floor(feedback):
+    """WEIGHT_FLOOR of the prompts is dealt out evenly."""
+    weights = settled(feedback).weights()
+    assert min(weights.values()) >= WEIGHT_FLOOR / len(weights) - 1e-9
+
+
+def test_a_task_that_was_not_asked_keeps_its_estimate():
+    mixture = Mixture(rows(), 4)
+    mixture.observe([RETRO], [[1.0, 1.0]])
+    assert mixture.reward[FORWARD] == 0.5 and mixture.signal[FORWARD] == 1.0
+    assert mixture.reward[RETRO] == pytest.approx(SMOOTHING * 0.5 + (1 - SMOOTHING) * 1.0)
+    assert mixture.signal[RETRO] == pytest.approx(SMOOTHING * 1.0)
+
+
+def test_a_step_counts_once_for_a_task_however_many_groups_it_has():
+    once, often = Mixture(rows(), 4), Mixture(rows(), 4)
+    once.observe([RETRO], [SPREAD])
+    often.observe([RETRO] * 4, [SPREAD] * 4)
+    assert once.weights() == pytest.approx(often.weights())
+
+
+def test_without_adaptation_the_weights_stay_the_shares():
+    mixture = settled({RETRO: SPREAD, FORWARD: EQUAL, BBBP: SPREAD}, adaptive=False)
+    assert mixture.history[mixture.steps] == mixture.shares
+
+
+# draws
+
+
+def test_a_draw_depends_on_seed_and_slot_alone():
+    one, other = Mixture(rows(), 4, seed=3), Mixture(rows(), 4, seed=3)
+    slots = list(range(8))  # the first two steps know no weights but the first
+    forward = [one.draw(slot) for slot in slots]
+    backward = [other.draw(slot) for slot in reversed(slots)][::-1]
+    assert forward == backward == [one.draw(slot) for slot in slots]
+
+
+def test_seeds_and_slots_differ():
+    draws = {seed: [Mixture(rows(), 4, seed=seed).draw(slot)["input"] for slot in range(40)] for seed in (0, 1)}
+    assert draws[0] != draws[1]
+    assert len(set(draws[0])) > 20
+
+
+def test_draws_follow_the_weights():
+    mixture = settled({RETRO: SPREAD, FORWARD: EQUAL, BBBP: SPREAD, HIV: [1.0] * 4})
+    weights, n = mixture.history[mixture.steps], 3000
+    first = (mixture.steps + 1) * mixture.prompts_per_step
+    counts = Counter(mixture.draw(slot)["task"] for slot in range(first, first + n))
+    for task, weight in weights.items():
+        assert counts[task] == pytest.approx(weight * n, abs=5 * (weight * (1 - weight) * n) ** 0.5)
+
+
+def test_every_row_of_a_task_can_be_drawn():
+    drawn = {Mixture(rows([RETRO], each=5), 1).draw(slot)["input"] for slot in range(200)}
+    assert drawn == {row["input"] for row in rows([RETRO], each=5)}
+
+
+def test_a_draw_is_the_same_before_and_after_the_step_it_is_fetched_in():
+    """The trainer fetches one step ahead: what it got must be what a resumed run gets in that step."""
+    mixture, ahead = Mixture(rows(), 4), {}
+    for step in range(12):
+        slots = range(4 * step, 4 * step + 4)
+        if step:
+            assert [mixture.draw(slot) for slot in slots] == ahead[step]
+        ahead[step + 1] = [mixture.draw(slot + 4) for slot in slots]
+        observe_something(mixture, slots)
+
+
+def observe_something(mixture, slots):
+    """Rewards that depend on the question only, and differ between tasks."""
+    drawn = [mixture.draw(slot) for slot in slots]
+    groups = []
+    for row in drawn:
+        rng = random.Random(row["input"])
+        groups.append([float(rng.random() < {RETRO: 0.1, FORWARD: 0.9, BBBP: 0.5}.get(row["task"], 0.0)) for _ in range(4)])
+    mixture.observe([row["task"] for row in drawn], groups)
+    return drawn
+
+
+def test_a_restored_mixture_asks_what_the_uninterrupted_one_does():
+    whole, part = Mixture(rows(), 4, seed=5), Mixture(rows(), 4, seed=5)
+    asked = [observe_something(whole, range(4 * step, 4 * step + 4)) for step in range(20)]
+    for step in range(10):
+        observe_something(part, range(4 * step, 4 * step + 4))
+    saved = json.dumps(part.state)
+
+    restored = Mixture(rows(), 4, seed=5)
+    restored.state = json.loads(saved)
+    assert [observe_something(restored, range(4 * step, 4 * step + 4)) for step in range(10, 20)] == asked[10:]
+    assert restored.state == whole.state
+    assert len({row["task"] for step in asked[10:] for row in step}) > 1
+
+    fresh = Mixture(rows(), 4, seed=5)  # without the state the draws are others: the test above can fail
+    assert [observe_something(fresh, range(4 * step, 4 * step + 4)) for step in range(10, 20)] != asked[10:]
+
+
+def test_a_state_is_a_snapshot():
+    mixture = Mixture(rows(), 4)
+    state = mixture.state
+    before = json.dumps(state)
+    mixture.observe([RETRO], [[1.0, 1.0]])
+    assert json.dumps(state) == before
+
+
+def test_two_mixtures_do_not_share_a_state():
+    one, other = Mixture(rows(), 4), Mixture(rows(), 4)
+    other.state = one.state
+    one.observe([RETRO], [[1.0, 1.0]])
+    assert other.reward[RETRO] == 0.5 and other.steps == 0
+
+
+@pytest.mark.parametrize("tasks", [(RETRO,), (*TASKS, "open_generation/mol_opt_qed"), (RETRO, FORWARD, BBBP, HIV, "retrosynthesis ")])
+def test_a_state_of_other_tasks_is_refused(tasks):
+    mixture = Mixture(rows(), 4)
+    state = {"reward": dict.fromkeys(tasks, 0.5), "signal": dict.fromkeys(tasks, 1.0), "steps": 0, "history": {}}
+    with pytest.raises(ValueError, match="another --output"):
+        mixture.state = state
+    assert mixture.weights() == pytest.approx(balance_shares(TASKS))
+
+
+def test_the_state_does_not_grow():
+    mixture, sizes = Mixture(rows(), 4), []
+    for step in range(50):
+        observe_something(mixture, range(4 * step, 4 * step + 4))
+        sizes.append(len(mixture.state["history"]))
+    assert sizes[-1] == sizes[10] <= 4
+
+
+# the reward function around it
+
+
+def wrapped(mixture, values):
+    def chemistry(prompts, completions, task, **columns):
+        """The name and text of the reward."""
+        return list(values)
+
+    return mixture.wrap(chemistry)
+
+
+def prompts_of(questions, each):
+    return [build_prompt(question) for question in questions for _ in range(each)]
+
+
+def test_wrap_scales_each_group_in_place_and_observes_it():
+    mixture = Mixture(rows(), 2)
+    groups = [[0.0, 0.0, 1.0, 0.0], [0.40, 0.41, 0.42, 0.43]]
+    reward = wrapped(mixture, [*groups[0], *groups[1]])
+    scaled = reward(prompts=prompts_of("ab", 4), completions=["x"] * 8, task=[RETRO] * 4 + [ADD] * 4, answer=["CCO"] * 8, meta=["{}"] * 8)
+    assert scaled == pytest.approx(scale_group(groups[0]) + scale_group(groups[1]))
+    other = Mixture(rows(), 2)
+    other.observe([RETRO, ADD], groups)
+    assert mixture.state == other.state
+
+
+def test_wrap_passes_the_columns_on_and_keeps_the_name():
+    seen = {}
+
+    def chemistry(**columns):
+        seen.update(columns)
+        return [0.0, 1.0]
+
+    reward = Mixture(rows(), 1).wrap(chemistry)
+    assert reward.__name__ == "chemistry"  # the trainer logs under it
+    reward(prompts=prompts_of("a", 2), completions=["x", "y"], task=[RETRO] * 2, answer=["CCO"] * 2, meta=["{}"] * 2, trainer_state=None)
+    assert seen["completions"] == ["x", "y"] and seen["answer"] == ["CCO"] * 2 and seen["task"] == [RETRO] * 2
+
+
+def test_wrap_logs_reward_signal_and_weights():
+    mixture, metrics = Mixture(rows(), 3), {}
+    reward = wrapped(mixture, [0.0, 1.0, 0.5, 0.5, 0.0, 0.0])
+    reward(prompts=prompts_of("abc", 2), completions=["x"] * 6, task=[RETRO] * 2 + [ADD] * 2 + [HIV] * 2, log_metric=metrics.__setitem__)
+    assert metrics["reward/unscaled"] == pytest.approx(1 / 3)
+    assert metrics["groups/without_signal"] == pytest.approx(2 / 3)
+    assert {name.removeprefix("weight/"): value for name, value in metrics.items() if name.startswith("weight/")} == mixture.weights()
+
+
+def test_wrap_takes_plain_text_prompts():
+    reward = wrapped(Mixture(rows(), 2), [0.0, 1.0, 1.0, 1.0])
+    scaled = reward(prompts=["a", "a", "b", "b"], completions=["x"] * 4, task=[RETRO] * 4)
+    assert scaled == pytest.approx(scale_group([0.0, 1.0]) + scale_group([1.0, 1.0]))
+
+
+def test_a_question_drawn_twice_in_a_row_is_two_groups():
+    """A step asks `prompts_per_step` questions; a small set of rows repeats one, and neither half teaches anything here."""
+    mixture, metrics = Mixture(rows(each=1), 2), {}
+    reward = wrapped(mixture, [0.0, 0.0, 1.0, 1.0])
+    reward(prompts=prompts_of("aa", 2), completions=["x"] * 4, task=[RETRO] * 4, log_metric=metrics.__setitem__)
+    assert metrics["groups/without_signal"] == 1
+
+
+# the data set of a run
+
+
+def test_the_dataset_holds_what_is_drawn_when_it_is_read():
+    pytest.importorskip("datasets")
+    mixture = Mixture(rows(), 2, seed=1)
+    data = mixture.dataset(steps=30)
+    assert len(data) == 60 and data.num_rows == 60
+    for step in range(5):
+        observe_something(mixture, (2 * step, 2 * step + 1))
+    slot = 2 * 6
+    row, item = mixture.draw(slot), data[slot]
+    assert item["prompt"] == build_prompt(get_task(row["task"]).question(row))
+    assert (item["task"], item["answer"], json.loads(item["meta"])) == (row["task"], row["answer"], row["meta"])
+    assert set(item) == {"prompt", "task", "answer", "meta"}  # the columns that the rewards take

@@ -1,0 +1,221 @@
+"""nano's rows, pretraining text and tokenizer: nothing leaks between splits, and every phrase is one token."""
+
+import gzip
+import json
+import random
+import re
+from collections import Counter, defaultdict
+from itertools import islice
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rdkit import Chem
+
+from chemr_lite.answers import TAGS, build_prompt, render
+from chemr_lite.data import NANO_ROWS
+from chemr_lite.nano import blocks, molecules
+from chemr_lite.nano.corpus import lines
+from chemr_lite.nano.rows import MAKERS, SIZES, SPLITS, held_out, keys, make_rows
+from chemr_lite.nano.tokenizer import SPECIAL, build_tokenizer, pieces
+from chemr_lite.reactions import identify
+from chemr_lite.smiles import parse_smiles
+from chemr_lite.tasks import get_task
+
+with gzip.open(NANO_ROWS, "rt", encoding="utf-8") as file:
+    ROWS = [json.loads(line) for line in file]
+
+
+# rows
+
+
+def test_the_embedded_rows_are_those_that_the_generator_writes():
+    assert list(islice(make_rows(0), 100)) == ROWS[:100]
+
+
+def test_there_are_as_many_rows_as_planned():
+    counts = Counter((row["task"], row["split"]) for row in ROWS)
+    assert counts == {(task, split): SIZES[task.split("/")[0]][SPLITS.index(split)] for task in MAKERS for split in SPLITS}
+
+
+@pytest.mark.parametrize("one, other", [("train", "validation"), ("train", "test"), ("validation", "test")])
+def test_splits_share_no_molecule_and_no_pair_of_reactants(one, other):
+    shown = {split: set().union(*(keys(row) for row in ROWS if row["split"] == split)) for split in (one, other)}
+    assert min(len(found) for found in shown.values()) > 500
+    assert not shown[one] & shown[other]
+
+
+def test_keys_are_what_a_row_shows():
+    retro = {"task": "retrosynthesis", "input": "CNC(C)=O", "answer": "CC(=O)O.CN", "meta": {}}
+    edit = {"task": "open_generation/mol_edit_add", "input": "Please add …", "answer": "CCO", "meta": {"source": "CC"}}
+    custom = {"task": "open_generation/mol_custom_atoms", "input": "Please generate …", "answer": "CCO", "meta": {}}
+    rule = {"task": "property_prediction/rule_alert", "input": "CCO", "answer": "No", "meta": {}}
+    assert keys(retro) == {"CNC(C)=O", "CC(=O)O.CN"}  # a single block may stand elsewhere
+    assert keys(edit) == {"CC", "CCO"}
+    assert keys(custom) == keys(rule) == {"CCO"}
+    rows = [retro | {"split": "train"}, edit | {"split": "validation"}, rule | {"split": "test"}]
+    assert held_out(rows) == {"CC", "CCO"}
+
+
+def test_keys_are_canonical():
+    """Two writings of one molecule would pass for two keys."""
+    for key in set().union(*(keys(row) for row in ROWS[::7])):
+        parsed = parse_smiles(key)
+        assert ".".join(sorted(key.split("."))) == ".".join(parsed.fragments)
+
+
+@pytest.mark.parametrize("task", [task for task in MAKERS if task.startswith("property_prediction")])
+@pytest.mark.parametrize("split", SPLITS)
+def test_yes_and_no_are_balanced(task, split):
+    counts = Counter(row["answer"] for row in ROWS if row["task"] == task and row["split"] == split)
+    assert set(counts) == {"Yes", "No"}
+    assert abs(counts["Yes"] - counts["No"]) <= 1
+
+
+def test_the_reaction_of_a_row_gives_its_product():
+    for row in ROWS[::97]:
+        if "reaction" in row["meta"]:
+            sides = (row["input"], row["answer"]) if row["task"] == "reaction_prediction" else (row["answer"], row["input"])
+            assert identify(tuple(sides[0].split(".")), sides[1]) == row["meta"]["reaction"]
+
+
+def test_every_reaction_is_asked_about():
+    counts = Counter(row["meta"]["reaction"] for row in ROWS if row["task"] == "retrosynthesis")
+    assert set(counts) == set(molecules.RECIPES)
+    assert min(counts.values()) >= 10
+
+
+# building blocks and molecules
+
+
+@pytest.mark.parametrize("group", blocks.GROUPS)
+def test_blocks_are_molecules(group):
+    rng = random.Random(1)
+    made = [blocks.block(rng, group) for _ in range(15)]
+    assert all(parse_smiles(block).ok and parse_smiles(block).key == block for block in made)
+    assert len(set(made)) > 5
+
+
+@pytest.mark.parametrize(
+    "residue, group, expected",
+    [("*CC", "O", "CCO"), ("*c1ccccc1", "C(=O)O", "O=C(O)c1ccccc1"), ("*C(C)C", "N=[N+]=[N-]", "CC(C)N=[N+]=[N-]")],
+)
+def test_attach(residue, group, expected):
+    assert blocks.attach(residue, group) == expected
+
+
+def test_reactions_are_small_and_change_something():
+    rng = random.Random(2)
+    for made in (molecules.reaction(rng) for _ in range(60)):
+        assert made.reactants == tuple(sorted(made.reactants)) and made.product not in made.reactants
+        assert 6 <= Chem.MolFromSmiles(made.product).GetNumAtoms() <= molecules.MAX_ATOMS
+
+
+def test_an_edit_is_one_core_with_two_groups_at_one_place():
+    rng = random.Random(3)
+    for made in (molecules.edit(rng) for _ in range(30)):
+        assert made.first_group != made.second_group and len({made.bare, made.first, made.second}) == 3
+        bare = Chem.MolFromSmiles(made.bare)
+        assert all(Chem.MolFromSmiles(smiles).HasSubstructMatch(bare) for smiles in (made.first, made.second))
+
+
+def test_the_generator_is_deterministic():
+    assert [molecules.molecule(random.Random(5)) for _ in range(2)] == [molecules.molecule(random.Random(5))] * 2
+
+
+# pretraining text
+
+
+def test_the_pretraining_text_shows_nothing_that_is_held_out():
+    forbidden = held_out(ROWS)
+    shown = list(islice(lines(random.Random(1), forbidden, pieces()), 2000))
+    found = {piece for line in shown for piece in re.split(r"\s|>>|<<|:", line)} & forbidden
+    assert not found
+    # the same text without the rule does show some: the test above can fail
+    careless = list(islice(lines(random.Random(1), set(), pieces()), 2000))
+    assert {piece for line in careless for piece in re.split(r"\s|>>|<<|:", line)} & forbidden
+
+
+def test_the_pretraining_text_is_no_question():
+    asked = [task.instruction for task in map(get_task, MAKERS) if task.instruction]
+    text = [line for line in islice(lines(random.Random(4), set(), ["C"]), 500) if " = C" not in line]
+    assert not any(question in line for line in text for question in [*asked, *TAGS, "Please"])
+
+
+def test_every_kind_of_line_is_written():
+    text = "\n".join(islice(lines(random.Random(6), set(), ["C"]), 500))
+    assert all(sign in text for sign in (">>", "<<", " has ", " in ", " = ", " plus ", " minus ", " → ", " ← "))
+
+
+# tokenizer
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return build_tokenizer()
+
+
+def encode(tokenizer, text):
+    return tokenizer.convert_ids_to_tokens(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_instructions_and_headings_are_one_token(tokenizer, name):
+    task = get_task(name)
+    if task.instruction:
+        assert encode(tokenizer, task.instruction) == [task.instruction]
+        assert encode(tokenizer, f"{task.instruction}\n{task.label}: CCO")[1] == f"\n{task.label}: "
+    headings = [f"{'' if n == 1 else chr(10)}{n}. **{step}:**" for n, step in enumerate(task.protocol, 1)]
+    assert all(encode(tokenizer, heading) == [heading] for heading in headings)
+    trace = next(get_task(name).trace(row) for row in ROWS if row["task"] == name)
+    assert [token for token in encode(tokenizer, trace) if "**" in token] == headings  # and inside a trace too
+
+
+@pytest.mark.parametrize("piece", [*TAGS, " amide coupling", " carboxylic acid", "[C@@H]", "Cl", "Br", "[N+]", "<think>\n", " 42"])
+def test_pieces_are_one_token(tokenizer, piece):
+    assert encode(tokenizer, piece) == [piece]
+
+
+def test_tags_are_ordinary_text(tokenizer):
+    """As special tokens they would vanish when a trainer decodes, and no completion would have the format."""
+    text = render("because", "CCO")
+    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+    assert tokenizer.decode(ids, skip_special_tokens=True) == text
+    assert not set(TAGS) & set(tokenizer.all_special_tokens)
+
+
+def test_rows_fit_in_few_tokens(tokenizer):
+    by_task = defaultdict(list)
+    for row in ROWS[::41]:
+        question, trace = get_task(row["task"]).question(row), get_task(row["task"]).trace(row)
+        by_task[row["task"]].append(len(encode(tokenizer, question + render(trace, row["answer"]))))
+    assert len(by_task) == len(MAKERS)
+    assert max(max(sizes) for sizes in by_task.values()) < 256
+
+
+def test_the_conversation(tokenizer):
+    prompt = build_prompt("What is CCO?")
+    asked = tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True)
+    assert asked == "<|user|>What is CCO?<|assistant|>"
+    told = tokenizer.apply_chat_template([*prompt, {"role": "assistant", "content": render("a", "Yes")}], tokenize=False)
+    assert told == asked + render("a", "Yes") + "<|end|>"  # the reasoning is kept
+
+
+def test_the_tokenizer_is_the_same_on_every_call(tokenizer):
+    again = build_tokenizer()
+    assert again.get_vocab() == tokenizer.get_vocab()
+    assert sorted(tokenizer.get_vocab().values()) == list(range(len(tokenizer)))  # no token twice, none left out
+    assert [tokenizer.convert_tokens_to_ids(token) for token in SPECIAL] == [0, 1, 2, 3]
+
+
+ANYTHING = st.one_of(
+    st.text(max_size=40),
+    st.lists(st.one_of(st.sampled_from([*pieces(), "<0x41>", "\n", "\r\n", "  ", "\t"]), st.text(max_size=3)), max_size=12).map("".join),
+)
+
+
+@settings(max_examples=400, deadline=None, derandomize=True, database=None)
+@given(text=ANYTHING)
+def test_any_text_survives_the_round_trip(tokenizer, text):
+    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+    assert tokenizer.decode(ids) == text
