@@ -105,7 +105,8 @@ def load(sources: list[str], tasks: list[str] | None = None, strict: bool = Fals
             for line, raw in _read(path):
                 where = f"{path}, line {line}"
                 try:
-                    row = check_row(raw if isinstance(raw, dict) else json.loads(raw))
+                    row = raw if isinstance(raw, dict) else json.loads(raw)
+                    row = row if path == NANO_ROWS else check_row(row)  # the tests check the embedded rows once and for all
                 except (ValueError, KeyError, TypeError, AttributeError) as error:
                     loaded.problems.append(f"{where}: {_plain(error)}")
                     if strict:

@@ -42,6 +42,14 @@ def detect_hardware() -> Hardware:
     return Hardware("cuda", properties.name, properties.total_memory / 2**30, precision)
 
 
+def cpu_has_bf16() -> bool:
+    """Whether this processor multiplies bf16 matrices itself; where it only emulates them fp32 is faster."""
+    import torch
+
+    found = torch.cpu.get_capabilities()
+    return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
+
+
 def choose_backend(asked: str | None) -> str:
     """`unsloth` on CUDA, `hf` elsewhere, or what was asked for. Imports Unsloth here, since it must come before trl."""
     import torch

@@ -6,7 +6,8 @@
 1. The generator (chemr_lite/nano) writes the finite rows of train, validation and test.
 2. It writes lines of chemistry that show no validation or test molecule; they are packed into blocks of 256 tokens.
 3. A Llama learns to continue them: Muon for the matrices, AdamW for the embeddings, cosine decay.
-4. Validation loss, the share of valid SMILES among samples, time and hardware go into pretraining.json.
+4. A shorter second stage, at half the rate, shows fresh lines as dialogue between user and assistant.
+5. Validation loss, the share of valid SMILES among samples, time and hardware go into pretraining.json.
 
 Left out: dropout, masks between packed lines, several devices. Killed and started again, it goes on from its newest
 checkpoint.
@@ -34,8 +35,9 @@ NANO = Path(__file__).resolve().parents[1] / "chemr_lite" / "nano"
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, default=Path("outputs/pretrain"), help="working directory")
-    parser.add_argument("--lines", type=int, default=500_000, help="lines of text to generate")
-    parser.add_argument("--tokens", type=float, default=30e6, help="tokens to train on; the text is read again if short")
+    parser.add_argument("--lines", type=int, default=600_000, help="lines of text to generate")
+    parser.add_argument("--tokens", type=float, default=26e6, help="tokens to train on; the text is read again if short")
+    parser.add_argument("--dialogue-lines", type=int, default=100_000, help="lines of dialogue for the second stage, read once")
     parser.add_argument("--batch-size", type=int, default=32, help=f"blocks of {BLOCK} tokens a step")
     parser.add_argument("--learning-rate", type=float, default=2e-3, help="of AdamW; Muon takes ten times as much")
     parser.add_argument("--hidden-size", type=int, default=192, help="multiple of the head size, 64")
@@ -56,24 +58,26 @@ def write_rows(path: Path, seed: int) -> list[dict]:
     return [json.loads(line) for line in gzip.decompress(path.read_bytes()).decode().splitlines()]
 
 
-def _tokenise_lines(job: tuple[int, int, set[str]]) -> list[int]:
-    from chemr_lite.nano.corpus import lines
+def _tokenise_lines(job: tuple[int, int, set[str], bool]) -> list[int]:
+    from chemr_lite.nano.corpus import dialogue, lines
     from chemr_lite.nano.tokenizer import build_tokenizer, pieces
 
-    seed, count, forbidden = job
+    seed, count, forbidden, as_dialogue = job
     tokenizer = build_tokenizer()
     text = list(islice(lines(random.Random(seed), forbidden, pieces()), count))
+    text = [dialogue(line) for line in text] if as_dialogue else text
     return [token for ids in tokenizer(text)["input_ids"] for token in (*ids, tokenizer.eos_token_id)]
 
 
-def write_text(path: Path, forbidden: set[str], lines: int, seed: int):
+def write_text(path: Path, forbidden: set[str], lines: int, seed: int, as_dialogue: bool = False):
     """The pretraining text as packed token blocks, an array of shape (blocks, BLOCK); written once."""
     import numpy as np
     from tqdm import tqdm
 
     if not path.exists():
         chunk = 5000
-        jobs = [(seed * 1_000_003 + 1 + i, chunk, forbidden) for i in range(math.ceil(lines / chunk))]
+        first = seed * 1_000_003 + 1 + 500_000 * as_dialogue
+        jobs = [(first + i, chunk, forbidden, as_dialogue) for i in range(math.ceil(lines / chunk))]
         with multiprocessing.get_context("spawn").Pool() as pool:
             parts = list(tqdm(pool.imap(_tokenise_lines, jobs), total=len(jobs), desc="writing text"))
         tokens = np.concatenate([np.array(part, dtype=np.uint16) for part in parts])
@@ -141,24 +145,22 @@ def load_checkpoint(folder: Path, model, optimizers) -> dict:
     return json.loads((folder / "progress.json").read_text())
 
 
-def train(args: argparse.Namespace, blocks, tokenizer) -> tuple:
+def train(args: argparse.Namespace, model, blocks, tokens: float, learning_rate: float, folder: Path) -> dict:
+    """Train `model` in place on `tokens` tokens; return the step, the seconds and the curve of validation losses."""
     import torch
     from tqdm import tqdm
 
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    torch.manual_seed(args.seed)
-    model = build_model(args.hidden_size, args.layers, tokenizer).to(device)
-    optimizers = build_optimizers(model, args.learning_rate)
+    device = model.device.type
+    optimizers = build_optimizers(model, learning_rate)
     validation, training = blocks[:128], blocks[128:]
-    steps, warmup = int(args.tokens / (args.batch_size * BLOCK)), 100
-    folder = args.output / "checkpoint"
+    steps, warmup = int(tokens / (args.batch_size * BLOCK)), 100
     progress = {"step": 0, "seconds": 0.0, "curve": []}
     if folder.exists():
         progress = load_checkpoint(folder, model, optimizers)
         print(f"resuming at step {progress['step']} of {steps}")
     started, saved = time.time() - progress["seconds"], time.time()
     per_epoch = len(training) // args.batch_size
-    bar = tqdm(range(progress["step"], steps), initial=progress["step"], total=steps, desc="pretraining")
+    bar = tqdm(range(progress["step"], steps), initial=progress["step"], total=steps, desc=folder.name)
     for step in bar:
         epoch, position = divmod(step, per_epoch)
         order = torch.randperm(len(training), generator=torch.Generator().manual_seed(args.seed + epoch))
@@ -169,7 +171,7 @@ def train(args: argparse.Namespace, blocks, tokenizer) -> tuple:
             loss = model(input_ids=ids, labels=ids).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for optimizer, base in zip(optimizers, (10 * args.learning_rate, args.learning_rate), strict=True):
+        for optimizer, base in zip(optimizers, (10 * learning_rate, learning_rate), strict=True):
             for group in optimizer.param_groups:
                 group["lr"] = base * share
             optimizer.step()
@@ -183,7 +185,7 @@ def train(args: argparse.Namespace, blocks, tokenizer) -> tuple:
         if time.time() - saved > 60 * args.save_minutes or step + 1 == steps:
             save_checkpoint(folder, model, optimizers, progress)
             saved = time.time()
-    return model, progress
+    return progress
 
 
 def evaluate(model, blocks, device: str) -> float:
@@ -216,23 +218,28 @@ def main() -> None:
     rows = write_rows(args.output / "rows.jsonl.gz", args.seed)
     tokenizer = build_tokenizer()
     blocks = write_text(args.output / "text.npy", held_out(rows), args.lines, args.seed)
+    talk = write_text(args.output / "dialogue.npy", held_out(rows), args.dialogue_lines, args.seed, as_dialogue=True)
     print(f"{len(rows)} rows, {len(blocks) * BLOCK / 1e6:.1f} M tokens of text, vocabulary {len(tokenizer)}")
 
     import torch
 
-    model, progress = train(args, blocks, tokenizer)
+    torch.manual_seed(args.seed)
+    model = build_model(args.hidden_size, args.layers, tokenizer).to("cuda" if torch.cuda.is_available() else "cpu")
+    text = train(args, model, blocks, args.tokens, args.learning_rate, args.output / "text")
+    dialogue = train(args, model, talk, talk[128:].size, args.learning_rate / 2, args.output / "dialogue")
     measured = {
         "parameters": model.num_parameters(),
-        "tokens": progress["curve"][-1]["tokens"],
-        "validation_loss": progress["curve"][-1]["validation_loss"],
+        "tokens": text["curve"][-1]["tokens"] + dialogue["curve"][-1]["tokens"],
+        "validation_loss": text["curve"][-1]["validation_loss"],
+        "dialogue_validation_loss": dialogue["curve"][-1]["validation_loss"],
         "sampled_validity_percent": sample_validity(model, tokenizer),
-        "minutes": round(progress["seconds"] / 60, 1),
+        "minutes": round((text["seconds"] + dialogue["seconds"]) / 60, 1),
         "hardware": torch.cuda.get_device_name()
         if torch.cuda.is_available()
         else f"{platform.machine()}, {torch.get_num_threads()} CPU threads",
         "torch": torch.__version__,
         "seed": args.seed,
-        "curve": progress["curve"],
+        "curve": {"text": text["curve"], "dialogue": dialogue["curve"]},
     }
     final = args.output / "model"
     model.to(torch.bfloat16).save_pretrained(final)

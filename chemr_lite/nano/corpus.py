@@ -3,9 +3,13 @@
 NCc1ccccc1.CC(=O)O>>CC(=O)NCc1ccccc1          CC(=O)NCc1ccccc1<< amide coupling: CC(=O)O.NCc1ccccc1
 CC(=O)NCc1ccccc1 has amide                    OCC = CCO
 CCO has 2 carbon, 1 oxygen                    CCO minus hydroxyl plus halo CCCl
+
+In a second, short stage the same kind of lines come as dialogue, cut at their sign: the user gives the left side, the
+assistant the right one. That makes nano, like the instruct models it stands for, familiar with its chat template.
 """
 
 import random
+import re
 from collections.abc import Iterator
 
 from rdkit import Chem
@@ -16,6 +20,14 @@ from chemr_lite.nano import molecules
 from chemr_lite.tasks.open_generation import count_atoms, count_bonds, count_groups, measure, say_counts
 from chemr_lite.tasks.property_prediction import ALERTS
 from chemr_lite.tasks.reaction_prediction import group_changes
+
+_SIGN = re.compile(r" has|>>|<<| = | in | (?=\S+$)")
+
+
+def dialogue(line: str) -> str:
+    """`line` with its left side as the user's turn and its right side as the assistant's."""
+    cut = _SIGN.search(line).end()
+    return f"<|user|>{line[:cut]}<|assistant|>{line[cut:]}"
 
 
 def _groups(smiles: str) -> str:

@@ -16,10 +16,10 @@ from chemr_lite.tasks.open_generation import MolCustom, measure, say_counts
 
 # rows per sub-task: (train, validation, test)
 SIZES = {
-    "reaction_prediction": (2400, 100, 300),
-    "retrosynthesis": (2400, 100, 300),
+    "reaction_prediction": (1500, 100, 300),
+    "retrosynthesis": (1500, 100, 300),
     "open_generation": (600, 24, 40),
-    "property_prediction": (600, 30, 80),
+    "property_prediction": (800, 30, 80),
 }
 SPLITS = ("train", "validation", "test")
 _VOWELS = "aeiou"

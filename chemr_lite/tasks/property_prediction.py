@@ -59,7 +59,7 @@ class Rule(Property):
 
 def _permeable(mol: Chem.Mol) -> tuple[str, bool]:
     donors, acceptors = rdMolDescriptors.CalcNumHBD(mol), rdMolDescriptors.CalcNumHBA(mol)
-    return f"donors {donors}, acceptors {acceptors}", donors + acceptors <= 4
+    return f"donors {donors}, acceptors {acceptors}, together {donors + acceptors}", donors + acceptors <= 4
 
 
 def _alert(mol: Chem.Mol) -> tuple[str, bool]:
@@ -69,13 +69,13 @@ def _alert(mol: Chem.Mol) -> tuple[str, bool]:
 
 def _lipophilic(mol: Chem.Mol) -> tuple[str, bool]:
     logp = Crippen.MolLogP(mol)
-    return f"LogP about {logp:.0f}".replace("-0", "0"), logp > 2.5
+    return f"LogP about {logp:.1f}", logp > 2.5
 
 
 def _compact(mol: Chem.Mol) -> tuple[str, bool]:
     atoms, rotatable = mol.GetNumHeavyAtoms(), rdMolDescriptors.CalcNumRotatableBonds(mol)
     rings = rdMolDescriptors.CalcNumRings(mol)
-    return f"heavy atoms {atoms}, rings {rings}, rotatable bonds {rotatable}", rotatable <= 2 * rings
+    return f"heavy atoms {atoms}, rings {rings}, rotatable bonds {rotatable} of {2 * rings}", rotatable <= 2 * rings
 
 
 for sub, instruction in {
