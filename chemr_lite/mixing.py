@@ -129,7 +129,7 @@ class Mixture:
         if not sum(room.values()):
             return dict(self.shares)
         even, total = WEIGHT_FLOOR / len(room), sum(room.values())
-        return {task: even + (1 - WEIGHT_FLOOR) * value / total for task, value in room.items()}
+        return {task: even + (1 - WEIGHT_FLOOR) * (value / total) for task, value in room.items()}
 
     @property
     def state(self) -> dict:

@@ -342,14 +342,14 @@ def test_no_trace_where_nothing_grounded_can_be_said(question):
         pytest.param(ATOMS, ["2 carbon, 1 oxygen", "primary alcohol", "none", "2 carbon, 1 oxygen"], id="atoms"),
         pytest.param(
             row("property_prediction/rule_permeable", "Yes", "CC(=O)Oc1ccccc1C(=O)O"),
-            ["carboxylic acid, ester", "donors 1, acceptors 3", "Yes"],
+            ["carboxylic acid, ester", "donors 1, acceptors 3, together 4", "Yes"],
             id="permeable",
         ),
         pytest.param(row("property_prediction/rule_alert", "Yes", "CC=O"), ["aldehyde", "alerts aldehyde", "Yes"], id="alert"),
-        pytest.param(row("property_prediction/rule_lipophilic", "No", "CO"), ["primary alcohol", "LogP about 0", "No"], id="lipophilic"),
+        pytest.param(row("property_prediction/rule_lipophilic", "No", "CO"), ["primary alcohol", "LogP about -0.4", "No"], id="lipophilic"),
         pytest.param(
             row("property_prediction/rule_compact", "No", "CCCCc1ccccc1"),
-            ["none", "heavy atoms 10, rings 1, rotatable bonds 3", "No"],
+            ["none", "heavy atoms 10, rings 1, rotatable bonds 3 of 2", "No"],
             id="compact",
         ),
     ],
@@ -399,7 +399,7 @@ def assert_scores(answer):
         score = get_task(question["task"]).score(answer, question)
         assert 0 <= score.value <= 1 and isinstance(score.reason, Reason)
         assert score.correct == (score.reason is Reason.CORRECT)
-        assert score.value == 0 or score.reason in (Reason.CORRECT, Reason.TOO_DIFFERENT, Reason.PARTIAL)
+        assert score.value == 0 or score.reason in (Reason.CORRECT, Reason.TOO_DIFFERENT)
 
 
 @settings(max_examples=600, deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow])
