@@ -130,6 +130,13 @@ def adapter_weights(model) -> dict:
     return {name: p.detach().clone().float() for name, p in model.named_parameters() if p.requires_grad}
 
 
+def saved_weights(folder: Path) -> dict:
+    """The adapter in `folder` under the names of the model's parameters."""
+    from safetensors.torch import load_file
+
+    return {name.replace(".weight", ".default.weight"): value for name, value in load_file(folder / "adapter_model.safetensors").items()}
+
+
 def restore_adapter(model, weights: dict) -> None:
     """Undo TRL's cast of a QLoRA adapter to bf16: it rounds what phase 2 learnt, and breaks fp16 training on a T4."""
     for name, parameter in model.named_parameters():

@@ -44,7 +44,8 @@ def run(options: cli.Options, data, backend: str) -> None:
     model = models.load_model(
         options.model, phase.parent, backend, hardware, options.max_length, options.lora_r, options.lora_alpha, options.seed
     )
-    weights = models.adapter_weights(model)
+    # beside a second adapter (the KL reference) the trainer's own resume forgets to load the first one
+    weights = models.saved_weights(checkpoint) if checkpoint else models.adapter_weights(model)
     journal = callbacks.Journal(
         phase.partial, runs.step_of(checkpoint), [lambda folder: runs.write_json(folder / "mixing.json", mixture.state)]
     )
