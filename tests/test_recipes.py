@@ -76,7 +76,7 @@ def test_adapters_load_with_peft_alone_and_each_phase_starts_from_the_last(smoke
     flat = {phase: torch.cat([weights[phase][k].flatten() for k in sorted(weights[phase])]) for phase in PHASES}
     for before, after in (("foundation", "distill"), ("distill", "grpo")):
         alike = torch.nn.functional.cosine_similarity(flat[before], flat[after], dim=0)
-        assert 0.5 < alike < 1, f"{after} must start from {before} and change it"  # two fresh adapters are near 0
+        assert 0.3 < alike < 1, f"{after} must start from {before} and change it"  # two fresh adapters are near 0
         assert not torch.equal(flat[before], flat[after])
 
 
