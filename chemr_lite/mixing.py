@@ -59,7 +59,7 @@ class Mixture:
         self.reward = dict.fromkeys(self.rows, 0.5)
         self.signal = dict.fromkeys(self.rows, 1.0)
         self.steps = 0
-        self.history = {0: self.weights() if adaptive else dict(self.shares)}  # weights after so many steps; the last three are kept
+        self.history = {0: self.weights()}  # weights after so many steps; the last three are kept
 
     def draw(self, slot: int) -> Row:
         """The row asked in `slot`; step s asks slots s × prompts_per_step onwards."""
@@ -119,16 +119,17 @@ class Mixture:
             self.reward[task] = SMOOTHING * self.reward[task] + (1 - SMOOTHING) * mean
             self.signal[task] = SMOOTHING * self.signal[task] + (1 - SMOOTHING) * signal
         self.steps += 1
-        self.history[self.steps] = self.weights() if self.adaptive else dict(self.shares)
+        self.history[self.steps] = self.weights()
         for old in [step for step in self.history if step < self.steps - 2]:
             del self.history[old]
 
     def weights(self) -> dict[str, float]:
         """The share of prompts of each task, summing to 1."""
         room = {t: share * (1 - self.reward[t]) * self.signal[t] for t, share in self.shares.items()}
-        if not sum(room.values()):
+        total = sum(room.values())
+        if not self.adaptive or not total:
             return dict(self.shares)
-        even, total = WEIGHT_FLOOR / len(room), sum(room.values())
+        even = WEIGHT_FLOOR / len(room)
         return {task: even + (1 - WEIGHT_FLOOR) * (value / total) for task, value in room.items()}
 
     @property

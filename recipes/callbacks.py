@@ -40,6 +40,12 @@ class Bar(ProgressCallback):
 
     SHOWN = ("loss", "reward/unscaled", "kl", "completions/mean_length")
 
+    @classmethod
+    def replace(cls, trainer) -> None:
+        """Show this bar in place of the one that `trainer` was born with."""
+        trainer.remove_callback(ProgressCallback)
+        trainer.add_callback(cls())
+
     def on_log(self, args, state, control, logs=None, **_):
         if self.training_bar is not None and logs:
             self.training_bar.set_postfix({k.split("/")[-1]: f"{float(logs[k]):.3g}" for k in self.SHOWN if k in logs})

@@ -22,7 +22,6 @@ from recipes import options as cli
 
 
 def run(options: cli.Options, data, backend: str) -> None:
-    from transformers.trainer_callback import ProgressCallback
     from trl import GRPOConfig, GRPOTrainer
 
     from chemr_lite import models, reward_functions
@@ -81,8 +80,7 @@ def run(options: cli.Options, data, backend: str) -> None:
         ),
     )
     models.restore_adapter(model, weights)
-    trainer.remove_callback(ProgressCallback)
-    trainer.add_callback(callbacks.Bar())
+    callbacks.Bar.replace(trainer)
     started = time.time()
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     (phase.partial / "mixing.json").write_text(json.dumps(mixture.state, indent=1) + "\n")

@@ -6,7 +6,8 @@
 1. The generator (chemr_lite/nano) writes the finite rows of train, validation and test.
 2. It writes lines of chemistry that show no validation or test molecule; they are packed into blocks of 256 tokens.
 3. A Llama learns to continue them: Muon for the matrices, AdamW for the embeddings, cosine decay.
-4. A shorter second stage, at half the rate, shows fresh lines as dialogue between user and assistant.
+4. Two shorter stages, at half the rate, show fresh lines as dialogue between user and assistant; in the second of them
+   a third of the lines count atoms or bonds down while they write a molecule.
 5. Validation loss, the share of valid SMILES among samples, time and hardware go into pretraining.json.
 
 Left out: dropout, masks between packed lines, several devices. Killed and started again, it goes on from its newest
@@ -29,6 +30,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 BLOCK = 256
+STAGES = ("text", "dialogue", "counting")
 NANO = Path(__file__).resolve().parents[1] / "chemr_lite" / "nano"
 
 
@@ -37,7 +39,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--output", type=Path, default=Path("outputs/pretrain"), help="working directory")
     parser.add_argument("--lines", type=int, default=600_000, help="lines of text to generate")
     parser.add_argument("--tokens", type=float, default=26e6, help="tokens to train on; the text is read again if short")
-    parser.add_argument("--dialogue-lines", type=int, default=100_000, help="lines of dialogue for the second stage, read once")
+    parser.add_argument("--dialogue-lines", type=int, default=100_000, help="lines of dialogue in each of the later stages, read once")
     parser.add_argument("--batch-size", type=int, default=32, help=f"blocks of {BLOCK} tokens a step")
     parser.add_argument("--learning-rate", type=float, default=2e-3, help="of AdamW; Muon takes ten times as much")
     parser.add_argument("--hidden-size", type=int, default=192, help="multiple of the head size, 64")
@@ -58,28 +60,28 @@ def write_rows(path: Path, seed: int) -> list[dict]:
     return [json.loads(line) for line in gzip.decompress(path.read_bytes()).decode().splitlines()]
 
 
-def _tokenise_lines(job: tuple[int, int, set[str], bool]) -> list[int]:
+def _tokenise_lines(job: tuple[str, int, int, set[str]]) -> list[int]:
     from chemr_lite.nano.corpus import dialogue, lines
     from chemr_lite.nano.tokenizer import build_tokenizer, pieces
 
-    seed, count, forbidden, as_dialogue = job
+    stage, seed, count, forbidden = job
     tokenizer = build_tokenizer()
-    text = list(islice(lines(random.Random(seed), forbidden, pieces()), count))
-    text = [dialogue(line) for line in text] if as_dialogue else text
+    text = list(islice(lines(random.Random(seed), forbidden, pieces(), counted=stage == "counting"), count))
+    text = text if stage == "text" else [dialogue(line) for line in text]
     return [token for ids in tokenizer(text)["input_ids"] for token in (*ids, tokenizer.eos_token_id)]
 
 
-def write_text(path: Path, forbidden: set[str], lines: int, seed: int, as_dialogue: bool = False):
-    """The pretraining text as packed token blocks, an array of shape (blocks, BLOCK); written once."""
+def write_text(stage: str, path: Path, forbidden: set[str], lines: int, seed: int):
+    """The text of one of STAGES as packed token blocks, an array of shape (blocks, BLOCK); written once."""
     import numpy as np
     from tqdm import tqdm
 
     if not path.exists():
         chunk = 5000
-        first = seed * 1_000_003 + 1 + 500_000 * as_dialogue
-        jobs = [(first + i, chunk, forbidden, as_dialogue) for i in range(math.ceil(lines / chunk))]
+        first = seed * 1_000_003 + 1 + 500_000 * STAGES.index(stage)
+        jobs = [(stage, first + i, chunk, forbidden) for i in range(math.ceil(lines / chunk))]
         with multiprocessing.get_context("spawn").Pool() as pool:
-            parts = list(tqdm(pool.imap(_tokenise_lines, jobs), total=len(jobs), desc="writing text"))
+            parts = list(tqdm(pool.imap(_tokenise_lines, jobs), total=len(jobs), desc=f"writing {stage}"))
         tokens = np.concatenate([np.array(part, dtype=np.uint16) for part in parts])
         np.save(path, tokens[: len(tokens) // BLOCK * BLOCK].reshape(-1, BLOCK))
     return np.load(path)
@@ -217,29 +219,32 @@ def main() -> None:
 
     rows = write_rows(args.output / "rows.jsonl.gz", args.seed)
     tokenizer = build_tokenizer()
-    blocks = write_text(args.output / "text.npy", held_out(rows), args.lines, args.seed)
-    talk = write_text(args.output / "dialogue.npy", held_out(rows), args.dialogue_lines, args.seed, as_dialogue=True)
-    print(f"{len(rows)} rows, {len(blocks) * BLOCK / 1e6:.1f} M tokens of text, vocabulary {len(tokenizer)}")
+    blocks = {
+        stage: write_text(stage, args.output / f"{stage}.npy", held_out(rows), args.dialogue_lines if at else args.lines, args.seed)
+        for at, stage in enumerate(STAGES)
+    }
+    print(f"{len(rows)} rows, {blocks['text'].size / 1e6:.1f} M tokens of text, vocabulary {len(tokenizer)}")
 
     import torch
 
     torch.manual_seed(args.seed)
     model = build_model(args.hidden_size, args.layers, tokenizer).to("cuda" if torch.cuda.is_available() else "cpu")
-    text = train(args, model, blocks, args.tokens, args.learning_rate, args.output / "text")
-    dialogue = train(args, model, talk, talk[128:].size, args.learning_rate / 2, args.output / "dialogue")
+    done = {}
+    for stage, text in blocks.items():
+        tokens, rate = (args.tokens, args.learning_rate) if stage == "text" else (text[128:].size, args.learning_rate / 2)
+        done[stage] = train(args, model, text, tokens, rate, args.output / stage)
     measured = {
         "parameters": model.num_parameters(),
-        "tokens": text["curve"][-1]["tokens"] + dialogue["curve"][-1]["tokens"],
-        "validation_loss": text["curve"][-1]["validation_loss"],
-        "dialogue_validation_loss": dialogue["curve"][-1]["validation_loss"],
+        "tokens": sum(progress["curve"][-1]["tokens"] for progress in done.values()),
+        "validation_loss": {stage: progress["curve"][-1]["validation_loss"] for stage, progress in done.items()},
         "sampled_validity_percent": sample_validity(model, tokenizer),
-        "minutes": round((text["seconds"] + dialogue["seconds"]) / 60, 1),
+        "minutes": round(sum(progress["seconds"] for progress in done.values()) / 60, 1),
         "hardware": torch.cuda.get_device_name()
         if torch.cuda.is_available()
         else f"{platform.machine()}, {torch.get_num_threads()} CPU threads",
         "torch": torch.__version__,
         "seed": args.seed,
-        "curve": {"text": text["curve"], "dialogue": dialogue["curve"]},
+        "curve": {stage: progress["curve"] for stage, progress in done.items()},
     }
     final = args.output / "model"
     model.to(torch.bfloat16).save_pretrained(final)

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import asdict
 
 from datasets import Dataset
-from transformers.trainer_callback import ProgressCallback
 from trl import SFTConfig, SFTTrainer
 
 from chemr_lite import build_prompt, get_task, models
@@ -82,8 +81,7 @@ def train(options: Options, name: str, completion: Callable[[dict], str | None],
         ),
     )
     models.restore_adapter(model, weights)
-    trainer.remove_callback(ProgressCallback)
-    trainer.add_callback(callbacks.Bar())
+    callbacks.Bar.replace(trainer)
     started = time.time()
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     conclude(phase, trainer.model, tokenizer, data, time.time() - started)

@@ -3,9 +3,11 @@
 NCc1ccccc1.CC(=O)O>>CC(=O)NCc1ccccc1          CC(=O)NCc1ccccc1<< amide coupling: CC(=O)O.NCc1ccccc1
 CC(=O)NCc1ccccc1 has amide                    OCC = CCO
 CCO has 2 carbon, 1 oxygen                    CCO minus hydroxyl plus halo CCCl
+2 carbon, 1 oxygen in 2 carbon, 1 oxygen: C 1,C 0,O 0 = CCO
 
-In a second, short stage the same kind of lines come as dialogue, cut at their sign: the user gives the left side, the
-assistant the right one. That makes nano, like the instruct models it stands for, familiar with its chat template.
+In two shorter stages the same kind of lines come as dialogue, cut at their sign: the user gives the left side, the
+assistant the right one. That makes nano, like the instruct models it stands for, familiar with its chat template. Lines
+like the last, which count down atoms or bonds while they write a molecule, come in the third stage only.
 """
 
 import random
@@ -17,7 +19,7 @@ from rdkit.Chem import rdMolDescriptors
 
 from chemr_lite.groups import groups_of, say_groups
 from chemr_lite.nano import molecules
-from chemr_lite.tasks.open_generation import count_atoms, count_bonds, count_groups, measure, say_counts
+from chemr_lite.tasks.open_generation import count_atoms, count_bonds, count_groups, countdown, measure, say_counts, say_rings
 from chemr_lite.tasks.property_prediction import ALERTS
 from chemr_lite.tasks.reaction_prediction import group_changes
 
@@ -55,14 +57,13 @@ def _reaction_lines(rng: random.Random) -> tuple[set[str], list[str]]:
 
 def _facts(rng: random.Random, smiles: str) -> str:
     mol = Chem.MolFromSmiles(smiles)
-    aromatic = rdMolDescriptors.CalcNumAromaticRings(mol)
     rings = rdMolDescriptors.CalcNumRings(mol)
     return rng.choice([
         lambda: _groups(smiles),
         lambda: say_counts(count_atoms(mol)),
         lambda: say_counts(count_bonds(mol)),
         lambda: say_counts(count_groups(smiles)),
-        lambda: "rings " + say_counts({"aromatic": aromatic, "aliphatic": rings - aromatic}),
+        lambda: "rings " + say_rings(mol),
         lambda: f"donors {rdMolDescriptors.CalcNumHBD(mol)}, acceptors {rdMolDescriptors.CalcNumHBA(mol)}",
         lambda: f"heavy atoms {mol.GetNumHeavyAtoms()}, rings {rings}, rotatable bonds {rdMolDescriptors.CalcNumRotatableBonds(mol)}",
         lambda: f"LogP about {measure('LogP', smiles):.0f}".replace("-0", "0"),
@@ -91,13 +92,21 @@ def _edit_lines(rng: random.Random) -> tuple[set[str], list[str]]:
     return {made.bare, made.first, made.second}, rng.sample(lines, 2)
 
 
-def lines(rng: random.Random, forbidden: set[str], vocabulary: list[str]) -> Iterator[str]:
-    """Lines without end; none shows a molecule or a set of reactants in `forbidden`.
+def _counted_lines(rng: random.Random) -> tuple[set[str], list[str]]:
+    smiles = molecules.molecule(rng, 4, 14)
+    mol = Chem.MolFromSmiles(smiles)
+    kind, counts = rng.choice([("atoms", count_atoms(mol)), ("bonds", count_bonds(mol))])
+    said = say_counts(counts)
+    return {smiles}, [f"{said} in {said}: {countdown(mol, kind, counts)} = {smiles}"]
+
+
+def lines(rng: random.Random, forbidden: set[str], vocabulary: list[str], counted: bool = False) -> Iterator[str]:
+    """Lines without end; none shows a molecule or a set of reactants in `forbidden`. `counted` adds the kind that counts down.
 
     One line in twenty repeats random words of `vocabulary`, so that every token is seen and copying is learnt.
     """
     while True:
-        make = rng.choices((_reaction_lines, _molecule_lines, _edit_lines), (5, 3, 1.5))[0]
+        make = rng.choices((_reaction_lines, _molecule_lines, _edit_lines, _counted_lines), (5, 3, 1.5, 5 * counted))[0]
         shown, made = make(rng)
         if shown & forbidden:
             continue

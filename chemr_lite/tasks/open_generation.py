@@ -10,6 +10,7 @@ The instruction is the row's `input`; what it asks stands in `meta`: `{"source":
 source is ours: TOMG counts only, so that one constant molecule could answer every edit.
 """
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 
@@ -82,6 +83,33 @@ def count_bonds(mol: Chem.Mol) -> dict[str, int]:
 
 def say_counts(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{n} {name}" for name, n in counts.items() if n) or "none"
+
+
+def say_rings(mol: Chem.Mol) -> str:
+    aromatic = rdMolDescriptors.CalcNumAromaticRings(mol)
+    return say_counts({"aromatic": aromatic, "aliphatic": rdMolDescriptors.CalcNumRings(mol) - aromatic})
+
+
+_WRITTEN_ATOM = re.compile(r"[-=#:/\\().]*(?:\[[^]]*\]|Cl|Br|[A-Za-z])(?:[-=#/\\]?(?:\d|%\d\d))*")
+
+
+def countdown(mol: Chem.Mol, kind: str, wanted: Mapping[str, int]) -> str:
+    """The canonical SMILES of `mol` atom by atom, each with what is then left of its element (`kind` atoms) or of the
+    bonds it has just closed (`kind` bonds): `CC=O` under 2 carbon, 1 oxygen is `C 1,C 0,=O 0`."""
+    smiles = Chem.MolToSmiles(mol)
+    written = Chem.MolFromSmiles(smiles)  # its atoms are in the order of the text
+    names = {number: name for name, number in ELEMENTS.items()}
+    left, said = dict(wanted), []
+    for atom, text in zip(written.GetAtoms(), _WRITTEN_ATOM.findall(smiles), strict=True):
+        if kind == "atoms":
+            spent = [names.get(atom.GetAtomicNum(), atom.GetSymbol())]
+        else:
+            earlier = [bond for bond in atom.GetBonds() if bond.GetOtherAtomIdx(atom.GetIdx()) < atom.GetIdx()]
+            spent = [str(bond.GetBondType()).lower() for bond in earlier]
+        for name in spent:
+            left[name] = left.get(name, 0) - 1
+        said.append(text + "".join(f" {left[name]}" for name in dict.fromkeys(spent)))
+    return ",".join(said)
 
 
 class OpenGeneration(Task):
@@ -181,12 +209,12 @@ class MolCustom(OpenGeneration):
     TOMG-Bench asks that unnamed elements and groups be absent, and leaves unnamed bond kinds free.
     """
 
-    protocol = ("Requirement", "Functional groups", "Rings", "Check")
     metric = "success"
 
     def __init__(self, sub: str):
         super().__init__(f"mol_custom_{sub}")
         self.kind = sub
+        self.protocol = ("Requirement", "Functional groups", "Rings", "Check") if sub == "groups" else ("Requirement", "Counts")
 
     def counts(self, parsed: Parsed) -> Mapping[str, int]:
         if self.kind == "atoms":
@@ -204,14 +232,11 @@ class MolCustom(OpenGeneration):
         answer = parse_smiles(row["answer"] or "")
         if not answer.ok:
             return None
-        aromatic = rdMolDescriptors.CalcNumAromaticRings(answer.mol)
-        aliphatic = rdMolDescriptors.CalcNumRings(answer.mol) - aromatic
-        return [
-            say_counts(row["meta"][self.kind]),
-            say_groups(dict(groups_of(answer.key))),
-            say_counts({"aromatic": aromatic, "aliphatic": aliphatic}),
-            say_counts({name: n for name, n in self.counts(answer).items() if name in row["meta"][self.kind]}),
-        ]
+        wanted = row["meta"][self.kind]
+        if self.kind != "groups":
+            return [say_counts(wanted), countdown(answer.mol, self.kind, wanted)]
+        found = {name: n for name, n in self.counts(answer).items() if name in wanted}
+        return [say_counts(wanted), say_groups(dict(groups_of(answer.key))), say_rings(answer.mol), say_counts(found)]
 
 
 for sub in ("mol_edit_add", "mol_edit_delete", "mol_edit_substitute"):
