@@ -100,16 +100,23 @@ def load_base(name: str, hardware: Hardware):
     )
     # the adapter names the base it belongs to; what is quantised already (…-bnb-4bit) keeps its own settings
     try:
-        return AutoModelForCausalLM.from_pretrained(
+        model = AutoModelForCausalLM.from_pretrained(
             source,
             quantization_config=quantisation,
             dtype=hardware.dtype,
             device_map={"": 0 if hardware.device == "cuda" else "cpu"},
+            attn_implementation="eager" if hardware.device == "cpu" else None,  # torch's fused attention is slow backwards on CPU
             trust_remote_code=False,
             use_safetensors=True,
         )
     except (OSError, ValueError) as error:
         raise ModelError(_cannot_load("model", source, error)) from error
+    # On processors with AVX512-BF16, bitsandbytes repacks the weights at the first forward pass in eval mode, and what is
+    # repacked lets no gradient through any more: after its first completions GRPO would train on wrong gradients.
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
+    return model
 
 
 def with_adapter(model, adapter: Path, trainable: bool = False):

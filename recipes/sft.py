@@ -12,9 +12,10 @@ from recipes import callbacks, evaluate, runs
 from recipes.options import Options, UsageError
 
 
-def precision(hardware: models.Hardware, cpu_bf16: bool = False) -> dict:
-    """The trainer's arguments for precision; both must be told, since trl turns bf16 on by itself."""
-    return {"bf16": hardware.precision == "bf16" or cpu_bf16, "fp16": hardware.precision == "fp16", "use_cpu": hardware.device == "cpu"}
+def precision(hardware: models.Hardware) -> dict:
+    """The trainer's arguments for precision; all must be told, since trl turns bf16 on by itself."""
+    cpu = hardware.device == "cpu"
+    return {"bf16": hardware.precision == "bf16" or (cpu and models.cpu_has_bf16()), "fp16": hardware.precision == "fp16", "use_cpu": cpu}
 
 
 def examples(rows: list[dict], completion: Callable[[dict], str | None], tokenizer, max_length: int) -> tuple[list[dict], dict]:
@@ -77,7 +78,7 @@ def train(options: Options, name: str, completion: Callable[[dict], str | None],
             save_steps=options.save_steps,
             save_total_limit=2,
             report_to="none",
-            **precision(hardware, cpu_bf16=hardware.device == "cpu" and models.cpu_has_bf16()),
+            **precision(hardware),
         ),
     )
     models.restore_adapter(model, weights)
