@@ -3,10 +3,9 @@
 Both are ours; the paper's formula is not public. They live in the dataset and in the reward function, so that TRL's
 and Unsloth's trainers need no change:
 
-* **Weights.** A task's share of the prompts is proportional to what it can still add to the balanced score,
-  `importance × gap × signal`, above a floor that keeps every task alive. `importance` is its share of the balanced
-  score (mean over macro-tasks of the mean over sub-tasks), `gap` = 1 − mean reward, `signal` the share of its groups
-  whose rewards differ (the others give no gradient). Both are smoothed over steps.
+* **Weights.** A sub-task's share of the prompts is proportional to `gap × signal`, above a floor that keeps every task
+  alive: `gap` = 1 − mean reward is what it can still gain, `signal` the share of its groups whose rewards differ (the
+  others give no gradient). Both are smoothed over steps.
 * **Scaling.** Rewards are divided by the standard deviation of their group, but never by less than STD_FLOOR: plain
   group scaling blows a difference of 0.03 in similarity up to the size of right against wrong (use it with
   `scale_rewards="none"`, the trainer then only subtracts the group's mean).
@@ -125,7 +124,7 @@ class Mixture:
 
     def weights(self) -> dict[str, float]:
         """The share of prompts of each task, summing to 1."""
-        room = {t: share * (1 - self.reward[t]) * self.signal[t] for t, share in self.shares.items()}
+        room = {task: (1 - self.reward[task]) * self.signal[task] for task in self.rows}
         total = sum(room.values())
         if not self.adaptive or not total:
             return dict(self.shares)

@@ -89,11 +89,10 @@ def settled(feedback, steps=60, **options):
     return mixture
 
 
-def test_the_first_weights_are_the_shares_above_the_even_part():
-    mixture, even = Mixture(rows(), 4), WEIGHT_FLOOR / len(TASKS)
-    expected = {task: even + (1 - WEIGHT_FLOOR) * share for task, share in balance_shares(TASKS).items()}
-    assert mixture.weights() == pytest.approx(expected)
-    assert mixture.history == {0: pytest.approx(expected)}
+def test_the_first_weights_are_equal():
+    mixture, equal = Mixture(rows(), 4), dict.fromkeys(TASKS, 1 / len(TASKS))
+    assert mixture.weights() == pytest.approx(equal)
+    assert mixture.history == {0: pytest.approx(equal)}
 
 
 def test_weight_moves_to_the_task_with_a_gap():
@@ -119,11 +118,10 @@ def test_a_hopeless_task_comes_back_when_it_begins_to_differ():
     assert mixture.weights()[FORWARD] > 2 * low
 
 
-def test_weights_follow_the_balanced_score():
-    """Two sub-tasks of one macro-task share what a macro-task with one sub-task has alone, above the even part."""
-    weights, even = settled(dict.fromkeys((RETRO, BBBP, HIV), SPREAD)).weights(), WEIGHT_FLOOR / 3
-    rest = 1 - WEIGHT_FLOOR
-    assert weights == pytest.approx({RETRO: even + rest / 2, BBBP: even + rest / 4, HIV: even + rest / 4})
+def test_weights_are_gap_times_signal_above_the_even_part():
+    weights = settled({RETRO: [0.0, 1.0, 0.0, 1.0], FORWARD: [0.0, 0.0, 0.0, 1.0], BBBP: [1.0] * 4}).weights()
+    even, rest = WEIGHT_FLOOR / 3, 1 - WEIGHT_FLOOR
+    assert weights == pytest.approx({RETRO: even + rest * 0.5 / 1.25, FORWARD: even + rest * 0.75 / 1.25, BBBP: even}, abs=1e-4)
 
 
 FEEDBACK = [

@@ -15,7 +15,7 @@ from chemr_lite.data import NANO_ROWS
 from chemr_lite.reasons import Reason
 from chemr_lite.rewards import score_completion
 from chemr_lite.tasks import Score, get_task, list_tasks, register, select_tasks
-from chemr_lite.tasks.open_generation import BONDS, TOMG_GROUPS, count_bonds, count_groups
+from chemr_lite.tasks.open_generation import BONDS, TOMG_GROUPS, count_atoms, count_bonds, count_groups, countdown
 
 NANO: dict[str, list[dict]] = defaultdict(list)
 with gzip.open(NANO_ROWS, "rt", encoding="utf-8") as lines:
@@ -339,7 +339,9 @@ def test_no_trace_where_nothing_grounded_can_be_said(question):
         pytest.param(ADD, ["none", "0 hydroxyl", "0 → 1 hydroxyl", "primary alcohol"], id="add"),
         pytest.param(SWAP, ["primary alcohol", "1 hydroxyl, 0 halo", "1 → 0 hydroxyl, 0 → 1 halo", "alkyl chloride"], id="swap"),
         pytest.param(UP_LOGP, ["primary alcohol", "LogP about 1.2", "primary alcohol → none", "LogP about 2.2"], id="logp"),
-        pytest.param(ATOMS, ["2 carbon, 1 oxygen", "primary alcohol", "none", "2 carbon, 1 oxygen"], id="atoms"),
+        pytest.param(ATOMS, ["2 carbon, 1 oxygen", "C 1,C 0,O 0"], id="atoms"),
+        pytest.param(BOND, ["1 single, 1 double", "C,=C 0,C 0"], id="bonds"),
+        pytest.param(RING_BONDS, ["6 aromatic", "c1,c 5,c 4,c 3,c 2,c1 0"], id="bonds-of-a-ring"),
         pytest.param(
             row("property_prediction/rule_permeable", "Yes", "CC(=O)Oc1ccccc1C(=O)O"),
             ["carboxylic acid, ester", "donors 1, acceptors 3, together 4", "Yes"],
@@ -358,6 +360,21 @@ def test_a_trace_tells_these_facts(question, told):
     steps = get_task(question["task"]).protocol
     expected = "\n".join(f"{n}. **{step}:** {text}" for n, (step, text) in enumerate(zip(steps, told, strict=True), 1))
     assert get_task(question["task"]).trace(question) == expected
+
+
+@pytest.mark.parametrize(
+    "smiles",
+    ["C[C@H](N)C(=O)O", "F/C=C/Cl", "[Na+].[O-]c1ccccc1Br", "C1CC2CC1C2", "c1ccc2[nH]ccc2c1", "C%10CCCCC%10", "N#CC[13CH3]", "[Cu+2]<-N"],
+)
+def test_counting_down_spells_the_molecule_and_ends_at_nothing(smiles):
+    mol = Chem.MolFromSmiles(smiles)
+    canonical = Chem.MolToSmiles(mol)
+    for kind, counts in (("atoms", count_atoms(mol)), ("bonds", count_bonds(mol))):
+        entries = [entry.split(" ") for entry in countdown(mol, kind, counts).split(",")]
+        assert "".join(text for text, *_ in entries) == canonical
+    symbols = [atom.GetSymbol() for atom in Chem.MolFromSmiles(canonical).GetAtoms()]
+    atoms = [entry.split(" ")[1] for entry in countdown(mol, "atoms", count_atoms(mol)).split(",")]
+    assert set(dict(zip(symbols, atoms, strict=True)).values()) == {"0"}  # what the last of each element leaves
 
 
 # any text

@@ -90,7 +90,7 @@ def say_rings(mol: Chem.Mol) -> str:
     return say_counts({"aromatic": aromatic, "aliphatic": rdMolDescriptors.CalcNumRings(mol) - aromatic})
 
 
-_WRITTEN_ATOM = re.compile(r"[-=#:/\\().]*(?:\[[^]]*\]|Cl|Br|[A-Za-z])(?:[-=#/\\]?(?:\d|%\d\d))*")
+_WRITTEN_ATOM = re.compile(r"[-=#$:/\\().<>]*(?:\[[^]]*\]|Cl|Br|[A-Za-z])(?:[-=#$:/\\]?(?:\d|%\d\d))*")
 
 
 def countdown(mol: Chem.Mol, kind: str, wanted: Mapping[str, int]) -> str:
