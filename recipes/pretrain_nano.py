@@ -1,6 +1,6 @@
 """Make nano from nothing: its rows, its tokenizer and the weights of a 2.7 M parameter Llama.
 
-    python recipes/pretrain_nano.py --output outputs/pretrain            # about an hour on two CPU cores
+    python recipes/pretrain_nano.py --output outputs/pretrain            # about 75 minutes on two CPU cores
     python recipes/pretrain_nano.py --output outputs/pretrain --install  # … and put the result into chemr_lite/nano/
 
 1. The generator (chemr_lite/nano) writes the finite rows of train, validation and test.
