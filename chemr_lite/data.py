@@ -20,6 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tqdm import tqdm
+
 from chemr_lite.reasons import Reason
 from chemr_lite.smiles import parse_smiles
 from chemr_lite.tasks import get_task, list_tasks
@@ -102,7 +104,7 @@ def load(sources: list[str], tasks: list[str] | None = None, strict: bool = Fals
     for source in sources:
         for path in _files(source):
             count = 0
-            for line, raw in _read(path):
+            for line, raw in tqdm(_read(path), desc=path.name, unit=" rows", delay=2, leave=False):
                 where = f"{path}, line {line}"
                 try:
                     row = raw if isinstance(raw, dict) else json.loads(raw)

@@ -5,6 +5,7 @@ Both give NF4 weights with a LoRA on every linear layer, and both continue the a
 """
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 NANO = Path(__file__).parent / "nano" / "model"
@@ -111,12 +112,26 @@ def load_base(name: str, hardware: Hardware):
         )
     except (OSError, ValueError) as error:
         raise ModelError(_cannot_load("model", source, error)) from error
-    # On processors with AVX512-BF16, bitsandbytes repacks the weights at the first forward pass in eval mode, and what is
-    # repacked lets no gradient through any more: after its first completions GRPO would train on wrong gradients.
-    for module in model.modules():
-        if hasattr(module, "support_avx512bf16_for_cpu"):
-            module.support_avx512bf16_for_cpu = False
+    if hardware.device == "cpu":
+        _keep_unpacked(model)
     return model
+
+
+def _keep_unpacked(model) -> None:
+    """Let every 4-bit layer of `model` multiply by a copy of its weights unpacked once, not anew at each pass.
+
+    Memory is seldom what a CPU lacks, and time is. It also keeps bitsandbytes from repacking the weights at the first
+    pass in eval mode, as it does on processors with AVX512-BF16: no gradient comes through what is repacked, so that
+    after its first completions GRPO would train on wrong ones.
+    """
+    from bitsandbytes.functional import dequantize_4bit
+    from bitsandbytes.nn import Linear4bit
+    from torch.nn.functional import linear
+
+    for module in model.modules():
+        if isinstance(module, Linear4bit):
+            weight = dequantize_4bit(module.weight.data, module.weight.quant_state)
+            module.forward = partial(linear, weight=weight, bias=module.bias)
 
 
 def with_adapter(model, adapter: Path, trainable: bool = False):

@@ -17,30 +17,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from recipes import options as cli
 
 
-def generate(model, tokenizer, prompts: list[list[dict]], batch_size: int, max_new_tokens: int, show: str = "") -> list[str]:
-    """The greedy completion of each prompt (a list of messages), in order."""
-    import torch
-    from tqdm import tqdm
-
-    texts = [tokenizer.apply_chat_template(prompt, add_generation_prompt=True, tokenize=False) for prompt in prompts]
-    order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-    completions, was_training = [""] * len(texts), model.training
-    model.eval()
-    with torch.inference_mode():
-        for start in tqdm(range(0, len(order), batch_size), desc=show, disable=not show, unit="batch"):
-            batch = order[start : start + batch_size]
-            inputs = tokenizer([texts[i] for i in batch], return_tensors="pt", padding=True, add_special_tokens=False).to(model.device)
-            made = model.generate(
-                **inputs, max_new_tokens=max_new_tokens, do_sample=False, use_cache=True,
-                temperature=None, top_p=None, top_k=None, pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id,
-            )  # fmt: skip
-            decoded = tokenizer.batch_decode(made[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
-            for i, text in zip(batch, decoded, strict=True):
-                completions[i] = text
-    model.train(was_training)
-    return completions
-
-
 def evaluate(
     model, tokenizer, rows: list[dict], options: cli.Options, per_macro: int, save: Path | None = None, show: str = "evaluating"
 ) -> dict:
@@ -48,10 +24,11 @@ def evaluate(
     from chemr_lite import build_prompt, get_task
     from chemr_lite.data import sample
     from chemr_lite.metrics import judge, summarise
+    from recipes.generation import answer
 
     rows = sample(rows, per_macro)
     prompts = [build_prompt(get_task(row["task"]).question(row)) for row in rows]
-    completions = generate(model, tokenizer, prompts, options.eval_batch_size, options.max_completion_tokens, show)
+    completions = answer(model, tokenizer, prompts, options.eval_batch_size, options.max_completion_tokens, show)
     judged = [judge(row, completion) for row, completion in zip(rows, completions, strict=True)]
     if save:
         save.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in judged))

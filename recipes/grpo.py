@@ -26,7 +26,7 @@ def run(options: cli.Options, data, backend: str) -> None:
 
     from chemr_lite import models, reward_functions
     from chemr_lite.mixing import Mixture
-    from recipes import callbacks, runs
+    from recipes import callbacks, generation, runs
     from recipes.sft import conclude, precision
 
     phase, hardware = runs.Phase(options, "grpo"), models.detect_hardware()
@@ -54,6 +54,7 @@ def run(options: cli.Options, data, backend: str) -> None:
         processing_class=tokenizer,
         reward_funcs=[mixture.wrap(reward) for reward in reward_functions()],
         train_dataset=mixture.dataset(steps),
+        rollout_func=generation.rollout if hardware.device == "cpu" else None,
         callbacks=[check, journal],
         args=GRPOConfig(
             output_dir=str(phase.partial),
@@ -69,6 +70,7 @@ def run(options: cli.Options, data, backend: str) -> None:
             max_completion_length=options.max_completion_tokens,
             temperature=options.temperature,
             beta=options.beta,
+            loss_type="grpo",  # every completion weighs the same: with "dapo" the tasks with long answers would weigh more
             scale_rewards="none",  # the mixture scales, and its rewards need only their group's mean subtracted
             shuffle_dataset=False,  # the mixture orders
             gradient_checkpointing=hardware.device == "cuda",

@@ -49,6 +49,8 @@ def _climb(options: Options, preset: str, last: str) -> None:
     for split in ("train", "test"):
         if not loaded.rows[split]:
             raise UsageError(f"{options.data}: no {split} row in it")
+    if options.train_rows:
+        loaded.rows["train"] = data.sample(loaded.rows["train"], options.train_rows)
     backend = models.choose_backend(options.backend)
     quieten()
     hardware = models.detect_hardware()
@@ -71,9 +73,11 @@ def _climb(options: Options, preset: str, last: str) -> None:
 def quieten() -> None:
     """Leave the terminal to our own lines and bars: the libraries' notices are many and mean nothing to a user."""
     import logging
+    import os
 
     import transformers
 
+    os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # rollout_func is one; our version of trl is pinned
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     for name in ("bitsandbytes", "torch.utils._pytree", "torchao", "trl", "peft"):

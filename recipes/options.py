@@ -36,6 +36,7 @@ class Options:
     data: str = option("nano", "nano, or files and folders separated by commas")
     tasks: str | None = option(None, "tasks or macro-tasks separated by commas; default: all that the data has")
     strict: bool = option(False, "stop at the first bad row instead of leaving it out")
+    train_rows: int = option(0, "training rows per macro-task, spread over its sub-tasks; 0: all")
     eval_rows: int = option(120, "test rows per macro-task after each phase")
     validation_rows: int = option(48, "validation rows per macro-task in the checks while training")
     eval_batch_size: int = option(64, "prompts answered at once in evaluation")

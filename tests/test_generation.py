@@ -1,0 +1,95 @@
+"""Our own loop of generation on CPU, against the model's `generate` and against the model's probabilities."""
+
+import pytest
+import torch
+from peft.tuners.lora import LoraLayer
+
+from chemr_lite import build_prompt, data, get_task, models
+from recipes import generation
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return models.load_tokenizer("nano")
+
+
+@pytest.fixture(scope="module")
+def model():
+    """nano with an adapter that says something of its own: a fresh one multiplies by zero."""
+    model = models.load_model("nano", None, "hf", models.detect_hardware(), 128, 8, 8, seed=0)
+    torch.manual_seed(0)
+    for name, parameter in model.named_parameters():
+        if "lora_B" in name:
+            parameter.data.normal_(std=0.03)
+    return model
+
+
+@pytest.fixture(scope="module")
+def prompts(tokenizer):
+    rows = data.sample(data.load(["nano"]).rows["test"], 6)
+    texts = [build_prompt(get_task(row["task"]).question(row)) for row in rows]
+    asked = [tokenizer.apply_chat_template(text, add_generation_prompt=True, tokenize=True, return_dict=False) for text in texts]
+    assert len({len(prompt) for prompt in asked}) > 5  # of different lengths, so that padding matters
+    return asked
+
+
+def greedy(model, prompts, end):
+    """One by one, without padding, by transformers."""
+    model.eval()
+    with torch.no_grad():
+        made = [
+            model.generate(torch.tensor([prompt]), max_new_tokens=24, do_sample=False, pad_token_id=0, eos_token_id=end)[0, len(prompt) :]
+            for prompt in prompts
+        ]
+    return [tokens.tolist() for tokens in made]
+
+
+def test_greedy_completions_are_those_of_generate(model, prompts, tokenizer):
+    end = tokenizer.eos_token_id
+    found = generation.complete(model, prompts, 24, end)
+    assert found == greedy(model, prompts, end)
+    common = max(set(sum(found, [])), key=sum(found, []).count)  # an end that comes early in many, and never in others
+    assert generation.complete(model, prompts, 24, common) == greedy(model, prompts, common)
+
+
+def test_a_prompt_asked_twice_is_answered_in_its_places(model, prompts, tokenizer):
+    end = tokenizer.eos_token_id
+    once = generation.complete(model, prompts, 16, end)
+    assert generation.complete(model, prompts[::-1] + prompts, 16, end) == once[::-1] + once
+
+
+def test_samples_follow_the_model(model, prompts, tokenizer):
+    """The first token of 4,000 samples against the softmax at that temperature."""
+    with torch.no_grad():
+        wanted = (model(torch.tensor(prompts[:1])).logits[0, -1] / 1.5).softmax(-1)
+    torch.manual_seed(0)
+    first = [tokens[0] for tokens in generation.complete(model, prompts[:1] * 4000, 1, tokenizer.eos_token_id, temperature=1.5)]
+    found = torch.bincount(torch.tensor(first), minlength=len(wanted)) / 4000
+    assert len(set(first)) > 10
+    assert (found - wanted).abs().max() < 4 * (0.25 / 4000) ** 0.5
+
+
+def multiplied(model) -> list:
+    return [module for module in model.modules() if isinstance(module, LoraLayer) and "forward" in vars(module)]
+
+
+def test_the_model_is_left_as_it_was(model, prompts, tokenizer):
+    ids = torch.tensor(prompts[:1])
+    model.train()
+    with torch.no_grad():
+        before = model(ids).logits
+        with generation.multiplied_out(model):
+            within = model(ids).logits
+        generation.complete(model, prompts, 4, tokenizer.eos_token_id)
+        after = model(ids).logits
+    assert model.training
+    torch.testing.assert_close(within, before, atol=1e-4, rtol=1e-4)
+    assert torch.equal(before, after)
+    assert not multiplied(model)
+
+
+def test_an_error_within_leaves_no_trace(model):
+    with pytest.raises(RuntimeError, match="in between"), generation.multiplied_out(model):
+        assert len(multiplied(model)) == 42
+        raise RuntimeError("in between")
+    assert not multiplied(model)
