@@ -1,4 +1,4 @@
-"""Make nano from nothing: its rows, its tokenizer and the weights of a 2.7 M parameter Llama.
+"""Make nano from nothing: its rows, its tokenizer and the weights of a 2.8 M parameter Llama.
 
     python recipes/pretrain_nano.py --output outputs/pretrain            # about 75 minutes on two CPU cores
     python recipes/pretrain_nano.py --output outputs/pretrain --install  # … and put the result into chemr_lite/nano/

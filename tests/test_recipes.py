@@ -47,6 +47,11 @@ def test_the_ladder_has_all_rungs(smoke):
     assert "**balanced**" in (smoke / "ladder.md").read_text()
 
 
+def test_train_rows_are_counted_per_macro_task(smoke):
+    examples = json.loads((smoke / "foundation" / "run.json").read_text())["examples"]
+    assert examples == {"rows": 4 * 400, "too_long": 0, "without_trace": 0}  # what the preset asks for
+
+
 @pytest.mark.parametrize("phase", PHASES)
 def test_a_finished_phase_is_whole(smoke, phase):
     folder = smoke / phase
