@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from recipes import runs
 from recipes.options import Options, UsageError
 
-EXPECTED = {"smoke": "about a minute", "nano": "about 20 minutes on two CPU cores"}
+EXPECTED = {"smoke": "about a minute", "nano": "about 15 minutes on two CPU cores"}
 
 
 def climb(options: Options, preset: str, last: str) -> None:
