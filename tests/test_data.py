@@ -287,7 +287,9 @@ BAD = [
     pytest.param(json.dumps(EDIT | {"answer": "CCc1ccccc1"}), "unchanged", id="edit-that-changes-nothing"),
     pytest.param(json.dumps(EDIT | {"answer": ""}), "'answer' is empty in a training row", id="training-edit-without-answer"),
     pytest.param(json.dumps(EDIT | {"meta": {"source": "CCc1ccccc1", "add": "sugar"}}), "sugar", id="unknown-group"),
-    pytest.param(json.dumps(OPT | {"answer": "NCC(O)c1ccccc1"}), "does not pass its own task: not_improved", id="optimisation-the-wrong-way"),
+    pytest.param(
+        json.dumps(OPT | {"answer": "NCC(O)c1ccccc1"}), "does not pass its own task: not_improved", id="optimisation-the-wrong-way"
+    ),
     pytest.param(json.dumps(OPT | {"meta": {}}), "line 2", id="optimisation-without-meta"),
     pytest.param(json.dumps(OPT | {"answer": "not a molecule"}), "line 2", id="optimisation-to-no-molecule"),
     pytest.param(json.dumps(OPT | {"answer": "OCCc1ccccc1"}), "line 2", id="optimisation-that-changes-nothing"),
