@@ -45,7 +45,7 @@ def summarise(judged: Sequence[dict]) -> dict:
     shares = balance_shares(list(by_task))
     tasks, variance = {}, 0.0
     for name, lines in by_task.items():
-        scores = [line["score"] if get_task(name).weighted else float(line["correct"]) for line in lines]
+        scores = [line["score"] for line in lines]
         tasks[name] = {
             "metric": get_task(name).metric,
             "score": percent(scores),

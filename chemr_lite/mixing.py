@@ -4,8 +4,8 @@ Both are ours; the paper's formula is not public. They live in the dataset and i
 and Unsloth's trainers need no change:
 
 * **Weights.** A sub-task's share of the prompts is proportional to `gap × signal`, above a floor that keeps every task
-  alive: `gap` = 1 − mean reward is what it can still gain, `signal` the share of its groups whose rewards differ (the
-  others give no gradient). Both are smoothed over steps.
+  alive: `gap` = 1 − mean reward is what it can still gain, `signal` how much its groups teach once they are scaled:
+  min(1, std / STD_FLOOR), which is 0 where all rewards are alike. Both are smoothed over steps.
 * **Scaling.** Rewards are divided by the standard deviation of their group, but never by less than STD_FLOOR: plain
   group scaling blows a difference of 0.03 in similarity up to the size of right against wrong (use it with
   `scale_rewards="none"`, the trainer then only subtracts the group's mean).
@@ -114,7 +114,7 @@ class Mixture:
             seen[task].append(rewards)
         for task, rewards in seen.items():
             mean = fmean(fmean(group) for group in rewards)
-            signal = fmean(max(group) - min(group) > 1e-6 for group in rewards)
+            signal = fmean(min(1.0, stdev(group) / STD_FLOOR) if len(group) > 1 else 0.0 for group in rewards)
             self.reward[task] = SMOOTHING * self.reward[task] + (1 - SMOOTHING) * mean
             self.signal[task] = SMOOTHING * self.signal[task] + (1 - SMOOTHING) * signal
         self.steps += 1

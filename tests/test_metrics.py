@@ -99,13 +99,6 @@ def test_score_is_the_mean_value_and_accuracy_the_share_of_correct_ones():
     assert figures["accuracy"] == 50.0
 
 
-def test_a_near_miss_is_paid_in_training_and_counts_nothing_in_the_table():
-    row = {"task": "open_generation/mol_custom_atoms", "input": "…", "answer": "CCO", "meta": {"atoms": {"carbon": 2, "oxygen": 1}}}
-    line = judge(row, render("a", "CCCO"))
-    assert line["score"] == 0.25 and not line["correct"]
-    assert summarise([line, judge(row, render("a", "COC"))])["tasks"][row["task"]]["score"] == 50.0
-
-
 def test_without_molecules_there_is_no_validity():
     assert summarise([judge(BBBP, render(None, "Yes"))])["validity"] is None
 

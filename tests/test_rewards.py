@@ -22,7 +22,7 @@ BATCH = [
     ("property_prediction/bbbp", "No", {}, render(None, "No"), 1.0, Reason.CORRECT),
     ("property_prediction/bbbp", "No", {}, "No", 0.0, Reason.MISSING_TAGS),
     ("open_generation/mol_edit_add", "OCCc1ccccc1", EDIT, render("a", "CC(O)c1ccccc1"), 1.0, Reason.CORRECT),
-    ("open_generation/mol_custom_atoms", "CCO", {"atoms": {"carbon": 2, "oxygen": 1}}, render("a", "CCN"), 1 / 6, Reason.WRONG_COUNT),
+    ("open_generation/mol_custom_atoms", "CCO", {"atoms": {"carbon": 2, "oxygen": 1}}, render("a", "CCN"), 0.0, Reason.WRONG_COUNT),
 ]
 
 

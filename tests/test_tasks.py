@@ -136,29 +136,29 @@ SCORES = [
     ("atoms-gold", ATOMS, "CCO", Reason.CORRECT, 1),
     ("atoms-an-isomer", ATOMS, "COC", Reason.CORRECT, 1),
     ("atoms-hydrogens-are-free", ATOMS, "CC=O", Reason.CORRECT, 1),
-    ("atoms-one-carbon-more", ATOMS, "CCCO", Reason.WRONG_COUNT, 1 / 4),
-    ("atoms-an-extra-element", ATOMS, "NCCO", Reason.WRONG_COUNT, 1 / 4),
-    ("atoms-an-element-outside-the-table", ATOMS, "CCO[GeH3]", Reason.WRONG_COUNT, 1 / 4),
+    ("atoms-one-carbon-more", ATOMS, "CCCO", Reason.WRONG_COUNT, 0),
+    ("atoms-an-extra-element", ATOMS, "NCCO", Reason.WRONG_COUNT, 0),
+    ("atoms-an-element-outside-the-table", ATOMS, "CCO[GeH3]", Reason.WRONG_COUNT, 0),
     ("atoms-in-two-fragments", ATOMS, "CO.C", Reason.FRAGMENTS, 0),
     ("atoms-dummy", ATOMS, "CCO*", Reason.DUMMY_ATOM, 0),
     ("bonds-gold", BOND, "C=CC", Reason.CORRECT, 1),
     ("bonds-other-elements", BOND, "NC=O", Reason.CORRECT, 1),
     ("bonds-unnamed-kinds-are-free", BOND, "C=CC#N", Reason.CORRECT, 1),
-    ("bonds-one-missing", BOND, "C=C", Reason.WRONG_COUNT, 1 / 4),
-    ("bonds-one-too-many", BOND, "C=CCC", Reason.WRONG_COUNT, 1 / 4),
+    ("bonds-one-missing", BOND, "C=C", Reason.WRONG_COUNT, 0),
+    ("bonds-one-too-many", BOND, "C=CCC", Reason.WRONG_COUNT, 0),
     ("bonds-fragments", BOND, "C=CC.C", Reason.FRAGMENTS, 0),
     ("bonds-aromatic", RING_BONDS, "c1ccccc1", Reason.CORRECT, 1),
     ("bonds-kekule-is-aromatic", RING_BONDS, "C1=CC=CC=C1", Reason.CORRECT, 1),
-    ("bonds-rotatable-must-be-zero", RING_BONDS, "CCCc1ccccc1", Reason.WRONG_COUNT, 1 / 6),
-    ("bonds-aliphatic-ring", RING_BONDS, "C1CCCCC1", Reason.WRONG_COUNT, 1 / 14),
+    ("bonds-rotatable-must-be-zero", RING_BONDS, "CCCc1ccccc1", Reason.WRONG_COUNT, 0),
+    ("bonds-aliphatic-ring", RING_BONDS, "C1CCCCC1", Reason.WRONG_COUNT, 0),
     ("groups-gold", GROUPS, "Oc1ccccc1", Reason.CORRECT, 1),
     ("groups-another-molecule", GROUPS, "OCc1ccccc1", Reason.CORRECT, 1),
-    ("groups-one-too-many", GROUPS, "Oc1ccccc1O", Reason.WRONG_COUNT, 1 / 4),
-    ("groups-an-unnamed-one", GROUPS, "Nc1ccc(O)cc1", Reason.WRONG_COUNT, 1 / 4),
-    ("groups-pyridine-is-no-benzene", GROUPS, "Oc1ccncc1", Reason.WRONG_COUNT, 1 / 4),
+    ("groups-one-too-many", GROUPS, "Oc1ccccc1O", Reason.WRONG_COUNT, 0),
+    ("groups-an-unnamed-one", GROUPS, "Nc1ccc(O)cc1", Reason.WRONG_COUNT, 0),
+    ("groups-pyridine-is-no-benzene", GROUPS, "Oc1ccncc1", Reason.WRONG_COUNT, 0),
     ("groups-in-two-fragments", GROUPS, "c1ccccc1.O", Reason.FRAGMENTS, 0),
     ("groups-thioether-is-not-checked", THIOL, "CCS", Reason.CORRECT, 1),  # its pattern matches the C–S of a thiol
-    ("groups-two-thiols", THIOL, "SCCS", Reason.WRONG_COUNT, 1 / 4),
+    ("groups-two-thiols", THIOL, "SCCS", Reason.WRONG_COUNT, 0),
 ]
 for name in PROPERTIES:
     sub = name.split("/")[1]
@@ -274,17 +274,6 @@ def test_the_verdict_of_a_trace_is_the_rows_answer(task):
 
 
 CONSTANTS = ["C", "CCO", "c1ccccc1", "C" * 12, "CC(=O)Oc1ccccc1C(=O)O", "Cc1ccc(CNC2CC2)cc1", "COc1ccc(CNCc2ccccc2)cc1"]
-
-
-CUSTOM = [name for name in NANO if "mol_custom" in name]
-
-
-@pytest.mark.parametrize("task", CUSTOM)
-def test_the_nearer_the_counts_the_more_but_never_half(task):
-    for nano in NANO[task][:50]:
-        values = [get_task(task).score(answer, nano) for answer in (*CONSTANTS, *(other["answer"] for other in NANO[task][:50]))]
-        assert all(score.value == 1 if score.correct else score.value <= 0.25 for score in values)
-    assert max(fmean(get_task(task).score(answer, nano).value for nano in NANO[task]) for answer in CONSTANTS) < 0.15
 
 
 @pytest.mark.parametrize("answer", CONSTANTS)
@@ -427,7 +416,7 @@ def assert_scores(answer):
         score = get_task(question["task"]).score(answer, question)
         assert 0 <= score.value <= 1 and isinstance(score.reason, Reason)
         assert score.correct == (score.reason is Reason.CORRECT)
-        assert score.value == 0 or score.reason in (Reason.CORRECT, Reason.TOO_DIFFERENT, Reason.WRONG_COUNT)
+        assert score.value == 0 or score.reason in (Reason.CORRECT, Reason.TOO_DIFFERENT)
 
 
 @settings(max_examples=600, deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow])

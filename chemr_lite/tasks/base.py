@@ -31,8 +31,7 @@ class Task:
     """One sub-task. A subclass gives `name`, `instruction`, `label`, `protocol`, `metric` and the methods below.
 
     `instruction` is the sentence of the question and `label` names the input; `protocol` lists the steps of a trace;
-    `metric` names the figure of the tables: the share of answers that are `correct`, or their mean `value` where the
-    task is `weighted`; `answers` is `molecule` or `choice`.
+    `metric` names what the mean of `score(...).value` × 100 is called in tables; `answers` is `molecule` or `choice`.
     """
 
     name: str
@@ -40,7 +39,6 @@ class Task:
     label: str
     protocol: tuple[str, ...]
     metric: str
-    weighted: bool = False
     answers: str = "molecule"
 
     @property

@@ -176,7 +176,6 @@ class MolOpt(OpenGeneration):
 
     protocol = ("Functional groups", "Estimate", "Change", "Result")
     metric = "weighted success"
-    weighted = True
 
     def gold(self, row: Row) -> None:
         return None
@@ -207,8 +206,7 @@ class MolOpt(OpenGeneration):
 class MolCustom(OpenGeneration):
     """Make a molecule with the given counts of atoms, bonds or groups.
 
-    TOMG-Bench asks that unnamed elements and groups be absent, and leaves unnamed bond kinds free. Only an exact match
-    is correct; what comes near is paid less than half (ours), since right ones are too rare to learn from alone.
+    TOMG-Bench asks that unnamed elements and groups be absent, and leaves unnamed bond kinds free.
     """
 
     metric = "success"
@@ -225,10 +223,10 @@ class MolCustom(OpenGeneration):
 
     def judge(self, answer: Parsed, source: Parsed, row: Row) -> Score:
         wanted, found = row["meta"][self.kind], self.counts(answer)
+        named = all(found.get(name, 0) == n for name, n in wanted.items())
         free = set(BONDS) | {UNCHECKED_GROUP}
-        off = sum(abs(found.get(name, 0) - n) for name, n in wanted.items())
-        off += sum(n for name, n in found.items() if name not in wanted and name not in free)
-        return Score(0.5 / (1 + off), False, Reason.WRONG_COUNT) if off else CORRECT
+        others = any(n for name, n in found.items() if name not in wanted and name not in free)
+        return CORRECT if named and not others else zero(Reason.WRONG_COUNT)
 
     def steps(self, row: Row) -> list[str] | None:
         answer = parse_smiles(row["answer"] or "")
