@@ -36,6 +36,22 @@ REACTIONS: dict[str, str] = {
     "alcohol oxidation": "[#6:3][CX4H2:1][OX2H1:2]>>[#6:3][CH:1]=[O:2]",
 }
 
+# what is usually added to make them go, where one thing is: a table of ours for exercises, not a procedure
+USUAL_REAGENT: dict[str, str] = {
+    "amide coupling": "CCN=C=NCCCN(C)C",
+    "esterification": "O=S(=O)(O)O",
+    "Suzuki coupling": "O=C([O-])[O-].[K+].[K+]",
+    "Buchwald-Hartwig amination": "CC(C)(C)[O-].[Na+]",
+    "Sonogashira coupling": "[Cu]I",
+    "reductive amination": "N#C[BH3-].[Na+]",
+    "sulfonamide formation": "c1ccncc1",
+    "Boc deprotection": "O=C(O)C(F)(F)F",
+    "nitro reduction": "[Fe]",
+    "ester hydrolysis": "[Li+].[OH-]",
+    "ketone reduction": "[BH4-].[Na+]",
+    "alcohol oxidation": "O=[Mn]=O",
+}
+
 TEMPLATES = {name: AllChem.ReactionFromSmarts(smarts) for name, smarts in REACTIONS.items()}
 
 

@@ -33,4 +33,5 @@ class Reason(StrEnum):
     UNCHANGED = "unchanged"
     NOT_IMPROVED = "not_improved"
     TOO_DIFFERENT = "too_different"
+    INCOMPLETE = "incomplete"
     NOT_A_CHOICE = "not_a_choice"

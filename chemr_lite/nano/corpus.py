@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from rdkit import Chem
 from rdkit.Chem import rdMolDescriptors
 
-from chemr_lite.groups import groups_of, say_groups
+from chemr_lite.facts import groups_of, say_groups
 from chemr_lite.nano import molecules
 from chemr_lite.tasks.open_generation import count_atoms, count_bonds, count_groups, countdown, measure, say_counts, say_rings
 from chemr_lite.tasks.property_prediction import ALERTS

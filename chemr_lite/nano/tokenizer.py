@@ -9,7 +9,7 @@ import re
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 
 from chemr_lite.answers import TAGS
-from chemr_lite.groups import FUNCTIONAL_GROUPS
+from chemr_lite.facts import FUNCTIONAL_GROUPS
 from chemr_lite.nano.molecules import EDIT_GROUPS
 from chemr_lite.nano.rows import MAKERS
 from chemr_lite.reactions import REACTIONS

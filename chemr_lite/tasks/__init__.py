@@ -1,7 +1,18 @@
-"""The tasks of the benchmark, one file per macro-task. Importing this package registers them all."""
+"""The tasks of the benchmark, one file per macro-task. Importing this package registers them all, in Chem-R's order."""
 
-from chemr_lite.tasks import open_generation, property_prediction, reaction_prediction, retrosynthesis
+from chemr_lite.tasks import (  # isort: skip
+    name_prediction,
+    property_prediction,
+    molecule_design,
+    molecule_captioning,
+    open_generation,
+    yield_prediction,
+    reaction_prediction,
+    reagent_selection,
+    retrosynthesis,
+)
 from chemr_lite.tasks.base import Score, Task, get_task, list_tasks, register, select_tasks
 
 __all__ = ["Score", "Task", "get_task", "list_tasks", "register", "select_tasks"]
-__all__ += ["open_generation", "property_prediction", "reaction_prediction", "retrosynthesis"]
+__all__ += ["molecule_captioning", "molecule_design", "name_prediction", "open_generation", "property_prediction"]
+__all__ += ["reaction_prediction", "reagent_selection", "retrosynthesis", "yield_prediction"]

@@ -31,7 +31,7 @@ class Task:
     """One sub-task. A subclass gives `name`, `instruction`, `label`, `protocol`, `metric` and the methods below.
 
     `instruction` is the sentence of the question and `label` names the input; `protocol` lists the steps of a trace;
-    `metric` names what the mean of `score(...).value` × 100 is called in tables; `answers` is `molecule` or `choice`.
+    `metric` names what the mean of `score(...).value` × 100 is called in tables; `answers` is `molecule`, `choice` or `text`.
     """
 
     name: str
@@ -100,6 +100,14 @@ def select_tasks(names: Iterable[str]) -> list[str]:
         members = [t for t in TASKS if t == name or t.startswith(name + "/")]
         chosen += members or [get_task(name).name]  # get_task raises with the nearest names
     return list(dict.fromkeys(chosen))
+
+
+def score_choice(answer: str, gold: str) -> Score:
+    """1 if `answer` is `gold`, one of Yes and No; case and a full stop do not matter."""
+    said = answer.strip().rstrip(".").lower()
+    if said not in ("yes", "no"):
+        return zero(Reason.NOT_A_CHOICE if said else Reason.EMPTY)
+    return CORRECT if said == gold.strip().lower() else zero(Reason.WRONG)
 
 
 def score_structures(answer: str, gold: str) -> Score:

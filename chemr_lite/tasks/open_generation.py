@@ -17,7 +17,7 @@ from functools import lru_cache
 from rdkit import Chem
 from rdkit.Chem import QED, Crippen, rdMolDescriptors
 
-from chemr_lite.groups import groups_of, say_groups
+from chemr_lite.facts import ELEMENTS, count_atoms, groups_of, say_counts, say_groups, say_rings
 from chemr_lite.reasons import Reason
 from chemr_lite.smiles import Parsed, parse_smiles, similarity, skeleton
 from chemr_lite.tasks.base import CORRECT, Row, Score, Task, register, zero
@@ -27,11 +27,6 @@ EDIT_SIMILARITY = 0.4
 # an optimised molecule counts as correct from here on, the δ = 0.4 of constrained optimisation (Jin et al. 2018)
 OPT_SIMILARITY = 0.4
 
-ELEMENTS = {
-    "carbon": 6, "oxygen": 8, "nitrogen": 7, "sulfur": 16, "fluorine": 9, "chlorine": 17, "bromine": 35, "iodine": 53,
-    "phosphorus": 15, "boron": 5, "silicon": 14, "selenium": 34, "tellurium": 52, "arsenic": 33, "antimony": 51,
-    "bismuth": 83, "polonium": 84,
-}  # fmt: skip
 BONDS = ("single", "double", "triple", "rotatable", "aromatic")
 # TOMG-Bench's definitions, kept as they are so that success here is success there
 TOMG_GROUPS = {
@@ -61,17 +56,6 @@ def measure(name: str, key: str) -> float:
     return PROPERTIES[name](Chem.MolFromSmiles(key))
 
 
-def count_atoms(mol: Chem.Mol) -> dict[str, int]:
-    """Heavy atoms by element name, ELEMENTS' order first; elements outside the table by symbol."""
-    names = {number: name for name, number in ELEMENTS.items()}
-    counts: dict[str, int] = {}
-    for atom in mol.GetAtoms():
-        if atom.GetAtomicNum() > 1:
-            name = names.get(atom.GetAtomicNum(), atom.GetSymbol())
-            counts[name] = counts.get(name, 0) + 1
-    return {name: counts[name] for name in (*ELEMENTS, *counts) if name in counts}
-
-
 def count_bonds(mol: Chem.Mol) -> dict[str, int]:
     """Bonds by kind as TOMG-Bench counts them: aromatic ones are neither single nor double."""
     kinds = {"single": Chem.BondType.SINGLE, "double": Chem.BondType.DOUBLE, "triple": Chem.BondType.TRIPLE}
@@ -79,15 +63,6 @@ def count_bonds(mol: Chem.Mol) -> dict[str, int]:
     counts["rotatable"] = rdMolDescriptors.CalcNumRotatableBonds(mol)
     counts["aromatic"] = sum(b.GetIsAromatic() for b in mol.GetBonds())
     return counts
-
-
-def say_counts(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{n} {name}" for name, n in counts.items() if n) or "none"
-
-
-def say_rings(mol: Chem.Mol) -> str:
-    aromatic = rdMolDescriptors.CalcNumAromaticRings(mol)
-    return say_counts({"aromatic": aromatic, "aliphatic": rdMolDescriptors.CalcNumRings(mol) - aromatic})
 
 
 _WRITTEN_ATOM = re.compile(r"[-=#$:/\\().<>]*(?:\[[^]]*\]|Cl|Br|[A-Za-z])(?:[-=#$:/\\]?(?:\d|%\d\d))*")
@@ -115,7 +90,7 @@ def countdown(mol: Chem.Mol, kind: str, wanted: Mapping[str, int]) -> str:
 class OpenGeneration(Task):
     """What the nine share: the instruction is the question, and the answer is one molecule."""
 
-    instruction = ""
+    instruction = label = ""
 
     def __init__(self, sub: str):
         self.name = f"open_generation/{sub}"

@@ -11,10 +11,9 @@ from collections.abc import Callable
 from rdkit import Chem
 from rdkit.Chem import Crippen, rdMolDescriptors
 
-from chemr_lite.groups import groups_of, say_groups
-from chemr_lite.reasons import Reason
+from chemr_lite.facts import groups_of, say_groups
 from chemr_lite.smiles import parse_smiles
-from chemr_lite.tasks.base import CORRECT, Row, Score, Task, register, zero
+from chemr_lite.tasks.base import Row, Score, Task, register, score_choice
 
 ALERTS = ("aldehyde", "acyl chloride", "sulfonyl chloride", "isocyanate", "azide", "epoxide", "nitro", "alkyl bromide",
           "alkyl chloride", "thiol", "imine", "hydrazine", "disulfide", "anhydride")  # fmt: skip
@@ -33,10 +32,7 @@ class Property(Task):
         self.instruction = instruction
 
     def score(self, answer: str, row: Row) -> Score:
-        said = answer.strip().rstrip(".").lower()
-        if said not in ("yes", "no"):
-            return zero(Reason.EMPTY if not said else Reason.NOT_A_CHOICE)
-        return CORRECT if said == row["answer"].strip().lower() else zero(Reason.WRONG)
+        return score_choice(answer, row["answer"])
 
     def steps(self, row: Row) -> list[str] | None:
         return None

@@ -7,7 +7,7 @@ copies are free. Headline: exact match. One product often has several right rout
 answer against the recorded one.
 """
 
-from chemr_lite.groups import groups_of, say_groups
+from chemr_lite.facts import groups_of, say_groups
 from chemr_lite.reactions import identify
 from chemr_lite.smiles import parse_smiles
 from chemr_lite.tasks.base import Row, Score, Task, register, score_structures

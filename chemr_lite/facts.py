@@ -1,12 +1,14 @@
-"""Functional groups by name: what traces call them and how RDKit finds them.
+"""What RDKit can tell of a molecule, and the words traces say it in: functional groups, atoms, rings.
 
-The patterns are written so that the members of a family exclude each other: an amide is not also an amine, an ester
+The patterns of FUNCTIONAL_GROUPS are written so that the members of a family exclude each other: an amide is not also an amine, an ester
 not also an ether. One exception is by design: `Boc-protected amine` is also a carbamate, and only the former is told.
 """
 
+from collections.abc import Mapping
 from functools import lru_cache
 
 from rdkit import Chem
+from rdkit.Chem import rdMolDescriptors
 
 # acyl-, sulfonyl- or heteroatom-bound nitrogen is no amine
 _AMINE = "!$(N[C,S,P]=[O,S,N]);!$(N[N,O,S]);!$(NC#N)"
@@ -64,6 +66,12 @@ FUNCTIONAL_GROUPS: dict[str, str] = {
     "Grignard reagent": "[#6][Mg]",
 }
 
+ELEMENTS = {
+    "carbon": 6, "oxygen": 8, "nitrogen": 7, "sulfur": 16, "fluorine": 9, "chlorine": 17, "bromine": 35, "iodine": 53,
+    "phosphorus": 15, "boron": 5, "silicon": 14, "selenium": 34, "tellurium": 52, "arsenic": 33, "antimony": 51,
+    "bismuth": 83, "polonium": 84,
+}  # fmt: skip
+
 _PATTERNS = {name: Chem.MolFromSmarts(smarts) for name, smarts in FUNCTIONAL_GROUPS.items()}
 
 
@@ -82,3 +90,28 @@ def groups_of(smiles: str) -> tuple[tuple[str, int], ...]:
 def say_groups(groups: dict[str, int]) -> str:
     """`{"ester": 2, "phenol": 1}` → `2 ester, phenol`; `none` where there is nothing to tell."""
     return ", ".join(name if n == 1 else f"{n} {name}" for name, n in groups.items()) or "none"
+
+
+def count_atoms(mol: Chem.Mol) -> dict[str, int]:
+    """Heavy atoms by element name, ELEMENTS' order first; elements outside the table by symbol."""
+    names = {number: name for name, number in ELEMENTS.items()}
+    counts: dict[str, int] = {}
+    for atom in mol.GetAtoms():
+        if atom.GetAtomicNum() > 1:
+            name = names.get(atom.GetAtomicNum(), atom.GetSymbol())
+            counts[name] = counts.get(name, 0) + 1
+    return {name: counts[name] for name in (*ELEMENTS, *counts) if name in counts}
+
+
+def count_hydrogens(mol: Chem.Mol) -> int:
+    """All hydrogens of `mol`, drawn or not."""
+    return sum(atom.GetTotalNumHs(includeNeighbors=True) for atom in mol.GetAtoms() if atom.GetAtomicNum() > 1)
+
+
+def say_counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{n} {name}" for name, n in counts.items() if n) or "none"
+
+
+def say_rings(mol: Chem.Mol) -> str:
+    aromatic = rdMolDescriptors.CalcNumAromaticRings(mol)
+    return say_counts({"aromatic": aromatic, "aliphatic": rdMolDescriptors.CalcNumRings(mol) - aromatic})

@@ -3,7 +3,7 @@
 import pytest
 from rdkit import Chem
 
-from chemr_lite.groups import FUNCTIONAL_GROUPS, functional_groups, groups_of, say_groups
+from chemr_lite.facts import FUNCTIONAL_GROUPS, functional_groups, groups_of, say_groups
 from chemr_lite.reactions import REACTIONS, TEMPLATES, identify, products
 
 # name → a molecule that has the group once and no other

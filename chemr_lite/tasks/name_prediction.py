@@ -1,0 +1,119 @@
+"""Name prediction: between a structure, its systematic name and its molecular formula.
+
+    SMILES: CCOC(=O)c1ccc(Cl)cc1      →  <answer>ethyl 4-chlorobenzoate</answer>   (smiles_to_iupac)
+    Name: ethyl 4-chlorobenzoate      →  <answer>CCOC(=O)c1ccc(Cl)cc1</answer>     (iupac_to_smiles)
+    SMILES: CCOC(=O)c1ccc(Cl)cc1      →  <answer>C9H9ClO2</answer>                 (smiles_to_formula)
+    Name: ethyl 4-chlorobenzoate      →  <answer>C9H9ClO2</answer>                 (iupac_to_formula)
+
+The two formula sub-tasks are ChemLLMBench's; Chem-R's table has the first two. Headline: exact match. Published rows
+have names with stereodescriptors beside structures drawn without: what the structure does not show is not asked for.
+Another correct name of the same molecule is not paid, as in the benchmarks: telling it needs a name parser.
+"""
+
+import re
+from collections import Counter
+
+from rdkit.Chem import rdMolDescriptors
+
+from chemr_lite.facts import count_atoms, count_hydrogens, groups_of, say_counts, say_groups, say_rings
+from chemr_lite.reasons import Reason
+from chemr_lite.smiles import parse_smiles
+from chemr_lite.tasks.base import CORRECT, Row, Score, Task, register, score_structures, zero
+
+MAX_NAME = 1000  # characters; the longest name in the public tests has 446
+_STEREO = re.compile(r"\((?:\d*[a-z]?'*[RSEZ]\*?,?)+\)-?")  # (2R,3S)-, (E)-
+_ELEMENT = re.compile(r"([A-Z][a-z]?)([1-9][0-9]{0,3})?")
+_FORMULA = re.compile(rf"(?:{_ELEMENT.pattern})+([+-][2-9]?)?")
+_DASHES = str.maketrans("‐‑‒–—−′’", "------''")  # what word processors make of a hyphen and a prime
+
+
+def shows_stereo(smiles: str) -> bool:
+    """Whether a SMILES says anything of its stereochemistry."""
+    return any(mark in smiles for mark in "@/\\")
+
+
+def same_name(name: str) -> str:
+    """`name` as it is compared: hyphens and primes in ASCII, one space between words, lower case."""
+    return " ".join(name.translate(_DASHES).split()).lower()
+
+
+def without_descriptors(name: str) -> str:
+    """`name` without its R, S, E and Z descriptors."""
+    return _STEREO.sub("", name.translate(_DASHES))
+
+
+def parse_formula(text: str) -> tuple[Counter, str] | None:
+    """Atoms by element and the charge (`""`, `"+"`, `"-2"`) of a molecular formula; None where it is none."""
+    text = text.strip()
+    found = _FORMULA.fullmatch(text) if len(text) <= 100 else None
+    if not found:
+        return None
+    charge = found.groups()[-1] or ""
+    counts: Counter = Counter()
+    for element, number in _ELEMENT.findall(text.removesuffix(charge)):
+        counts[element] += int(number or 1)
+    return counts, charge
+
+
+class NamePrediction(Task):
+    metric = "exact match"
+
+    def __init__(self, sub: str, instruction: str, label: str, protocol: tuple[str, ...], answers: str):
+        self.name, self.instruction, self.label = f"name_prediction/{sub}", instruction, label
+        self.protocol, self.answers = protocol, answers
+
+
+class ToName(NamePrediction):
+    def score(self, answer: str, row: Row) -> Score:
+        if not answer.strip():
+            return zero(Reason.EMPTY)
+        if len(answer) > MAX_NAME:
+            return zero(Reason.TOO_LONG)
+        if same_name(answer) == same_name(row["answer"]):
+            return CORRECT
+        if same_name(without_descriptors(answer)) != same_name(without_descriptors(row["answer"])):
+            return zero(Reason.WRONG)
+        return zero(Reason.WRONG_STEREO) if shows_stereo(row["input"]) else CORRECT
+
+    def steps(self, row: Row) -> list[str] | None:
+        source = parse_smiles(row["input"])
+        if not source.ok:
+            return None
+        return [say_groups(dict(groups_of(source.key))), say_rings(source.mol), say_counts(count_atoms(source.mol))]
+
+
+class ToStructure(NamePrediction):
+    def score(self, answer: str, row: Row) -> Score:
+        score = score_structures(answer, row["answer"])
+        if score.reason is Reason.WRONG_STEREO and not shows_stereo(row["answer"]):
+            return CORRECT  # the name told more than the recorded structure shows
+        return score
+
+    def steps(self, row: Row) -> list[str] | None:
+        target = parse_smiles(row["answer"])
+        if not target.ok:
+            return None
+        return [say_groups(dict(groups_of(target.key))), say_rings(target.mol), say_counts(count_atoms(target.mol))]
+
+
+class ToFormula(NamePrediction):
+    def score(self, answer: str, row: Row) -> Score:
+        if not answer.strip():
+            return zero(Reason.EMPTY)
+        said = parse_formula(answer)
+        if said is None:
+            return zero(Reason.SYNTAX)
+        return CORRECT if said == parse_formula(row["answer"]) else zero(Reason.WRONG)
+
+    def steps(self, row: Row) -> list[str] | None:
+        known = parse_smiles(row["meta"].get("smiles", row["input"]))
+        if not known.ok or rdMolDescriptors.CalcMolFormula(known.mol) != row["answer"]:
+            return None
+        return [say_counts(count_atoms(known.mol)), str(count_hydrogens(known.mol))]
+
+
+STRUCTURE_STEPS, FORMULA_STEPS = ("Functional groups", "Rings", "Heavy atoms"), ("Heavy atoms", "Hydrogens")
+register(ToName("smiles_to_iupac", "Now predict the IUPAC name of this molecule.", "SMILES", STRUCTURE_STEPS, "text"))
+register(ToStructure("iupac_to_smiles", "Now predict the SMILES of this molecule.", "Name", STRUCTURE_STEPS, "molecule"))
+register(ToFormula("smiles_to_formula", "Now predict the molecular formula of this molecule.", "SMILES", FORMULA_STEPS, "text"))
+register(ToFormula("iupac_to_formula", "Now predict the molecular formula of this molecule.", "Name", FORMULA_STEPS, "text"))

@@ -1,0 +1,57 @@
+"""Yield prediction: is the yield of this reaction high, Yes or No?
+
+    Reaction: Brc1ccccc1.NC1CCCCC1>>c1ccc(NC2CCCCC2)cc1     →  <answer>Yes</answer>     (rule_hindrance)
+
+`buchwald_hartwig` and `suzuki` are measured (high-throughput experiments; "high" is 60 % and more, as ChemLLMBench
+cuts them). `rule_hindrance` is ours and no measurement: a coupling counts as high where the carbon that is coupled has
+no substituent beside it. Headline: accuracy; always No scores 80 % on the public tests, so read F1 and balanced
+accuracy beside it.
+"""
+
+from rdkit import Chem
+
+from chemr_lite.reactions import identify
+from chemr_lite.smiles import parse_smiles
+from chemr_lite.tasks.base import Row, Score, Task, register, score_choice
+
+# an aromatic carbon with a leaving group or boron on it, and a substituent on the ring carbon beside
+_HINDERED = Chem.MolFromSmarts("c([Br,I,B]):c-!@[!#1]")
+
+
+class YieldPrediction(Task):
+    """A measured yield: the label comes with the row, so there is no grounded trace to write."""
+
+    label = "Reaction"
+    protocol = ("Reaction type", "Hindrance", "Verdict")
+    metric = "accuracy"
+    answers = "choice"
+
+    def __init__(self, sub: str, instruction: str):
+        self.name, self.instruction = f"yield_prediction/{sub}", instruction
+
+    def score(self, answer: str, row: Row) -> Score:
+        return score_choice(answer, row["answer"])
+
+    def steps(self, row: Row) -> list[str] | None:
+        return None
+
+
+def hindrance(reaction: str) -> list[int]:
+    """Of each reactant of a reaction SMILES the number of substituents beside the carbon that is coupled."""
+    return [len(Chem.MolFromSmiles(smiles).GetSubstructMatches(_HINDERED)) for smiles in reaction.split(">>")[0].split(".")]
+
+
+class Hindrance(YieldPrediction):
+    def steps(self, row: Row) -> list[str] | None:
+        left, _, right = row["input"].partition(">>")
+        reactants, product = parse_smiles(left), parse_smiles(right)
+        if not (reactants.ok and product.ok):
+            return None
+        counts = hindrance(row["input"])
+        name = identify(reactants.fragments, product.key)
+        return name and [name, f"substituents beside {', '.join(map(str, counts))}", "No" if any(counts) else "Yes"]
+
+
+register(YieldPrediction("buchwald_hartwig", "Now predict whether this Buchwald-Hartwig amination has a high yield. Answer Yes or No."))
+register(YieldPrediction("suzuki", "Now predict whether this Suzuki coupling has a high yield. Answer Yes or No."))
+register(Hindrance("rule_hindrance", "Now predict whether this coupling is free of hindrance. Answer Yes or No."))
