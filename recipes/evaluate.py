@@ -22,8 +22,8 @@ def evaluate(
 ) -> dict:
     """Figures (metrics.summarise) of `per_macro` rows of each macro-task; every prediction goes to `save`."""
     from chemr_lite import build_prompt, get_task
-    from chemr_lite.data import sample
     from chemr_lite.metrics import judge, summarise
+    from chemr_lite.splits import sample
     from recipes.generation import answer
 
     rows = sample(rows, per_macro)
@@ -54,12 +54,12 @@ def main() -> None:
 
 def evaluate_target(target: str, options: cli.Options) -> None:
     """Evaluate a phase's directory, a model folder or a model's name; write and print the figures."""
-    from chemr_lite import data, models
+    from chemr_lite import models
     from recipes import ladder, runs
 
     adapter = Path(target) if (Path(target) / "adapter_config.json").exists() else None
     name = runs.read_json(adapter / "adapter_config.json")["base_model_name_or_path"] if adapter else target
-    loaded = data.load(options.data.split(","), ladder.chosen_tasks(options), options.strict)
+    loaded = ladder.load_rows(options)
     print(f"{options.data}: {loaded.summary()}", *loaded.problems[:5], sep="\n  ")
     if not loaded.rows["test"]:
         raise cli.UsageError(f"{options.data}: no test row in it")

@@ -36,7 +36,7 @@ def run(options: cli.Options, data, backend: str) -> None:
         raise cli.UsageError(f"--grpo-micro-batch {options.grpo_micro_batch} does not divide {completions} completions a step")
     steps = options.max_steps or options.grpo_steps
     mixture = Mixture(data.rows["train"], options.prompts_per_step, options.seed, options.adaptive)
-    checkpoint = phase.begin({"parent": str(phase.parent), "data": data.fingerprint})
+    checkpoint = phase.begin({"parent": str(phase.parent), "data": data.fingerprint, "removed": dict(data.removed)})
     if checkpoint:
         print(f"[grpo] resuming from {checkpoint}")
         mixture.state = runs.read_json(checkpoint / "mixing.json")

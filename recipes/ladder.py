@@ -36,7 +36,7 @@ def climb(options: Options, preset: str, last: str) -> None:
 
 
 def _climb(options: Options, preset: str, last: str) -> None:
-    from chemr_lite import data, models
+    from chemr_lite import models, splits
 
     started = time.time()
     wanted = runs.PHASES[: runs.PHASES.index(last) + 1]
@@ -45,12 +45,12 @@ def _climb(options: Options, preset: str, last: str) -> None:
     for phase in phases:
         phase.check()
     missing = [phase for phase in phases if not phase.finished]
-    loaded = data.load(options.data.split(","), chosen_tasks(options), options.strict)
+    loaded = load_rows(options)
     for split in ("train", "test"):
         if not loaded.rows[split]:
             raise UsageError(f"{options.data}: no {split} row in it")
     if options.train_rows:
-        loaded.rows["train"] = data.sample(loaded.rows["train"], options.train_rows)
+        loaded.rows["train"] = splits.sample(loaded.rows["train"], options.train_rows)
     backend = models.choose_backend(options.backend)
     quieten()
     hardware = models.detect_hardware()
@@ -82,6 +82,15 @@ def quieten() -> None:
     transformers.utils.logging.disable_progress_bar()
     for name in ("bitsandbytes", "torch.utils._pytree", "torchao", "trl", "peft"):
         logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def load_rows(options: Options):
+    """The rows that the options ask for, as chemr_lite.data.Loaded."""
+    from chemr_lite import data
+
+    if options.split not in ("given", "scaffold"):
+        raise UsageError(f"--split {options.split!r} is neither given nor scaffold")
+    return data.load(options.data.split(","), chosen_tasks(options), options.strict, options.data_root, options.split == "scaffold")
 
 
 def chosen_tasks(options: Options) -> list[str] | None:

@@ -33,7 +33,13 @@ class Options:
     max_length: int = option(256, "tokens of prompt and completion together; longer training rows are left out and counted")
 
     # data
-    data: str = option("nano", "nano, or files and folders separated by commas")
+    data: str = option(
+        "nano",
+        "nano; a public data set (chemllmbench, chebi20, uspto50k, uspto-forward, tomg, yields, smolinstruct, all); a file or a "
+        "folder; or several, separated by commas",
+    )
+    data_root: str | None = option(None, "folder with the files of the public data sets, read instead of downloading them")
+    split: str = option("given", "given: the split of the data; scaffold: properties are split anew by Bemis-Murcko scaffold")
     tasks: str | None = option(None, "tasks or macro-tasks separated by commas; default: all that the data has")
     strict: bool = option(False, "stop at the first bad row instead of leaving it out")
     train_rows: int = option(0, "training rows per macro-task, spread over its sub-tasks; 0: all")

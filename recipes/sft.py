@@ -45,7 +45,9 @@ def train(options: Options, name: str, completion: Callable[[dict], str | None],
     print(
         f"[{name}] {counts['rows']:,} rows to learn; left out: {counts['too_long']} over {options.max_length} tokens, {counts['without_trace']} without a trace"
     )
-    checkpoint = phase.begin({"parent": str(phase.parent or options.model), "data": data.fingerprint, "examples": counts})
+    checkpoint = phase.begin(
+        {"parent": str(phase.parent or options.model), "data": data.fingerprint, "removed": dict(data.removed), "examples": counts}
+    )
     if checkpoint:
         print(f"[{name}] resuming from {checkpoint}")
     model = models.load_model(

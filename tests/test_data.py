@@ -8,12 +8,13 @@ from collections import Counter
 
 import pytest
 
-from chemr_lite import data
-from chemr_lite.data import NANO_ROWS, SPLITS, DataError, check_row, load, sample
+from chemr_lite import tables
+from chemr_lite.data import NANO_ROWS, DataError, check_row, load
+from chemr_lite.splits import SPLITS, sample
 from chemr_lite.tasks import get_task
 
 RETRO = {"task": "retrosynthesis", "input": "CC(=O)NC", "answer": "CC(=O)O.CN", "split": "train", "meta": {"class": 2}}
-FORWARD = {"task": "reaction_prediction", "input": "CC(=O)O.CN", "answer": "CC(=O)NC", "split": "validation", "meta": {}}
+FORWARD = {"task": "reaction_prediction", "input": "CC(=O)O.CCN", "answer": "CCNC(C)=O", "split": "validation", "meta": {}}
 BBBP = {"task": "property_prediction/bbbp", "input": "CCO", "answer": "Yes", "split": "test", "meta": {}}
 EDIT = {
     "task": "open_generation/mol_edit_add",
@@ -144,6 +145,196 @@ TABLES = [
     ),
     *(
         pytest.param(
+            "test.csv",
+            table(columns, line),
+            [{"task": f"property_prediction/{sub}", "input": "CCO", "answer": answer, "split": "test", "meta": {}}],
+            id=f"chemllmbench-{sub}-{answer}",
+        )
+        for columns, line, sub, answer in (
+            (("num", "name", "p_np", "smiles"), ("1", "x", "1", "CCO"), "bbbp", "Yes"),
+            (("mol", "CID", "Class", "pIC50"), ("CCO", "b", "0", "4"), "bace", "No"),
+            (("smiles", "activity", "HIV_active"), ("CCO", "CI", "0"), "hiv", "No"),
+            (("smiles", "FDA_APPROVED", "CT_TOX"), ("CCO", "Yes", "0"), "clintox", "No"),
+            (("NR-AR", "SR-p53", "mol_id", "smiles"), ("1", "0.0", "T", "CCO"), "tox21", "No"),
+            (("NR-AR", "SR-p53", "mol_id", "smiles"), ("0", "1", "T", "CCO"), "tox21", "Yes"),
+        )
+    ),
+    pytest.param(
+        "llm_test.csv",
+        table(("CID", "smiles", "iupac", "formula", "label"), ("1", "CCO", "ethanol", "C2H6O", "train")),
+        [
+            {"task": f"name_prediction/{sub}", "input": question, "answer": answer, "split": "train", "meta": meta}
+            for sub, question, answer, meta in (
+                ("smiles_to_iupac", "CCO", "ethanol", {}),
+                ("iupac_to_smiles", "ethanol", "CCO", {}),
+                ("smiles_to_formula", "CCO", "C2H6O", {}),
+                ("iupac_to_formula", "ethanol", "C2H6O", {"smiles": "CCO"}),
+            )
+        ],
+        id="names",
+    ),
+    *(
+        pytest.param(
+            name,
+            text,
+            [
+                {"task": "molecule_design", "input": "The molecule is an alkene.", "answer": "C/C=C\\C", "split": split, "meta": {}},
+                {"task": "molecule_captioning", "input": "C/C=C\\C", "answer": "The molecule is an alkene.", "split": split, "meta": {}},
+            ],
+            id=id,
+        )
+        for name, text, split, id in (
+            (
+                "validation.txt",
+                "CID\tSMILES\tdescription\n1\tC/C=C\\\\C\tThe molecule is an alkene.\n",
+                "validation",
+                "chebi20-doubled-backslash",
+            ),
+            ("design.csv", table(("description", "SMILES"), ("The molecule is an alkene.", "C/C=C\\C")), "train", "captions"),
+        )
+    ),
+    pytest.param(
+        "bh.csv",
+        table(("Ligand", "Additive", "Base", "Aryl halide", "Output"), ("CP(C)C", "CC1=CC(C)=NO1", "CCN(CC)CC", "ClC1=NC=CC=C1", "70.4")),
+        [
+            {
+                "task": "yield_prediction/buchwald_hartwig",
+                "input": "Clc1ccccn1.Cc1ccc(N)cc1.CP(C)C.CCN(CC)CC.Cc1cc(C)on1>>Cc1ccc(Nc2ccccn2)cc1",
+                "answer": "Yes",
+                "split": "train",
+                "meta": {"percent": 70.4},
+            }
+        ],
+        id="screen-of-aminations",
+    ),
+    pytest.param(
+        "suzuki.csv",
+        table(
+            (
+                "Reactant_1_Name",
+                "Reactant_2_Name",
+                "Ligand_Short_Hand",
+                "Reagent_1_Short_Hand",
+                "Solvent_1_Short_Hand",
+                "Product_Yield_PCT_Area_UV",
+            ),
+            ("6-chloroquinoline", "2a, Boronic Acid", "P(Ph)3 ", "None", "MeCN", "59.9"),
+        ),
+        [
+            {
+                "task": "yield_prediction/suzuki",
+                "input": "Clc1ccc2ncccc2c1.Cc1ccc2c(cnn2C2CCCCO2)c1B(O)O.CC(=O)O[Pd]OC(C)=O.c1ccc(P(c2ccccc2)c2ccccc2)cc1.CC#N"
+                ">>Cc1ccc2c(cnn2C2CCCCO2)c1-c1ccc2ncccc2c1",
+                "answer": "No",
+                "split": "validation",
+                "meta": {"percent": 59.9},
+            }
+        ],
+        id="screen-of-couplings-without-a-base",
+    ),
+    pytest.param(
+        "yield_suzuki.csv",
+        table(("rxn", "reactant_1", "yield_pct", "high", "split"), ("CC.O>>CCO", "CC", "60.0", "1", "test")),
+        [{"task": "yield_prediction/suzuki", "input": "CC.O>>CCO", "answer": "Yes", "split": "test", "meta": {"percent": 60.0}}],
+        id="yield-of-60-is-high",
+    ),
+    pytest.param(
+        "reagents.csv",
+        table(
+            ("kind", "reactant_1", "reactant_2", "ligand", "base", "solvent", "candidates", "ranked", "yields", "split"),
+            ("solvent", "CBr", "CB(O)O", "CP(C)C", "", "", '["CO", "CC#N", "C1CCOC1"]', '["CC#N", "CO", "C1CCOC1"]', "[50, 50, 1]", "test"),
+        ),
+        [
+            {
+                "task": "reagent_selection/solvent",
+                "input": "Reactant: CBr\nReactant: CB(O)O\nLigand: CP(C)C\nList: CO, CC#N, C1CCOC1",
+                "answer": "CC#N",
+                "split": "test",
+                "meta": {"candidates": ["CO", "CC#N", "C1CCOC1"], "accepted": ["CC#N", "CO"]},
+            }
+        ],
+        id="two-solvents-are-equally-good",
+    ),
+    pytest.param(
+        "ligand_sample.csv",
+        table(
+            ("task", "candidate_rank", "candidate_over_30_yield", "yield_details"),
+            (
+                "Choose.\nGiven the rest of reaction components:\nreactant: reactant 1\nLigand list: ligand1\n\n"
+                "Given the rest of reaction components:\nreactant 1: Clc1ccc2ncccc2c1\nreactant 2: C[B-](F)(F)F.[K+]\nbase: CO\n"
+                "solvent: CCN(CC)CC  \nLigand list for selection:\nCP(C)C,CCP,CP,P\nOptimal ligand:\n",
+                "['CCP', 'P', 'CP', 'CP(C)C']",
+                "['CCP']",
+                "[[['CCP', 38.79]], [['P', 23.1]], [['CP', 22.2]], [['CP(C)C', 2.0]]]",
+            ),
+        ),
+        [
+            {
+                "task": "reagent_selection/ligand",
+                "input": "Reactant: Clc1ccc2ncccc2c1\nReactant: C[B-](F)(F)F.[K+]\nBase: CCN(CC)CC\nSolvent: CO\nList: CP(C)C, CCP, CP, P",
+                "answer": "CCP",
+                "split": "test",
+                "meta": {"candidates": ["CP(C)C", "CCP", "CP", "P"], "accepted": ["CCP", "P"]},
+            }
+        ],
+        id="selection-prompt-with-base-and-solvent-exchanged",
+    ),
+    pytest.param(
+        "uspto_test.csv",
+        table(("reactant", "product"), ("CC(=O)O.CN", "CC(=O)NC")),
+        [{"task": "reaction_prediction", "input": "CC(=O)O.CN", "answer": "CC(=O)NC", "split": "test", "meta": {}}],
+        id="chemllmbench-forward",
+    ),
+    pytest.param(
+        "retro_test.csv",
+        table(("products_smiles", "reactants_smiles"), ("CC(=O)NC", "CC(=O)O.CN")),
+        [{"task": "retrosynthesis", "input": "CC(=O)NC", "answer": "CC(=O)O.CN", "split": "test", "meta": {}}],
+        id="chemllmbench-retro",
+    ),
+    pytest.param(
+        "smol.csv",
+        table(
+            ("task", "raw_input", "raw_output", "split"), ("name_conversion-s2f", "CCO", "C2H6O", "test"), ("sider", "CCO", "Yes", "test")
+        ),
+        [{"task": "name_prediction/smiles_to_formula", "input": "CCO", "answer": "C2H6O", "split": "test", "meta": {}}],
+        id="smolinstruct",
+    ),
+    pytest.param(
+        "MolEdit_test.csv",
+        table(
+            ("index", "Instruction", "molecule", "added_group"),
+            ("7", "Please add a benzene_ring to the molecule CCO.", "CCO", "benzene_ring"),
+        ),
+        [
+            {
+                "task": "open_generation/mol_edit_add",
+                "input": "Please add a benzene_ring to the molecule CCO.",
+                "answer": "",
+                "split": "test",
+                "meta": {"source": "CCO", "add": "benzene ring"},
+            }
+        ],
+        id="tomg-test",
+    ),
+    pytest.param(
+        "train.csv",
+        table(
+            ("SubTask", "Instruction", "molecule"),
+            ("DelComponent", "Please remove a OCCc1ccccc1 from the molecule hydroxyl.", "CCc1ccccc1"),
+        ),
+        [
+            {
+                "task": "open_generation/mol_edit_delete",
+                "input": "Please remove a OCCc1ccccc1 from the molecule hydroxyl.",
+                "answer": "CCc1ccccc1",
+                "split": "train",
+                "meta": {"source": "OCCc1ccccc1", "remove": "hydroxyl"},
+            }
+        ],
+        id="openmolins-with-molecule-and-group-exchanged",
+    ),
+    *(
+        pytest.param(
             file,
             table(("smiles", "label", "split"), ("CCO", "1", "train"), ("CCN", "0", "test")),
             [
@@ -233,8 +424,8 @@ def test_tables(tmp_path, name, text, expected):
 
 
 def test_every_kind_of_table_is_tested():
-    headers = {frozenset(next(csv.reader(io.StringIO(case.values[1])))) for case in TABLES}
-    assert all(any(set(columns) <= header for header in headers) for columns in data.TABLES)
+    headers = {frozenset(name.lower() for name in next(csv.reader(io.StringIO(case.values[1])))) for case in TABLES}
+    assert all(any(set(columns) <= header for header in headers) for columns in tables.TABLES)
 
 
 @pytest.mark.parametrize(
@@ -361,7 +552,7 @@ FILES = [
     pytest.param("rows.jsonl.gz", GZ[: len(GZ) // 2], "cannot be read", id="gzip-cut-off"),
     pytest.param("rows.jsonl.gz", DAMAGED, "cannot be read", id="gzip-damaged"),
     pytest.param("rows.csv.gz", DAMAGED, "cannot be read", id="csv-gzip-damaged"),
-    pytest.param("rows.txt", b"CCO\n", "not one of .jsonl, .csv", id="other-suffix"),
+    pytest.param("rows.parquet", b"CCO\n", "not one of .jsonl, .csv", id="other-suffix"),
     pytest.param("rows.json", b"[]", "not one of .jsonl, .csv", id="json-is-not-jsonl"),
 ]
 
@@ -427,19 +618,42 @@ def test_a_question_of_a_later_split_leaves_the_earlier_ones(tmp_path):
     validation = [RETRO | {"split": "validation", "input": "CC(=O)N[CH3:1]"}]
     loaded = load([write(tmp_path / "rows.jsonl", jsonl([*train, *validation, RETRO | {"split": "test"}]))])
     assert everything(loaded) == [train[1], RETRO | {"split": "test"}]
-    assert sorted(loaded.problems) == [f"1 {split} rows: repeated, or also in a later split" for split in ("train", "validation")]
+    assert loaded.removed == {f"{split} rows about what a later split holds": 1 for split in ("train", "validation")}
 
 
 def test_repeated_rows_are_dropped_once(tmp_path):
     loaded = load([write(tmp_path / "rows.jsonl", jsonl([RETRO, RETRO, RETRO | {"input": "CNC(=O)C"}, EDIT, EDIT]))])
     assert everything(loaded) == [RETRO, EDIT]
-    assert loaded.problems == ["3 train rows: repeated, or also in a later split"]
+    assert loaded.removed == {"repeated train rows": 3}
 
 
-def test_one_molecule_in_two_tasks_is_no_leak(tmp_path):
-    train = [BBBP | {"split": "train"}, BBBP | {"split": "test", "task": "property_prediction/hiv"}]
-    loaded = load([write(tmp_path / "rows.jsonl", jsonl(train))])
-    assert everything(loaded) == train and loaded.problems == []
+CAPTION = {"task": "molecule_captioning", "answer": "The molecule is ethanol.", "split": "test", "meta": {}}
+NAME = {"task": "name_prediction/iupac_to_smiles", "input": "ethanol", "split": "train", "meta": {}}
+
+
+@pytest.mark.parametrize(
+    "train, test",
+    [
+        pytest.param(NAME | {"answer": "OCC"}, CAPTION | {"input": "CCO"}, id="a-caption's-molecule-as-a-name"),
+        pytest.param(NAME | {"answer": "C[C@H](N)O"}, CAPTION | {"input": "CC(N)O"}, id="with-its-stereochemistry-drawn"),
+        pytest.param(BBBP | {"split": "train"}, BBBP | {"task": "property_prediction/hiv", "split": "test"}, id="under-another-property"),
+        pytest.param(
+            {"task": "reaction_prediction", "input": "CN.CC(=O)O", "answer": "CNC(C)=O", "split": "train", "meta": {}},
+            RETRO | {"split": "test"},
+            id="a-product-in-the-other-direction",
+        ),
+    ],
+)
+def test_what_a_test_row_is_about_trains_under_no_task(tmp_path, train, test):
+    loaded = load([write(tmp_path / "rows.jsonl", jsonl([train, test]))])
+    assert everything(loaded) == [test]
+    assert loaded.removed == {"train rows about what a later split holds": 1}
+
+
+def test_two_tasks_of_one_split_may_share_a_molecule(tmp_path):
+    rows = [BBBP | {"split": "train"}, BBBP | {"split": "train", "task": "property_prediction/hiv"}]
+    loaded = load([write(tmp_path / "rows.jsonl", jsonl(rows))])
+    assert everything(loaded) == rows and not loaded.removed
 
 
 def test_stereoisomers_are_different_questions(tmp_path):

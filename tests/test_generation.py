@@ -4,7 +4,7 @@ import pytest
 import torch
 from peft.tuners.lora import LoraLayer
 
-from chemr_lite import build_prompt, data, get_task, models
+from chemr_lite import build_prompt, data, get_task, models, splits
 from recipes import generation
 
 
@@ -26,7 +26,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def prompts(tokenizer):
-    rows = data.sample(data.load(["nano"]).rows["test"], 6)
+    rows = splits.sample(data.load(["nano"]).rows["test"], 6)
     texts = [build_prompt(get_task(row["task"]).question(row)) for row in rows]
     asked = [tokenizer.apply_chat_template(text, add_generation_prompt=True, tokenize=True, return_dict=False) for text in texts]
     assert len({len(prompt) for prompt in asked}) > 5  # of different lengths, so that padding matters

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
+from rdkit import Chem
+
 from chemr_lite.reasons import Reason
 from chemr_lite.smiles import parse_smiles, without_stereo
 
@@ -48,6 +50,10 @@ class Task:
     def question(self, row: Row) -> str:
         """The question as the model reads it."""
         return f"{self.instruction}\n{self.label}: {row['input']}"
+
+    def subjects(self, row: Row) -> list[str]:
+        """The molecules or reactions the row is about: what no other split may hold, in a row of any task."""
+        return [row["input"]]
 
     def gold(self, row: Row) -> str | None:
         """The answer that scores 1.0, or None where many answers are right and `score` verifies them."""
@@ -112,10 +118,11 @@ def score_choice(answer: str, gold: str) -> Score:
 
 def score_structures(answer: str, gold: str) -> Score:
     """1 if `answer` is the same multiset of molecules as `gold` (canonical fragments, stereochemistry included)."""
-    parsed = parse_smiles(answer)
+    parsed, target = parse_smiles(answer), parse_smiles(gold)
     if not parsed.ok:
-        return zero(parsed.reason)
-    target = parse_smiles(gold)
+        # a lone ion is nothing to be paid for, unless it is what was asked for
+        lone = parsed.reason is target.reason is Reason.LONE_ATOM
+        return CORRECT if lone and Chem.CanonSmiles(parsed.text) == Chem.CanonSmiles(target.text) else zero(parsed.reason)
     if parsed.fragments == target.fragments:
         return CORRECT
     if len(parsed.fragments) != len(target.fragments):

@@ -29,6 +29,9 @@ class MoleculeDesign(Task):
     protocol = ("Core structure", "Key elements", "Stereochemistry")
     metric = "exact match"
 
+    def subjects(self, row: Row) -> list[str]:
+        return [row["answer"]]
+
     def score(self, answer: str, row: Row) -> Score:
         return score_structures(answer, row["answer"])
 

@@ -23,7 +23,7 @@ from chemr_lite.tasks.base import CORRECT, Row, Score, Task, register, score_str
 MAX_NAME = 1000  # characters; the longest name in the public tests has 446
 _STEREO = re.compile(r"\((?:\d*[a-z]?'*[RSEZ]\*?,?)+\)-?")  # (2R,3S)-, (E)-
 _ELEMENT = re.compile(r"([A-Z][a-z]?)([1-9][0-9]{0,3})?")
-_FORMULA = re.compile(rf"(?:{_ELEMENT.pattern})+([+-][2-9]?)?")
+_FORMULA = re.compile(rf"(?:{_ELEMENT.pattern})+([+-](?:[1-9][0-9]|[2-9])?)?")
 _DASHES = str.maketrans("‐‑‒–—−′’", "------''")  # what word processors make of a hyphen and a prime
 
 
@@ -83,6 +83,9 @@ class ToName(NamePrediction):
 
 
 class ToStructure(NamePrediction):
+    def subjects(self, row: Row) -> list[str]:
+        return [row["answer"]]
+
     def score(self, answer: str, row: Row) -> Score:
         score = score_structures(answer, row["answer"])
         if score.reason is Reason.WRONG_STEREO and not shows_stereo(row["answer"]):
@@ -97,6 +100,9 @@ class ToStructure(NamePrediction):
 
 
 class ToFormula(NamePrediction):
+    def subjects(self, row: Row) -> list[str]:
+        return [row["meta"].get("smiles", row["input"])]
+
     def score(self, answer: str, row: Row) -> Score:
         if not answer.strip():
             return zero(Reason.EMPTY)

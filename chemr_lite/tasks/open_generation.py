@@ -87,6 +87,38 @@ def countdown(mol: Chem.Mol, kind: str, wanted: Mapping[str, int]) -> str:
     return ",".join(said)
 
 
+_WANTED = re.compile(r"(\d+) ([a-z]+(?: ring)?)s?(?: (atom|bond|group)s?)")
+_GROUP_NAMES = re.compile(r"\b(" + "|".join(sorted(TOMG_GROUPS, key=len, reverse=True)) + r")\b")
+
+
+def read_instruction(text: str) -> tuple[str, dict]:
+    """The sub-task that a TOMG-Bench instruction belongs to, and what it asks, as `meta` holds it. Raises ValueError."""
+    plain = text.replace("benzene_ring", "benzene ring")
+    wanted = _WANTED.findall(plain)
+    if wanted:
+        kind = f"{wanted[0][2]}s"
+        return f"mol_custom_{kind}", {kind: {name: int(n) for n, name, _ in wanted}}
+    source = max(plain.rstrip(".").split(), key=lambda word: (parse_smiles(word).ok, len(word)))
+    if not parse_smiles(source).ok:
+        raise ValueError(f"no molecule in the instruction {text[:80]!r}")
+    words = plain.replace(source, " ")
+    for name in PROPERTIES:
+        if f" {name} " in words:
+            direction = "increase" if re.search("increase|higher", words) else "decrease"
+            return f"mol_opt_{name.lower()}", {"source": source, "property": name, "direction": direction}
+    groups = _GROUP_NAMES.findall(words)
+    if len(groups) == 2:
+        return "mol_edit_substitute", {"source": source, "remove": groups[0], "add": groups[1]}
+    if len(groups) == 1:
+        removes = re.search("remov", words, re.IGNORECASE)
+        return (
+            ("mol_edit_delete", {"source": source, "remove": groups[0]})
+            if removes
+            else ("mol_edit_add", {"source": source, "add": groups[0]})
+        )
+    raise ValueError(f"nothing that TOMG-Bench asks for in the instruction {text[:80]!r}")
+
+
 class OpenGeneration(Task):
     """What the nine share: the instruction is the question, and the answer is one molecule."""
 
@@ -97,6 +129,9 @@ class OpenGeneration(Task):
 
     def question(self, row: Row) -> str:
         return row["input"]
+
+    def subjects(self, row: Row) -> list[str]:
+        return [subject for subject in (row["meta"].get("source", row["input"]), row["answer"]) if subject]
 
     def score(self, answer: str, row: Row) -> Score:
         parsed = parse_smiles(answer)

@@ -28,6 +28,9 @@ class ReactionPrediction(Task):
     protocol = ("Functional groups", "Reaction type", "Group changes", "Product")
     metric = "exact match"
 
+    def subjects(self, row: Row) -> list[str]:
+        return [row["input"], row["answer"]]
+
     def score(self, answer: str, row: Row) -> Score:
         return score_structures(answer, row["answer"])
 

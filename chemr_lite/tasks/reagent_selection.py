@@ -52,15 +52,19 @@ class ReagentSelection(Task):
 
 
 class RuleSelection(ReagentSelection):
-    def steps(self, row: Row) -> list[str] | None:
+    def subjects(self, row: Row) -> list[str]:
         parts = dict(line.split(": ", 1) for line in row["input"].splitlines())
-        reactants, product = parse_smiles(parts.get("Reactants", parts.get("Reactant", ""))), parse_smiles(parts["Product"])
+        # a reactant that is asked for is part of the product, a reagent is not
+        reactants = f"{parts['Reactant']}.{row['answer']}" if "Reactant" in parts else parts["Reactants"]
+        return [reactants, parts["Product"]]
+
+    def steps(self, row: Row) -> list[str] | None:
+        reactants, product = map(parse_smiles, self.subjects(row))
         if not (reactants.ok and product.ok):
             return None
-        chosen = parse_smiles(row["answer"])
-        added = chosen.fragments if "Reactant" in parts else ()  # a reagent's atoms are not in the product
-        name = identify(tuple(sorted(reactants.fragments + added)), product.key)
-        needed = say_groups(dict(groups_of(chosen.key))) if added else row["answer"]
+        name = identify(reactants.fragments, product.key)
+        is_reactant = row["input"].startswith("Reactant: ")
+        needed = say_groups(dict(groups_of(parse_smiles(row["answer"]).key))) if is_reactant else row["answer"]
         return name and [name, needed]
 
 

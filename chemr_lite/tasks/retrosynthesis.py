@@ -21,6 +21,9 @@ class Retrosynthesis(Task):
     protocol = ("Product analysis", "Reaction type", "Disconnection", "Reactants")
     metric = "exact match"
 
+    def subjects(self, row: Row) -> list[str]:
+        return [row["input"], row["answer"]]
+
     def score(self, answer: str, row: Row) -> Score:
         return score_structures(answer, row["answer"])
 

@@ -42,6 +42,9 @@ def hindrance(reaction: str) -> list[int]:
 
 
 class Hindrance(YieldPrediction):
+    def subjects(self, row: Row) -> list[str]:
+        return row["input"].split(">>")
+
     def steps(self, row: Row) -> list[str] | None:
         left, _, right = row["input"].partition(">>")
         reactants, product = parse_smiles(left), parse_smiles(right)
