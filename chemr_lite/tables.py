@@ -8,6 +8,7 @@ several rows: a molecule with its name is four questions. What is odd in the pub
 * "High" yield is 60 % and more.
 * In ChemLLMBench's selection prompts the roles are shuffled between the chemicals; they are told apart by structure.
 * OpenMolIns exchanges molecule and group in some instructions; and TOMG's test files write `benzene_ring`.
+* Names tell stereochemistry of structures that are drawn without: a name is asked for as far as the drawing goes.
 * ChEBI-20's text files double each backslash.
 """
 
@@ -27,6 +28,7 @@ from typing import Any
 from rdkit import Chem
 
 from chemr_lite.screens import buchwald_reaction, role_of, suzuki_reaction
+from chemr_lite.tasks.name_prediction import STEREO, shows_stereo
 from chemr_lite.tasks.open_generation import read_instruction
 
 SUFFIXES = (".jsonl", ".csv", ".jsonl.gz", ".csv.gz", ".tsv", ".xlsx")  # what a folder is searched for
@@ -64,9 +66,10 @@ def _labelled(line: dict, path: Path) -> list[dict]:
 
 def _names(line: dict, path: Path) -> list[dict]:
     smiles, name, formula = line["smiles"], line["iupac"], line["formula"]
+    shown = name if shows_stereo(smiles) else STEREO.sub("", name)  # nobody can tell what is not drawn
     split = {"split": line["label"]} if line.get("label") in ("train", "test") else {}  # ChemLLMBench says so there
     return [
-        _row("name_prediction/smiles_to_iupac", smiles, name) | split,
+        _row("name_prediction/smiles_to_iupac", smiles, shown) | split,
         _row("name_prediction/iupac_to_smiles", name, smiles) | split,
         _row("name_prediction/smiles_to_formula", smiles, formula) | split,
         _row("name_prediction/iupac_to_formula", name, formula, smiles=smiles) | split,

@@ -161,17 +161,17 @@ TABLES = [
     ),
     pytest.param(
         "llm_test.csv",
-        table(("CID", "smiles", "iupac", "formula", "label"), ("1", "CCO", "ethanol", "C2H6O", "train")),
+        table(("CID", "smiles", "iupac", "formula", "label"), ("1", "CC(O)F", "(1R)-1-fluoroethanol", "C2H5FO", "train")),
         [
             {"task": f"name_prediction/{sub}", "input": question, "answer": answer, "split": "train", "meta": meta}
             for sub, question, answer, meta in (
-                ("smiles_to_iupac", "CCO", "ethanol", {}),
-                ("iupac_to_smiles", "ethanol", "CCO", {}),
-                ("smiles_to_formula", "CCO", "C2H6O", {}),
-                ("iupac_to_formula", "ethanol", "C2H6O", {"smiles": "CCO"}),
+                ("smiles_to_iupac", "CC(O)F", "1-fluoroethanol", {}),
+                ("iupac_to_smiles", "(1R)-1-fluoroethanol", "CC(O)F", {}),
+                ("smiles_to_formula", "CC(O)F", "C2H5FO", {}),
+                ("iupac_to_formula", "(1R)-1-fluoroethanol", "C2H5FO", {"smiles": "CC(O)F"}),
             )
         ],
-        id="names",
+        id="names-with-stereo-that-is-not-drawn",
     ),
     *(
         pytest.param(

@@ -139,6 +139,10 @@ META = {
         f"open_generation/mol_opt_{name.lower()}": {"source": "OCCN", "property": name, "direction": "decrease"}
         for name in ("LogP", "MR", "QED")
     },
+    **{
+        f"reagent_selection/{name}": {"candidates": ["CCO", "Yes"], "accepted": ["Yes"]}
+        for name in ("reactant", "solvent", "ligand", "rule_reactant", "rule_reagent")
+    },
     **{f"open_generation/mol_custom_{kind}": {kind: {}} for kind in ("atoms", "bonds", "groups")},
 }
 ANSWERS = st.one_of(
