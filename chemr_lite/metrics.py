@@ -22,7 +22,7 @@ def judge(row: Row, completion: str) -> dict:
     score, answer = score_completion(completion, row), parse_completion(completion).answer
     molecule = get_task(row["task"]).answers == "molecule"
     return {
-        "task": row["task"], "input": row["input"], "gold": row["answer"], "completion": completion, "answer": answer,
+        "task": row["task"], "input": row["input"], "gold": row["answer"], "meta": dict(row["meta"]), "completion": completion, "answer": answer,
         "score": score.value, "correct": score.correct, "reason": str(score.reason),
         "format": answer is not None,
         "valid": (answer is not None and parse_smiles(answer).ok) if molecule else None,
@@ -37,7 +37,8 @@ def summarise(judged: Sequence[dict]) -> dict:
     """The figures of all judged rows, 0 to 100.
 
     `balanced` and its half-width `interval` (95 %, normal approximation, rows independent); `macros`; `tasks` with
-    score, accuracy, n, validity (None for Yes/No tasks) and format; and the last two over all rows.
+    score, accuracy, n, validity (None where the answer is no molecule), format and `length`, the mean number of
+    characters of a completion; validity and format over all rows too.
     """
     by_task = defaultdict(list)
     for line in judged:
@@ -53,6 +54,7 @@ def summarise(judged: Sequence[dict]) -> dict:
             "n": len(lines),
             "validity": None if lines[0]["valid"] is None else percent([line["valid"] for line in lines]),
             "format": percent([line["format"] for line in lines]),
+            "length": round(fmean(len(line["completion"]) for line in lines), 1),
         }
         variance += shares[name] ** 2 * pvariance(scores) / len(scores)
     macros = defaultdict(list)

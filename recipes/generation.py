@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from functools import partial
 
 import torch
-from tqdm import tqdm
 from transformers.cache_utils import Cache, DynamicLayer
 
 COMPACT = 0.75  # the batch is copied without its ended rows once fewer than this share of them goes on
@@ -119,33 +118,62 @@ def rollout(prompts: list[list[dict]], trainer) -> dict:
     return {"prompt_ids": asked, "completion_ids": made, "logprobs": None}  # None: on policy, nothing to correct
 
 
-def answer(model, tokenizer, prompts: list[list[dict]], batch_size: int, max_new_tokens: int, show: str = "") -> list[str]:
-    """The greedy completion of each prompt (a list of messages) as text, in order; `show` labels a progress bar."""
+def answer(
+    model, tokenizer, prompts: list[list[dict]], batch_size: int, max_new_tokens: int, temperature: float | None = None
+) -> list[str]:
+    """The completion of each prompt (a list of messages) as text, in order: greedy, or sampled at `temperature`."""
     asked = [tokenizer.apply_chat_template(prompt, add_generation_prompt=True, tokenize=True, return_dict=False) for prompt in prompts]
     order = sorted(range(len(asked)), key=lambda i: len(asked[i]))
     texts = [""] * len(asked)
-    for start in tqdm(range(0, len(order), batch_size), desc=show, disable=not show, unit="batch"):
+    for start in range(0, len(order), batch_size):
         batch = order[start : start + batch_size]
         run = complete if model.device.type == "cpu" else _generate
-        made = run(model, [asked[i] for i in batch], max_new_tokens, tokenizer.eos_token_id)
+        made = run(model, [asked[i] for i in batch], max_new_tokens, tokenizer.eos_token_id, temperature)
         for i, text in zip(batch, tokenizer.batch_decode(made, skip_special_tokens=True), strict=True):
             texts[i] = text
     return texts
 
 
 @torch.inference_mode()
-def _generate(model, prompts: Sequence[Sequence[int]], max_new_tokens: int, end: int) -> list[list[int]]:
-    """`complete`, greedy, by the model's own `generate`: Unsloth and CUDA have their fast ways there."""
+def _generate(model, prompts: Sequence[Sequence[int]], max_new_tokens: int, end: int, temperature: float | None) -> list[list[int]]:
+    """`complete` by the model's own `generate`: Unsloth and CUDA have their fast ways there."""
     ids, mask = _pad(prompts, end)
     was_training = model.training
     model.eval()
     made = model.generate(
         input_ids=ids.to(model.device), attention_mask=mask.to(model.device),
-        max_new_tokens=max_new_tokens, do_sample=False, use_cache=True,
-        temperature=None, top_p=None, top_k=None, pad_token_id=end, eos_token_id=end,
+        max_new_tokens=max_new_tokens, do_sample=temperature is not None, use_cache=True,
+        temperature=temperature, top_p=None, top_k=None, pad_token_id=end, eos_token_id=end,
     )  # fmt: skip
     model.train(was_training)
     return _cut(made[:, ids.shape[1] :], end)
+
+
+@torch.inference_mode()
+def probability_of_yes(model, tokenizer, prompts: list[list[dict]], completions: list[str], batch_size: int) -> list[float | None]:
+    """P(Yes) / (P(Yes) + P(No)) as the answer, given the prompt and the reasoning before it; None without an answer.
+
+    Both words are read at their first token, which differs in every tokenizer that we know of.
+    """
+    told = [i for i, completion in enumerate(completions) if "<answer>" in completion]
+    if not told:
+        return [None] * len(completions)
+    texts = tokenizer.apply_chat_template(prompts, add_generation_prompt=True, tokenize=False)
+    heads = [completion.split("<answer>")[0] + "<answer>" for completion in completions]
+    words = torch.tensor([tokenizer(word, add_special_tokens=False)["input_ids"][0] for word in ("Yes", "No")])
+    shares: list[float | None] = [None] * len(completions)
+    was_training = model.training
+    model.eval()
+    for start in range(0, len(told), batch_size):
+        batch = told[start : start + batch_size]
+        asked = tokenizer([texts[i] + heads[i] for i in batch], add_special_tokens=False)["input_ids"]
+        ids, mask = (part.to(model.device) for part in _pad(asked, tokenizer.eos_token_id))
+        places = (mask.cumsum(1) - 1).clamp(min=0)
+        logits = model(input_ids=ids, attention_mask=mask, position_ids=places, logits_to_keep=1).logits[:, -1].float()
+        for i, share in zip(batch, logits[:, words.to(logits.device)].softmax(-1)[:, 0].tolist(), strict=True):
+            shares[i] = share
+    model.train(was_training)
+    return shares
 
 
 def _pad(prompts: Sequence[Sequence[int]], filler: int) -> tuple[torch.Tensor, torch.Tensor]:

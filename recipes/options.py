@@ -71,15 +71,15 @@ class Options:
     validation_steps: int = option(25, "phase 3: steps between greedy checks on validation rows; 0: none")
 
 
-def parse(description: str, args: list[str] | None = None) -> tuple[Options, str]:
-    """Options from `--preset`, `--config` and the command line, later ones winning; also the preset's name."""
+def parse(description: str, args: list[str] | None = None, kind: type[Options] = Options) -> tuple[Options, str]:
+    """Options (of `kind`, which may add some) from `--preset`, `--config` and the command line, later ones winning; also the preset's name."""
     import argparse
     import os
 
     import yaml
     from trl import TrlParser
 
-    parser = TrlParser(Options, description=description, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+    parser = TrlParser(kind, description=description, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
     parser.add_argument(
         "--preset", choices=PRESETS, help="sizes for your hardware; default: nano without a GPU, else the largest that fits"
     )
@@ -96,12 +96,12 @@ def parse(description: str, args: list[str] | None = None) -> tuple[Options, str
             raise UsageError(f"{path}: {' '.join(str(error).split())}") from error
         if not isinstance(values, dict):
             raise UsageError(f"{path}: must hold `option: value` lines")
-        unknown = set(values) - {f.name for f in fields(Options)}
+        unknown = set(values) - {f.name for f in fields(kind)}
         if unknown:
             raise UsageError(f"{path}: unknown {', '.join(sorted(unknown))}; the options are those of --help")
         parser.set_defaults_with_config(**values)
     values = vars(parser.parse_args(args))
-    options = Options(**{f.name: values[f.name] for f in fields(Options)})
+    options = kind(**{f.name: values[f.name] for f in fields(kind)})
     options.output = options.output or f"outputs/{preset}"
     return options, preset
 

@@ -70,6 +70,7 @@ def test_figures_of_a_table():
         "n": 4,
         "validity": 50.0,
         "format": 75.0,
+        "length": round(sum(len(line["completion"]) for line in lines()[:4]) / 4, 1),
     }
     assert figures["tasks"]["property_prediction/hiv"]["validity"] is None  # Yes and No are no molecules
     assert figures["validity"] == 50.0  # of the four answers that should be molecules

@@ -144,6 +144,10 @@ class OpenGeneration(Task):
             return zero(Reason.UNCHANGED)
         return self.judge(parsed, source, row)
 
+    def meets(self, answer: Parsed, source: Parsed, row: Row) -> bool:
+        """Whether a molecule does what is asked by TOMG-Bench's own rule, which asks for no likeness to the source."""
+        raise NotImplementedError
+
     def judge(self, answer: Parsed, source: Parsed, row: Row) -> Score:
         raise NotImplementedError
 
@@ -154,11 +158,14 @@ class MolEdit(OpenGeneration):
     protocol = ("Functional groups", "Counts", "Change", "Result")
     metric = "success"
 
+    def meets(self, answer: Parsed, source: Parsed, row: Row) -> bool:
+        before, after = count_groups(source.key), count_groups(answer.key)
+        steps = ((row["meta"].get("remove"), -1), (row["meta"].get("add"), 1))
+        return all(after[group] == before[group] + step for group, step in steps if group)
+
     def judge(self, answer: Parsed, source: Parsed, row: Row) -> Score:
-        meta, before, after = row["meta"], count_groups(source.key), count_groups(answer.key)
-        for group, step in ((meta.get("remove"), -1), (meta.get("add"), 1)):
-            if group and after[group] != before[group] + step:
-                return zero(Reason.WRONG_COUNT)
+        if not self.meets(answer, source, row):
+            return zero(Reason.WRONG_COUNT)
         reference = parse_smiles(row["answer"] or "")
         bar = min(EDIT_SIMILARITY, similarity(reference, source)) if reference.ok else EDIT_SIMILARITY
         return CORRECT if similarity(answer, source) >= bar else zero(Reason.TOO_DIFFERENT)
@@ -190,9 +197,12 @@ class MolOpt(OpenGeneration):
     def gold(self, row: Row) -> None:
         return None
 
-    def judge(self, answer: Parsed, source: Parsed, row: Row) -> Score:
+    def meets(self, answer: Parsed, source: Parsed, row: Row) -> bool:
         name, sign = row["meta"]["property"], 1 if row["meta"]["direction"] == "increase" else -1
-        if sign * (measure(name, answer.key) - measure(name, source.key)) <= 1e-6:
+        return sign * (measure(name, answer.key) - measure(name, source.key)) > 1e-6
+
+    def judge(self, answer: Parsed, source: Parsed, row: Row) -> Score:
+        if not self.meets(answer, source, row):
             return zero(Reason.NOT_IMPROVED)
         kept = similarity(answer, source)
         return Score(kept, kept >= OPT_SIMILARITY, Reason.CORRECT if kept >= OPT_SIMILARITY else Reason.TOO_DIFFERENT)
@@ -231,12 +241,14 @@ class MolCustom(OpenGeneration):
             return count_atoms(parsed.mol)
         return count_bonds(parsed.mol) if self.kind == "bonds" else count_groups(parsed.key)
 
-    def judge(self, answer: Parsed, source: Parsed, row: Row) -> Score:
+    def meets(self, answer: Parsed, source: Parsed, row: Row) -> bool:
         wanted, found = row["meta"][self.kind], self.counts(answer)
         named = all(found.get(name, 0) == n for name, n in wanted.items())
         free = set(BONDS) | {UNCHECKED_GROUP}
-        others = any(n for name, n in found.items() if name not in wanted and name not in free)
-        return CORRECT if named and not others else zero(Reason.WRONG_COUNT)
+        return named and not any(n for name, n in found.items() if name not in wanted and name not in free)
+
+    def judge(self, answer: Parsed, source: Parsed, row: Row) -> Score:
+        return CORRECT if self.meets(answer, source, row) else zero(Reason.WRONG_COUNT)
 
     def steps(self, row: Row) -> list[str] | None:
         answer = parse_smiles(row["answer"] or "")
