@@ -23,6 +23,9 @@ MAX_SIMILARITY_UNLESS_SAME = 0.99
 _RING_CLOSURE = re.compile(r"\[[^\]]*\]|%\d\d|%\(\d+\)|\d")
 # canonical SMILES writes everyday hydrides (C, N, O, Cl …) bare; one atom left in brackets is an ion or a curiosity
 _LONE_ATOM = re.compile(r"\[[^\]]+\]|\[H\]\[H\]")
+# an atom in brackets that is none of the everyday elements
+_UNUSUAL = re.compile(r"\[(?!\d*(?:H|B|C|N|O|F|P|S|Cl|Br|I|Si|c|n|o|s|p)(?![a-z]))")
+_DUMMY = Chem.MolFromSmarts("[#0]")
 _MORGAN = rdFingerprintGenerator.GetMorganGenerator(radius=2, includeChirality=True)
 
 
@@ -70,14 +73,14 @@ def _parse(text: str) -> Parsed:
         return _refuse(text, Reason.TOO_COMPLEX)
     silence = rdBase.BlockLogs()  # a training run meets thousands of bad SMILES; each would print two lines
     try:
-        mol = Chem.MolFromSmiles(text, sanitize=False)
-        if mol is None:
-            return _refuse(text, Reason.SYNTAX)
-        if mol.GetNumAtoms() > MAX_HEAVY_ATOMS:
-            return _refuse(text, Reason.TOO_COMPLEX)
+        if len(text) > MAX_HEAVY_ATOMS:  # a shorter text cannot hold more atoms
+            unchecked = Chem.MolFromSmiles(text, sanitize=False)
+            if unchecked is not None and unchecked.GetNumAtoms() > MAX_HEAVY_ATOMS:
+                return _refuse(text, Reason.TOO_COMPLEX)
         mol = Chem.MolFromSmiles(text)
         if mol is None:
-            return _refuse(text, Reason.CHEMISTRY)
+            is_written_well = Chem.MolFromSmiles(text, sanitize=False) is not None
+            return _refuse(text, Reason.CHEMISTRY if is_written_well else Reason.SYNTAX)
         return _inspect(text, mol)
     except Exception:  # noqa: BLE001 - RDKit raises many kinds of error, and a reward must survive them all
         return _refuse(text, Reason.CHEMISTRY)
@@ -86,18 +89,19 @@ def _parse(text: str) -> Parsed:
 
 
 def _inspect(text: str, mol: Chem.Mol) -> Parsed:
-    for atom in mol.GetAtoms():
-        if atom.GetAtomicNum() == 0:
-            return _refuse(text, Reason.DUMMY_ATOM)
-        atom.SetAtomMapNum(0)
-    Chem.AssignStereochemistry(mol, cleanIt=True, force=True)  # two branches that only their maps told apart are the same
+    if mol.HasSubstructMatch(_DUMMY):
+        return _refuse(text, Reason.DUMMY_ATOM)
+    if ":" in text:  # atom maps, perhaps
+        for atom in mol.GetAtoms():
+            atom.SetAtomMapNum(0)
+        Chem.AssignStereochemistry(mol, cleanIt=True, force=True)  # two branches that only their maps told apart are the same
     if mol.GetNumHeavyAtoms() == 0:
         return _refuse(text, Reason.NO_HEAVY_ATOM)
     key = Chem.MolToSmiles(mol)
     fragments = tuple(sorted(key.split(".")))
     if all(_LONE_ATOM.fullmatch(fragment) for fragment in fragments):
         return _refuse(text, Reason.LONE_ATOM)
-    if Chem.MolFromSmiles(key) is None:  # RDKit writes a few molecules (metals in rings) as SMILES that it then refuses
+    if _UNUSUAL.search(key) and Chem.MolFromSmiles(key) is None:  # RDKit writes a few (metals in rings) so that it refuses them then
         return _refuse(text, Reason.CHEMISTRY)
     return Parsed(text, mol, key, fragments, Reason.CORRECT)
 
@@ -117,9 +121,10 @@ def skeleton(key: str) -> str:
     return Chem.MolToSmiles(mol, isomericSmiles=False)
 
 
+@lru_cache(maxsize=8192)
 def without_stereo(key: str) -> str:
-    """The canonical SMILES of `key` with its stereochemistry removed."""
-    mol = Chem.MolFromSmiles(key)
+    """The canonical SMILES of `key` with its stereochemistry removed; what shows none is returned as it is."""
+    mol = Chem.MolFromSmiles(key) if any(mark in key for mark in "@/\\") else None
     return Chem.MolToSmiles(mol, isomericSmiles=False) if mol else key
 
 

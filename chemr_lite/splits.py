@@ -23,7 +23,7 @@ def identity(text: str) -> str:
     parsed = parse_smiles(text)
     if not parsed.ok:
         return text
-    return without_stereo(parsed.key) if any(mark in parsed.key for mark in "@/\\") else parsed.key
+    return without_stereo(parsed.key)
 
 
 def identities(row: Row) -> tuple[str, ...]:

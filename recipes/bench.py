@@ -1,0 +1,153 @@
+"""Benchmarks of the kit itself.
+
+    python recipes/bench.py rewards                                # completions a second, against the plain way
+    python recipes/bench.py rewards --data uspto_forward.csv.gz    # on your own rows
+    python recipes/bench.py soak --completions 1000000             # any text, under every task
+
+rewards: a reward batch as GRPO makes it, 8 completions for each row, of which some are right, some wrong, some invalid
+and some said twice. Ours is `chemr_lite.reward_functions()`; the plain way parses, canonicalises and fingerprints both
+sides anew for each completion, as published rewards do. Both run in turns in one process; medians are compared.
+
+soak: random, mutated and adversarial completions are scored under all tasks. It fails if one raises, earns something
+outside [0, 1] or takes longer than 250 ms, and prints how far memory grew over the second half.
+"""
+
+import argparse
+import random
+import resource
+import sys
+import time
+from pathlib import Path
+from statistics import median
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from rdkit import Chem, DataStructs, rdBase
+from rdkit.Chem import rdFingerprintGenerator
+
+from chemr_lite import render, reward_functions
+from chemr_lite.answers import parse_completion
+from chemr_lite.rewards import score_completion
+from recipes.adversarial import CHEATS, EXAMPLES
+
+GROUP = 8
+MORGAN = rdFingerprintGenerator.GetMorganGenerator(radius=2, fpSize=2048)
+
+
+def completions_of(rows: list[dict], rng: random.Random) -> tuple[list[str], list[dict]]:
+    """GROUP completions for each row: the gold in two writings, others' golds, changed and broken ones, repeats."""
+    texts, owners = [], []
+    for row in rows:
+        gold = row["answer"]
+        other = rng.choice(rows)["answer"]
+        changed = gold.replace("C", "N", 1) if rng.random() < 0.5 else gold + "C"
+        group = [gold, Chem.MolToSmiles(Chem.MolFromSmiles(gold), doRandom=True), other, other, changed, changed, gold[:-1] + "(", gold]
+        texts += [render("Let us think.", answer) for answer in group]
+        owners += [row] * GROUP
+    return texts, owners
+
+
+def plain(texts: list[str], owners: list[dict]) -> list[float]:
+    """Exact match, with the similarity beside it that such rewards log or add."""
+    values = []
+    for text, row in zip(texts, owners, strict=True):
+        said, gold = Chem.MolFromSmiles(parse_completion(text).answer), Chem.MolFromSmiles(row["answer"])
+        if said is None:
+            values.append(0.0)
+            continue
+        alike = DataStructs.TanimotoSimilarity(MORGAN.GetFingerprint(said), MORGAN.GetFingerprint(gold))
+        values.append(float(alike == 1 and Chem.MolToSmiles(said) == Chem.MolToSmiles(gold)))
+    return values
+
+
+def ours(texts: list[str], owners: list[dict]) -> list[float]:
+    columns = {name: [row[name] for row in owners] for name in ("task", "answer", "meta")}
+    return reward_functions()[0](completions=texts, **columns)
+
+
+def rewards(args: argparse.Namespace) -> None:
+    from chemr_lite import data
+
+    loaded = data.load(args.data.split(","), tasks=["reaction_prediction", "retrosynthesis"])
+    rng = random.Random(0)
+    rows = rng.sample(loaded.rows["train"], min(args.rows, len(loaded.rows["train"])))
+    texts, owners = completions_of(rows, rng)
+    speeds: dict[str, list[float]] = {"plain": [], "ours": []}
+    steps = range(0, len(texts), args.batch)
+    with rdBase.BlockLogs():
+        for start in steps:  # step by step and in turns: whatever else the machine does slows both
+            batch = texts[start : start + args.batch], owners[start : start + args.batch]
+            values = {}
+            for name, function in (("plain", plain), ("ours", ours)):
+                began = time.perf_counter()
+                values[name] = function(*batch)
+                speeds[name].append(len(batch[0]) / (time.perf_counter() - began))
+            assert values["plain"] == values["ours"], "the two do not agree"
+    middle = {name: median(values) for name, values in speeds.items()}
+    print(f"{len(texts):,} completions of {len(rows):,} rows of {args.data}, {args.batch} a batch, medians over {len(steps)} batches")
+    print(
+        f"plain {middle['plain']:,.0f} a second, ours {middle['ours']:,.0f} a second: {middle['ours'] / middle['plain']:.1f} times as many"
+    )
+
+
+def _memory() -> float:
+    """The peak memory of this process in GiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+SLOWEST_ALLOWED = 0.25  # seconds
+ALPHABET = "CNOPSFIBrcnos()[]=#+-@/\\.%123456789*>~: HYesNo"
+
+
+def any_completion(rng: random.Random, row: dict) -> str:
+    """A completion of a random kind for `row`: a cheat, a mutated right answer, or random letters, in tags or not."""
+    kind = rng.random()
+    if kind < 0.2:
+        return rng.choice(list(CHEATS.values()))[1](row["answer"], row)
+    text = list(row["answer"] if kind < 0.7 else rng.choices(ALPHABET, k=rng.choice((3, 10, 30, 100, 1000))))
+    for _ in range(rng.choice((0, 1, 2, 8))):
+        place = rng.randrange(len(text) + 1)
+        text[place : place + rng.randrange(3)] = rng.choices(ALPHABET, k=rng.randrange(4))
+    return render(None, "".join(text)) if kind < 0.95 else "".join(text)
+
+
+def soak(args: argparse.Namespace) -> None:
+    from tqdm import tqdm
+
+    rng, slowest, halfway = random.Random(args.seed), (0.0, ""), 0.0
+    with rdBase.BlockLogs():
+        for number in tqdm(range(args.completions), unit=" completions"):
+            row = rng.choice(EXAMPLES)
+            try:
+                text = any_completion(rng, row)
+            except Exception:  # noqa: BLE001 - a cheat made for molecules does not fit every row
+                continue
+            began = time.perf_counter()
+            score = score_completion(text, row)
+            taken = time.perf_counter() - began
+            if not 0 <= score.value <= 1 or taken > SLOWEST_ALLOWED:
+                raise SystemExit(f"error: {row['task']}, {taken:.3f} s, value {score.value}: {text[:300]!r}")
+            slowest = max(slowest, (taken, f"{row['task']}: {text[:80]!r}"))
+            halfway = _memory() if number == args.completions // 2 else halfway
+    print(f"{args.completions:,} completions: no exception, all in [0, 1], slowest {1000 * slowest[0]:.0f} ms ({slowest[1]})")
+    print(f"memory grew by {1024 * (_memory() - halfway):.0f} MiB in the second half")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(required=True)
+    command = commands.add_parser("rewards", help="completions scored a second, against the plain way")
+    command.add_argument("--data", default="nano", help="as of the other recipes; reactions of its training rows are used")
+    command.add_argument("--rows", type=int, default=1000)
+    command.add_argument("--batch", type=int, default=128, help="completions scored at once")
+    command.set_defaults(run=rewards)
+    command = commands.add_parser("soak", help="score any text under every task, bounded in time and memory")
+    command.add_argument("--completions", type=int, default=100_000)
+    command.add_argument("--seed", type=int, default=0)
+    command.set_defaults(run=soak)
+    args = parser.parse_args()
+    args.run(args)
+
+
+if __name__ == "__main__":
+    main()
