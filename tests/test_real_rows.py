@@ -13,7 +13,7 @@ from chemr_lite.data import check_row
 
 REAL = Path(__file__).parents[2] / "shared" / "data" / "real"
 pytestmark = pytest.mark.skipif(not REAL.is_dir(), reason=f"no real rows at {REAL}")
-LINES = 1200
+EVERY = 13  # of the rows of a file
 # OpenMolIns itself answers these wrongly: groups left that should be gone, halo → aldehyde and halo → nitro undone
 BAD_GOLD = {"open_generation/mol_custom_groups", "open_generation/mol_edit_substitute", "open_generation/mol_edit_delete"}
 
@@ -25,7 +25,7 @@ def slices():
 def test_gold_answers_earn_the_maximum():
     good, seen, reasons = Counter(), Counter(), defaultdict(set)
     for path in slices():
-        for _, row in islice(tables.read(path), LINES):
+        for _, row in islice(tables.read(path), 0, None, EVERY):
             seen[row["task"]] += 1
             try:
                 check_row(row)
@@ -41,7 +41,7 @@ def test_gold_answers_earn_the_maximum():
 
 
 @pytest.mark.skipif(not (REAL / "tomg_prompts.csv.gz").exists(), reason="no TOMG rows")
-def test_toms_own_verdicts_are_ours():
+def test_tomgs_own_verdicts_are_ours():
     differ = Counter()
     with gzip.open(REAL / "tomg_prompts.csv.gz", "rt", encoding="utf-8") as file:
         for line in csv.DictReader(file):
