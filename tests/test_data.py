@@ -724,3 +724,20 @@ def test_a_sample_has_at_most_so_many_rows_of_a_macro_task(per_macro):
 
 def test_a_large_sample_is_everything():
     assert sorted(map(json.dumps, sample(POOL, 1000))) == sorted(map(json.dumps, POOL))
+
+
+# a split by scaffold
+
+
+def test_no_scaffold_stands_in_two_splits(tmp_path):
+    from rdkit.Chem.Scaffolds.MurckoScaffold import MurckoScaffoldSmiles
+
+    rings = ["c1ccccc1", "c1ccncc1", "C1CCCCC1", "c1ccsc1", "c1ccoc1", "C1CCNCC1", "C1CCOCC1", "c1ccc2ccccc2c1", "C1CCCC1", "c1cnccn1"]
+    rows = [BBBP | {"input": "C" * n + ring, "split": "test"} for at, ring in enumerate(rings) for n in range(1, 21 - 2 * at)]
+    other = RETRO | {"split": "validation"}
+    loaded = load([write(tmp_path / "rows.jsonl", jsonl([*rows, other]))], scaffold=True)
+    found = {split: {MurckoScaffoldSmiles(row["input"]) for row in loaded.rows[split] if row["task"] == BBBP["task"]} for split in SPLITS}
+    assert all(found.values()) and sum(map(len, found.values())) == len(rings)
+    sizes = [sum(row["task"] == BBBP["task"] for row in loaded.rows[split]) for split in SPLITS]
+    assert sizes[0] > 0.6 * sum(sizes) and sizes[2] > 0.05 * sum(sizes)
+    assert other in loaded.rows["validation"]

@@ -1,0 +1,65 @@
+"""The namer: what it calls a molecule, an independent parser of names (OPSIN) draws as that molecule."""
+
+import random
+import re
+import shutil
+
+import pytest
+
+from chemr_lite import parse_smiles
+from chemr_lite.nano.names import PREFIXES, _name, frames, named
+
+RNG = random.Random(0)
+MANY = [named(RNG) for _ in range(4000)]
+
+
+@pytest.mark.skipif(not shutil.which("java"), reason="OPSIN needs Java (Debian: apt install default-jre-headless)")
+def test_opsin_draws_what_was_named():
+    from py2opsin import py2opsin
+
+    drawn = py2opsin([made.name for made in MANY])
+    wrong = [(made, smiles) for made, smiles in zip(MANY, drawn, strict=True) if parse_smiles(smiles or "").key != made.smiles]
+    assert not wrong, wrong[:5]
+
+
+def test_a_molecule_has_one_name_and_one_description():
+    for pick in (lambda made: made.name, lambda made: made.caption):
+        pairs = {(made.smiles, pick(made)) for made in MANY}
+        assert len({smiles for smiles, _ in pairs}) == len({text for _, text in pairs}) == len(pairs)
+
+
+def test_molecules_are_canonical_and_small():
+    for made in MANY:
+        parsed = parse_smiles(made.smiles)
+        assert parsed.key == made.smiles and parsed.mol.GetNumHeavyAtoms() <= 30
+
+
+def test_every_frame_and_every_substituent_is_drawn():
+    told = " ".join(made.caption for made in MANY)
+    assert all(f" {frame.kind} that is" in told for frame in frames()[0])
+    assert all(f"{prefix} at" in told for prefix in PREFIXES)
+
+
+@pytest.mark.parametrize(
+    "core, whole, nitrogen, substituents, name",
+    [
+        ("benzoic acid", "{}", "", {}, "benzoic acid"),
+        ("benzoic acid", "{}", "", {2: "chloro", 4: "chloro", 3: "methyl"}, "2,4-dichloro-3-methylbenzoic acid"),
+        ("benzamide", "{}", "ethyl", {3: "ethyl", 4: "bromo"}, "4-bromo-N,3-diethylbenzamide"),
+        ("benzamide", "{}", "2-methylpropyl", {}, "N-(2-methylpropyl)benzamide"),
+        ("phenyl", "({})methanol", "", {}, "phenylmethanol"),
+        ("phenyl", "({})methanol", "", {2: "trifluoromethyl", 3: "fluoro"}, "[3-fluoro-2-(trifluoromethyl)phenyl]methanol"),
+        ("pyridine-3-carboxamide", "{}", "", {6: "propan-2-yl"}, "6-propan-2-ylpyridine-3-carboxamide"),
+        ("hexanoic acid", "{}", "", {3: "hydroxy", 4: "methyl"}, "3-hydroxy-4-methylhexanoic acid"),
+    ],
+)
+def test_names_follow_the_rules(core, whole, nitrogen, substituents, name):
+    frame = next(f for f in frames()[0] if (f.core, f.whole, f.nitrogen) == (core, whole, nitrogen))
+    assert _name(frame, substituents) == name
+
+
+def test_locants_are_the_lowest():
+    for made in MANY:
+        places = [int(number) for number in re.findall(r" at (\d)", made.caption)]
+        if "benz" in made.name and places:  # read the other way round the first place would be no lower
+            assert sorted(places) <= sorted(8 - place for place in places)
