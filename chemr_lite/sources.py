@@ -7,6 +7,7 @@ and therefore never read; `yields` has the screens they come from.
 
 import hashlib
 import os
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -158,11 +159,12 @@ def fetch(file: File, folder: Path | None = None, wait: float = 1.0) -> Path:
                 raise SourceError(f"{file.url}: {error.response.status_code} {error.response.reason}; {by_hand}") from error
             problem = error
         except requests.RequestException as error:
-            problem = error
+            problem = getattr(error.args[0], "reason", error) if error.args else error  # what lies under "max retries"
         if attempt + 1 < ATTEMPTS:
+            tqdm.write(f"{file.path}: {problem}; trying again", file=sys.stderr)
             time.sleep(wait * 2**attempt)
     else:
-        raise SourceError(f"{file.url} cannot be downloaded ({type(problem).__name__}: {problem}); {by_hand}")
+        raise SourceError(f"{file.url} cannot be downloaded ({problem}); {by_hand}")
     try:
         check(part, file)
     except SourceError as error:
