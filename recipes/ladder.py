@@ -170,7 +170,7 @@ def draw(rows: list[dict], path: Path, caption: str, whiskers: str = "95 % inter
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
+    figure, axes = plt.subplots(figsize=(9.5, 4.5), layout="constrained")
     names, x = [row["phase"] for row in rows], range(len(rows))
     axes.bar(
         x,
@@ -193,7 +193,7 @@ def draw(rows: list[dict], path: Path, caption: str, whiskers: str = "95 % inter
     axes.set_ylim(0, 100)
     axes.set_ylabel("score, 0 to 100")
     axes.set_title(f"What each phase adds\n{caption}", fontsize=11)
-    axes.legend(loc="upper left", fontsize=9, frameon=False)
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=9, frameon=False)  # beside it: lines run everywhere within
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=120)
     plt.close(figure)
