@@ -15,7 +15,6 @@ from statistics import fmean
 from rdkit import Chem, DataStructs, rdBase
 from rdkit.Chem import MACCSkeys, rdFingerprintGenerator
 
-from chemr_lite.metrics import percent
 from chemr_lite.mixing import balance_shares
 from chemr_lite.smiles import parse_smiles
 from chemr_lite.tasks import get_task
@@ -28,6 +27,15 @@ FINGERPRINTS: dict[str, Callable] = {
     "maccs": MACCSkeys.GenMACCSKeys,
     "rdk": Chem.RDKFingerprint,
 }
+
+
+def _rounded(value: float) -> float:
+    """Six digits: enough to be compared with anyone's figure, and short enough for a file."""
+    return round(float(value), 6)
+
+
+def _percent(values: Sequence[float]) -> float:
+    return _rounded(100 * fmean(values))
 
 
 def details(lines: Sequence[dict]) -> dict[str, float | None]:
@@ -56,12 +64,12 @@ def structures(answers: Sequence[str], golds: Sequence[str]) -> dict[str, float 
     valid = [(said.mol, wanted.mol) for said, wanted in pairs if said.ok and wanted.ok]
     with rdBase.BlockLogs():
         inchi = [said.ok and wanted.ok and Chem.MolToInchi(said.mol) == Chem.MolToInchi(wanted.mol) for said, wanted in pairs]
-    figures: dict[str, float | None] = {"exact_inchi": percent(inchi)}
+    figures: dict[str, float | None] = {"exact_inchi": _percent(inchi)}
     for name, fingerprint in FINGERPRINTS.items():
         alike = [DataStructs.TanimotoSimilarity(fingerprint(said), fingerprint(wanted)) for said, wanted in valid]
-        figures[name] = percent(alike) if alike else None
-    figures["bleu_characters"] = round(sacrebleu.BLEU(tokenize="char").corpus_score(list(answers), [list(golds)]).score, 2)
-    figures["levenshtein"] = round(fmean(Levenshtein.distance(answer, gold) for answer, gold in zip(answers, golds, strict=True)), 2)
+        figures[name] = _percent(alike) if alike else None
+    figures["bleu_characters"] = _rounded(sacrebleu.BLEU(tokenize="char").corpus_score(list(answers), [list(golds)]).score)
+    figures["levenshtein"] = _rounded(fmean(Levenshtein.distance(answer, gold) for answer, gold in zip(answers, golds, strict=True)))
     return figures
 
 
@@ -71,12 +79,12 @@ def captions(answers: Sequence[str], golds: Sequence[str]) -> dict[str, float | 
     from rouge_score.rouge_scorer import RougeScorer
 
     figures: dict[str, float | None] = {
-        f"bleu_{n}": round(sacrebleu.BLEU(max_ngram_order=n).corpus_score(list(answers), [list(golds)]).score, 2) for n in (2, 4)
+        f"bleu_{n}": _rounded(sacrebleu.BLEU(max_ngram_order=n).corpus_score(list(answers), [list(golds)]).score) for n in (2, 4)
     }
     scorer = RougeScorer(["rouge1", "rouge2", "rougeL"], use_stemmer=True)
     scores = [scorer.score(gold, answer) for answer, gold in zip(answers, golds, strict=True)]
     for name in scorer.rouge_types:
-        figures[name] = percent([score[name].fmeasure for score in scores])
+        figures[name] = _percent([score[name].fmeasure for score in scores])
     return figures | {"meteor": meteor(answers, golds)}
 
 
@@ -89,7 +97,7 @@ def meteor(answers: Sequence[str], golds: Sequence[str]) -> float | None:
         wordnet.ensure_loaded()
     except LookupError:
         return None
-    return percent([meteor_score([gold.split()], answer.split()) for answer, gold in zip(answers, golds, strict=True)])
+    return _percent([meteor_score([gold.split()], answer.split()) for answer, gold in zip(answers, golds, strict=True)])
 
 
 def choices(lines: Sequence[dict]) -> dict[str, float | None]:
@@ -103,9 +111,9 @@ def choices(lines: Sequence[dict]) -> dict[str, float | None]:
         return dict.fromkeys(("f1", "balanced_accuracy", "roc_auc"))
     scored = all(line.get("p_yes") is not None for line in lines)
     return {
-        "f1": round(100 * f1_score(gold, said, zero_division=0.0), 2),
-        "balanced_accuracy": round(100 * balanced_accuracy_score(gold, said), 2),
-        "roc_auc": round(100 * roc_auc_score(gold, [line["p_yes"] for line in lines]), 2) if scored else None,
+        "f1": _rounded(100 * f1_score(gold, said, zero_division=0.0)),
+        "balanced_accuracy": _rounded(100 * balanced_accuracy_score(gold, said)),
+        "roc_auc": _rounded(100 * roc_auc_score(gold, [line["p_yes"] for line in lines])) if scored else None,
     }
 
 
@@ -118,7 +126,7 @@ def tomg(lines: Sequence[dict]) -> dict[str, float | None]:
         if source.ok:
             prints = [FINGERPRINTS["morgan"](parsed.mol) for parsed in (answer, source)] if met[-1] else None
             weighted.append(DataStructs.TanimotoSimilarity(*prints) if prints else 0.0)
-    return {"tomg_success": percent(met), "tomg_weighted": percent(weighted) if weighted else None}
+    return {"tomg_success": _percent(met), "tomg_weighted": _percent(weighted) if weighted else None}
 
 
 def pass_at(correct: Sequence[bool], k: int) -> float:
