@@ -2,8 +2,7 @@
 
 `details` computes, for the judged answers of one task (metrics.judge), what its benchmark reports. BLEU is sacrebleu's,
 ROUGE rouge-score's, METEOR nltk's, Levenshtein rapidfuzz's; F1, balanced accuracy and ROC-AUC are scikit-learn's;
-fingerprints, similarities and InChI are RDKit's. All on a scale of 0 to 100, except `levenshtein` (edits) and `length`
-(characters of a completion). What cannot be computed is None.
+fingerprints, similarities and InChI are RDKit's. All on a scale of 0 to 100, except `levenshtein` (edits). What cannot be computed is None.
 """
 
 import math

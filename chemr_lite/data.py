@@ -77,8 +77,7 @@ def load(
     for row in rows:
         loaded.rows[row["split"]].append(row)
     if wanted != ["nano"]:  # nano's own splits are apart; a test proves it once and for all
-        bar = {split: tqdm(part, desc=f"comparing {split}", unit=" rows", delay=2, leave=False) for split, part in loaded.rows.items()}
-        loaded.removed = splits.separate(loaded.rows, {split: [splits.identities(row) for row in part] for split, part in bar.items()})
+        loaded.removed = splits.separate(loaded.rows)
     return loaded
 
 

@@ -121,10 +121,15 @@ def skeleton(key: str) -> str:
     return Chem.MolToSmiles(mol, isomericSmiles=False)
 
 
+def shows_stereo(smiles: str) -> bool:
+    """Whether a SMILES says anything of its stereochemistry."""
+    return any(mark in smiles for mark in "@/\\")
+
+
 @lru_cache(maxsize=8192)
 def without_stereo(key: str) -> str:
     """The canonical SMILES of `key` with its stereochemistry removed; what shows none is returned as it is."""
-    mol = Chem.MolFromSmiles(key) if any(mark in key for mark in "@/\\") else None
+    mol = Chem.MolFromSmiles(key) if shows_stereo(key) else None
     return Chem.MolToSmiles(mol, isomericSmiles=False) if mol else key
 
 

@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from rdkit.Chem.Scaffolds import MurckoScaffold
+from tqdm import tqdm
 
 from chemr_lite.smiles import parse_smiles, without_stereo
 from chemr_lite.tasks import get_task
@@ -21,26 +22,21 @@ SCAFFOLD_SHARES = (0.8, 0.1, 0.1)
 def identity(text: str) -> str:
     """What makes two molecules or mixtures the same here; a text that is none stands for itself."""
     parsed = parse_smiles(text)
-    if not parsed.ok:
-        return text
-    return without_stereo(parsed.key)
+    return without_stereo(parsed.key) if parsed.ok else text
 
 
 def identities(row: Row) -> tuple[str, ...]:
     return tuple(identity(subject) for subject in get_task(row["task"]).subjects(row))
 
 
-def separate(rows: dict[str, list[dict]], subjects: dict[str, list[tuple[str, ...]]]) -> Counter:
-    """Drop from `rows`, in place, what is repeated in its split or known in a later one; count by split and reason.
-
-    `subjects[split][i]` are the identities of `rows[split][i]`.
-    """
+def separate(rows: dict[str, list[dict]]) -> Counter:
+    """Drop from `rows`, in place, what is repeated in its split or known in a later one; count by split and reason."""
     later: set[str] = set()
     removed: Counter = Counter()
     for split in reversed(SPLITS):
         kept, own, seen = [], set(), set()
-        for row, about in zip(rows[split], subjects[split], strict=True):
-            parsed = parse_smiles(row["input"])
+        for row in tqdm(rows[split], desc=f"comparing {split}", unit=" rows", delay=2, leave=False):
+            about, parsed = identities(row), parse_smiles(row["input"])
             question = (row["task"], parsed.key if parsed.ok else row["input"])
             if not later.isdisjoint(about):
                 removed[f"{split} rows about what a later split holds"] += 1

@@ -28,7 +28,8 @@ from typing import Any
 from rdkit import Chem
 
 from chemr_lite.screens import buchwald_reaction, role_of, suzuki_reaction
-from chemr_lite.tasks.name_prediction import STEREO, shows_stereo
+from chemr_lite.smiles import shows_stereo
+from chemr_lite.tasks.name_prediction import STEREO
 from chemr_lite.tasks.open_generation import read_instruction
 
 SUFFIXES = (".jsonl", ".csv", ".jsonl.gz", ".csv.gz", ".tsv", ".xlsx")  # what a folder is searched for

@@ -11,9 +11,13 @@ forest       a random forest on Morgan fingerprints, for Yes/No tasks; elsewhere
 from collections import Counter, defaultdict
 from collections.abc import Callable
 
+from rdkit.Chem import rdFingerprintGenerator
+
 from chemr_lite import get_task, render
 from chemr_lite.metrics import judge
 from chemr_lite.smiles import parse_smiles
+
+MORGAN = rdFingerprintGenerator.GetMorganGenerator(radius=2, fpSize=2048)
 
 
 def _by_task(rows: list[dict]) -> dict[str, list[dict]]:
@@ -39,11 +43,9 @@ def copy(train: list[dict], rows: list[dict]) -> list[dict]:
 def features(row: dict):
     """What two questions are compared by: the summed Morgan counts of their molecules, None for a question in words."""
     import numpy as np
-    from rdkit.Chem import rdFingerprintGenerator
 
-    generator = rdFingerprintGenerator.GetMorganGenerator(radius=2, fpSize=2048)
     parts = [parse_smiles(part) for part in row["meta"].get("source", row["input"]).replace(">>", ".").split(".")]
-    known = [generator.GetCountFingerprintAsNumPy(part.mol) for part in parts if part.ok]
+    known = [MORGAN.GetCountFingerprintAsNumPy(part.mol) for part in parts if part.ok]
     return np.sum(known, axis=0).astype("float32") if known else None
 
 
@@ -85,10 +87,11 @@ def forest(train: list[dict], rows: list[dict]) -> list[dict]:
         fitted = [(features(row), row["answer"]) for row in known[task]]
         fitted = [(f, answer) for f, answer in fitted if f is not None]
         model = RandomForestClassifier(500, random_state=0, n_jobs=-1).fit(np.stack([f for f, _ in fitted]), [a for _, a in fitted])
-        for i, row in enumerate(rows):
-            if row["task"] == task and (f := features(row)) is not None:
-                chances[i] = float(model.predict_proba(f[None])[0][list(model.classes_).index("Yes")])
-                answers[i] = "Yes" if chances[i] > 0.5 else "No"
+        asked = {i: f for i, row in enumerate(rows) if row["task"] == task and (f := features(row)) is not None}
+        if asked:
+            shares = model.predict_proba(np.stack(list(asked.values())))[:, list(model.classes_).index("Yes")]
+            chances |= dict(zip(asked, shares.tolist(), strict=True))
+            answers |= {i: "Yes" if chances[i] > 0.5 else "No" for i in asked}
     return [line | ({"p_yes": chances[i]} if i in chances else {}) for i, line in enumerate(_judged(rows, answers))]
 
 

@@ -23,15 +23,15 @@ from statistics import median
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from rdkit import Chem, DataStructs, rdBase
-from rdkit.Chem import rdFingerprintGenerator
 
 from chemr_lite import render, reward_functions
 from chemr_lite.answers import parse_completion
+from chemr_lite.benchmark import FINGERPRINTS
 from chemr_lite.rewards import score_completion
 from recipes.adversarial import CHEATS, EXAMPLES
 
 GROUP = 8
-MORGAN = rdFingerprintGenerator.GetMorganGenerator(radius=2, fpSize=2048)
+MORGAN = FINGERPRINTS["morgan"]
 
 
 def completions_of(rows: list[dict], rng: random.Random) -> tuple[list[str], list[dict]]:
@@ -55,7 +55,7 @@ def plain(texts: list[str], owners: list[dict]) -> list[float]:
         if said is None:
             values.append(0.0)
             continue
-        alike = DataStructs.TanimotoSimilarity(MORGAN.GetFingerprint(said), MORGAN.GetFingerprint(gold))
+        alike = DataStructs.TanimotoSimilarity(MORGAN(said), MORGAN(gold))
         values.append(float(alike == 1 and Chem.MolToSmiles(said) == Chem.MolToSmiles(gold)))
     return values
 

@@ -16,6 +16,7 @@ and `answer` (or `completion`, with our tags); rows without one count as not ans
 import json
 import sys
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,19 +41,20 @@ def evaluate(model, tokenizer, rows: list[dict], options: cli.Options, per_macro
 
     judged = answer_rows(model, tokenizer, sample(rows, per_macro), options, show)
     if save:
-        save.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in judged))
+        save.write_text(_jsonl(judged))
     return summarise(judged)
 
 
-def answer_rows(model, tokenizer, rows: list[dict], options: cli.Options, show: str = "", journal: Path | None = None) -> list[dict]:
-    """The judged answers (metrics.judge) to `rows`, `options.samples` of each; `journal` keeps them over a kill."""
+def answer_rows(
+    model, tokenizer, rows: list[dict], options: cli.Options, show: str = "", journal: Path | None = None, samples: int = 1
+) -> list[dict]:
+    """The judged answers (metrics.judge) to `rows`, `samples` of each; `journal` keeps them over a kill."""
     from tqdm import tqdm
 
     from chemr_lite import build_prompt, get_task
     from chemr_lite.metrics import judge
     from recipes.generation import answer, probability_of_yes
 
-    samples = getattr(options, "samples", 1)
     asked = [(row, number) for row in rows for number in range(samples)]
     judged = _read_journal(journal)
     left = [(row, number) for row, number in asked if (row["task"], row["input"], number) not in judged]
@@ -74,9 +76,13 @@ def answer_rows(model, tokenizer, rows: list[dict], options: cli.Options, show: 
             judged |= {(line["task"], line["input"], line["sample"]): line for line in lines}
             if journal:
                 with journal.open("a") as file:
-                    file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+                    file.write(_jsonl(lines))
             bar.update(len(chunk))
     return [judged[row["task"], row["input"], number] for row, number in asked]
+
+
+def _jsonl(lines: Iterable[dict]) -> str:
+    return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
 
 
 def _read_journal(path: Path | None) -> dict[tuple, dict]:
@@ -89,7 +95,7 @@ def _read_journal(path: Path | None) -> dict[tuple, dict]:
             except ValueError:
                 break
             judged[line["task"], line["input"], line["sample"]] = line
-        path.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in judged.values()))
+        path.write_text(_jsonl(judged.values()))
     return judged
 
 
@@ -132,7 +138,7 @@ def report(judged: list[dict], output: Path, name: str) -> dict:
                 shares = [pass_at(correct, k) for key, correct in by_row.items() if key[0] == task]
                 metrics["tasks"][task]["details"][f"pass@{k}"] = percent(shares)
     output.mkdir(parents=True, exist_ok=True)
-    (output / "predictions.jsonl").write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in judged))
+    (output / "predictions.jsonl").write_text(_jsonl(judged))
     runs.write_json(output / "metrics.json", metrics)
     text = table(metrics, name)
     (output / "metrics.md").write_text(text + "\n")
@@ -237,7 +243,7 @@ def _run_model(target: str, rows: list[dict], options: Options, output: Path) ->
     import torch
 
     torch.manual_seed(options.seed)
-    return answer_rows(model, tokenizer, rows, options, "answering", output / "answered.jsonl")
+    return answer_rows(model, tokenizer, rows, options, "answering", output / "answered.jsonl", options.samples)
 
 
 if __name__ == "__main__":

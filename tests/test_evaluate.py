@@ -56,7 +56,7 @@ def test_a_killed_evaluation_goes_on(nano, rows, tmp_path, kept):
 
 
 def test_samples_are_counted_by_pass_at_k(nano, rows, tmp_path):
-    judged = evaluate.answer_rows(*nano, rows[:3], options(samples=4))
+    judged = evaluate.answer_rows(*nano, rows[:3], options(), samples=4)
     assert len(judged) == 12 and len({line["completion"] for line in judged}) > 3
     for line in judged[:1]:  # one of four samples of the first row is right, all others wrong
         line.update(correct=True, score=1.0)

@@ -75,6 +75,22 @@ class Task:
         return "\n".join(f"{i}. **{step}:** {text}" for i, (step, text) in enumerate(zip(self.protocol, texts, strict=True), 1))
 
 
+class YesNo(Task):
+    """A measured fact, answered by Yes or No: the label comes with the row, so there is no grounded trace to write."""
+
+    metric = "accuracy"
+    answers = "choice"
+
+    def score(self, answer: str, row: Row) -> Score:
+        said = answer.strip().rstrip(".").lower()  # case and a full stop do not matter
+        if said not in ("yes", "no"):
+            return zero(Reason.NOT_A_CHOICE if said else Reason.EMPTY)
+        return CORRECT if said == row["answer"].strip().lower() else zero(Reason.WRONG)
+
+    def steps(self, row: Row) -> list[str] | None:
+        return None
+
+
 TASKS: dict[str, Task] = {}
 
 
@@ -106,14 +122,6 @@ def select_tasks(names: Iterable[str]) -> list[str]:
         members = [t for t in TASKS if t == name or t.startswith(name + "/")]
         chosen += members or [get_task(name).name]  # get_task raises with the nearest names
     return list(dict.fromkeys(chosen))
-
-
-def score_choice(answer: str, gold: str) -> Score:
-    """1 if `answer` is `gold`, one of Yes and No; case and a full stop do not matter."""
-    said = answer.strip().rstrip(".").lower()
-    if said not in ("yes", "no"):
-        return zero(Reason.NOT_A_CHOICE if said else Reason.EMPTY)
-    return CORRECT if said == gold.strip().lower() else zero(Reason.WRONG)
 
 
 def score_structures(answer: str, gold: str) -> Score:

@@ -6,7 +6,7 @@
 No wording is the only right one, so a caption is paid by its overlap with the recorded one: F1 over content words and
 neighbouring pairs of them. The phrases that stand in every caption ("The molecule is a …, It has a role as …") count
 nothing, neither does length: what is written twice must stand there twice. The measure is ours; BLEU, ROUGE and METEOR
-over a whole test set are in metrics.py. Headline: that F1.
+over a whole test set are in benchmark.py. Headline: that F1.
 """
 
 import re

@@ -17,7 +17,7 @@ from rdkit.Chem import rdMolDescriptors
 
 from chemr_lite.facts import count_atoms, count_hydrogens, groups_of, say_counts, say_groups, say_rings
 from chemr_lite.reasons import Reason
-from chemr_lite.smiles import parse_smiles
+from chemr_lite.smiles import parse_smiles, shows_stereo
 from chemr_lite.tasks.base import CORRECT, Row, Score, Task, register, score_structures, zero
 
 MAX_NAME = 1000  # characters; the longest name in the public tests has 446
@@ -25,11 +25,6 @@ STEREO = re.compile(r"\((?:\d*[a-z]?'*[rsez]\*?,?)+\)-?", re.IGNORECASE)  # (2r,
 _ELEMENT = re.compile(r"([A-Z][a-z]?)([1-9][0-9]{0,3})?")
 _FORMULA = re.compile(rf"(?:{_ELEMENT.pattern})+([+-](?:[1-9][0-9]|[2-9])?)?")
 _DASHES = str.maketrans("‐‑‒–—−′’", "------''")  # what word processors make of a hyphen and a prime
-
-
-def shows_stereo(smiles: str) -> bool:
-    """Whether a SMILES says anything of its stereochemistry."""
-    return any(mark in smiles for mark in "@/\\")
 
 
 def same_name(name: str) -> str:
@@ -55,6 +50,12 @@ def parse_formula(text: str) -> tuple[Counter, str] | None:
     return counts, charge
 
 
+def structure_steps(smiles: str) -> list[str] | None:
+    """What both directions between structure and name reason over."""
+    parsed = parse_smiles(smiles)
+    return [say_groups(dict(groups_of(parsed.key))), say_rings(parsed.mol), say_counts(count_atoms(parsed.mol))] if parsed.ok else None
+
+
 class NamePrediction(Task):
     metric = "exact match"
 
@@ -76,10 +77,7 @@ class ToName(NamePrediction):
         return zero(Reason.WRONG_STEREO if bare == plain else Reason.WRONG)
 
     def steps(self, row: Row) -> list[str] | None:
-        source = parse_smiles(row["input"])
-        if not source.ok:
-            return None
-        return [say_groups(dict(groups_of(source.key))), say_rings(source.mol), say_counts(count_atoms(source.mol))]
+        return structure_steps(row["input"])
 
 
 class ToStructure(NamePrediction):
@@ -93,10 +91,7 @@ class ToStructure(NamePrediction):
         return score
 
     def steps(self, row: Row) -> list[str] | None:
-        target = parse_smiles(row["answer"])
-        if not target.ok:
-            return None
-        return [say_groups(dict(groups_of(target.key))), say_rings(target.mol), say_counts(count_atoms(target.mol))]
+        return structure_steps(row["answer"])
 
 
 class ToFormula(NamePrediction):

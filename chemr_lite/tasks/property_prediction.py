@@ -13,29 +13,19 @@ from rdkit.Chem import Crippen, rdMolDescriptors
 
 from chemr_lite.facts import groups_of, say_groups
 from chemr_lite.smiles import parse_smiles
-from chemr_lite.tasks.base import Row, Score, Task, register, score_choice
+from chemr_lite.tasks.base import Row, YesNo, register
 
 ALERTS = ("aldehyde", "acyl chloride", "sulfonyl chloride", "isocyanate", "azide", "epoxide", "nitro", "alkyl bromide",
           "alkyl chloride", "thiol", "imine", "hydrazine", "disulfide", "anhydride")  # fmt: skip
 
 
-class Property(Task):
-    """A measured property: the label comes with the row, so there is no grounded trace to write."""
-
+class Property(YesNo):
     label = "SMILES"
     protocol = ("Functional groups", "Counts", "Verdict")
-    metric = "accuracy"
-    answers = "choice"
 
     def __init__(self, sub: str, instruction: str):
         self.name = f"property_prediction/{sub}"
         self.instruction = instruction
-
-    def score(self, answer: str, row: Row) -> Score:
-        return score_choice(answer, row["answer"])
-
-    def steps(self, row: Row) -> list[str] | None:
-        return None
 
 
 class Rule(Property):

@@ -12,28 +12,18 @@ from rdkit import Chem
 
 from chemr_lite.reactions import identify
 from chemr_lite.smiles import parse_smiles
-from chemr_lite.tasks.base import Row, Score, Task, register, score_choice
+from chemr_lite.tasks.base import Row, YesNo, register
 
 # an aromatic carbon with a leaving group or boron on it, and a substituent on the ring carbon beside
 _HINDERED = Chem.MolFromSmarts("c([Br,I,B]):c-!@[!#1]")
 
 
-class YieldPrediction(Task):
-    """A measured yield: the label comes with the row, so there is no grounded trace to write."""
-
+class YieldPrediction(YesNo):
     label = "Reaction"
     protocol = ("Reaction type", "Hindrance", "Verdict")
-    metric = "accuracy"
-    answers = "choice"
 
     def __init__(self, sub: str, instruction: str):
         self.name, self.instruction = f"yield_prediction/{sub}", instruction
-
-    def score(self, answer: str, row: Row) -> Score:
-        return score_choice(answer, row["answer"])
-
-    def steps(self, row: Row) -> list[str] | None:
-        return None
 
 
 def hindrance(reaction: str) -> list[int]:
