@@ -92,6 +92,11 @@ def say_groups(groups: dict[str, int]) -> str:
     return ", ".join(name if n == 1 else f"{n} {name}" for name, n in groups.items()) or "none"
 
 
+def tell_groups(smiles: str) -> str:
+    """The functional groups of a valid SMILES in words."""
+    return say_groups(dict(groups_of(smiles)))
+
+
 def count_atoms(mol: Chem.Mol) -> dict[str, int]:
     """Heavy atoms by element name, ELEMENTS' order first; elements outside the table by symbol."""
     names = {number: name for name, number in ELEMENTS.items()}

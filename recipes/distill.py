@@ -18,14 +18,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from recipes import options as cli
 
 
-def completion(row: dict) -> str | None:
-    from chemr_lite import get_task, render
-
-    return render(get_task(row["task"]).trace(row), row["answer"])
-
-
 def run(options: cli.Options, data, backend: str) -> None:
+    from chemr_lite import get_task, render
+    from chemr_lite.protocols import DEFAULT, load_protocols
     from recipes.sft import train
+
+    protocols = load_protocols(options.protocols or DEFAULT)
+
+    def completion(row: dict) -> str:
+        return render(get_task(row["task"]).trace(row, protocols), row["answer"])
 
     train(options, "distill", completion, data, backend)
 

@@ -28,15 +28,16 @@ def climb(options: Options, preset: str, last: str) -> None:
     """
     from chemr_lite.data import DataError
     from chemr_lite.models import ModelError
+    from chemr_lite.protocols import ProtocolError
 
     try:
         _climb(options, preset, last)
-    except (DataError, ModelError) as error:
+    except (DataError, ModelError, ProtocolError) as error:
         raise UsageError(str(error)) from error
 
 
 def _climb(options: Options, preset: str, last: str) -> None:
-    from chemr_lite import models, splits
+    from chemr_lite import models, protocols, splits
 
     started = time.time()
     wanted = runs.PHASES[: runs.PHASES.index(last) + 1]
@@ -51,6 +52,7 @@ def _climb(options: Options, preset: str, last: str) -> None:
             raise UsageError(f"{options.data}: no {split} row in it")
     if options.train_rows:
         loaded.rows["train"] = splits.sample(loaded.rows["train"], options.train_rows)
+    protocols.load_protocols(options.protocols or protocols.DEFAULT)  # a bad file is told before phase 1 is trained
     backend = models.choose_backend(options.backend)
     quieten()
     hardware = models.detect_hardware()

@@ -42,7 +42,7 @@ def relevant(options: Options, phase: str) -> dict:
     later = PHASES[PHASES.index(phase) + 1 :]
     grpo_only = {"prompts_per_step", "num_generations", "max_completion_tokens", "temperature", "beta", "max_grad_norm",
                  "adaptive", "validation_steps", "validation_rows"}  # fmt: skip
-    skip = FREE | (grpo_only if phase != "grpo" else set())
+    skip = FREE | (grpo_only if phase != "grpo" else set()) | ({"protocols"} if phase == "foundation" else set())
     return {k: v for k, v in asdict(options).items() if k not in skip and not k.startswith(tuple(f"{p}_" for p in later))}
 
 

@@ -16,11 +16,14 @@ from chemr_lite.answers import TAGS, build_prompt, render
 from chemr_lite.data import NANO_ROWS
 from chemr_lite.nano import blocks, molecules
 from chemr_lite.nano.corpus import lines
-from chemr_lite.nano.rows import MAKERS, SIZES, SPLITS, held_out, keys, make_rows
+from chemr_lite.nano.rows import MAKERS, SIZES, held_out, keys, make_rows
 from chemr_lite.nano.tokenizer import SPECIAL, build_tokenizer, pieces
+from chemr_lite.protocols import load_protocols
 from chemr_lite.reactions import identify
 from chemr_lite.smiles import parse_smiles
+from chemr_lite.splits import SPLITS
 from chemr_lite.tasks import get_task
+from chemr_lite.tasks.base import YesNo
 
 with gzip.open(NANO_ROWS, "rt", encoding="utf-8") as file:
     ROWS = [json.loads(line) for line in file]
@@ -50,7 +53,9 @@ def test_keys_are_what_a_row_shows():
     edit = {"task": "open_generation/mol_edit_add", "input": "Please add …", "answer": "CCO", "meta": {"source": "CC"}}
     custom = {"task": "open_generation/mol_custom_atoms", "input": "Please generate …", "answer": "CCO", "meta": {}}
     rule = {"task": "property_prediction/rule_alert", "input": "CCO", "answer": "No", "meta": {}}
-    assert keys(retro) == {"CNC(C)=O", "CC(=O)O.CN"}  # a single block may stand elsewhere
+    question = "Reactant: CN\nProduct: CNC(C)=O\nList: …"
+    chosen = {"task": "reagent_selection/rule_reactant", "input": question, "answer": "CC(=O)O", "meta": {}}
+    assert keys(retro) == keys(chosen) == {"CNC(C)=O", "CC(=O)O.CN"}  # a single block may stand elsewhere
     assert keys(edit) == {"CC", "CCO"}
     assert keys(custom) == keys(rule) == {"CCO"}
     rows = [retro | {"split": "train"}, edit | {"split": "validation"}, rule | {"split": "test"}]
@@ -64,7 +69,7 @@ def test_keys_are_canonical():
         assert ".".join(sorted(key.split("."))) == ".".join(parsed.fragments)
 
 
-@pytest.mark.parametrize("task", [task for task in MAKERS if task.startswith("property_prediction")])
+@pytest.mark.parametrize("task", [task for task in MAKERS if isinstance(get_task(task), YesNo)])
 @pytest.mark.parametrize("split", SPLITS)
 def test_yes_and_no_are_balanced(task, split):
     counts = Counter(row["answer"] for row in ROWS if row["task"] == task and row["split"] == split)
@@ -144,7 +149,9 @@ def test_the_pretraining_text_is_no_question():
 
 def test_every_kind_of_line_is_written():
     text = "\n".join(islice(lines(random.Random(6), set(), ["C"]), 500))
-    assert all(sign in text for sign in (">>", "<<", " has ", " in ", " = ", " plus ", " minus ", " → ", " ← "))
+    assert all(sign in text for sign in (
+        ">>", "<<", " has ", " in ", " = ", " plus ", " minus ", " → ", " ← ", " named ", " draws ", " told ", " needs ", " uses ", " beside ",
+    ))  # fmt: skip
 
 
 # tokenizer
@@ -164,8 +171,9 @@ def test_instructions_and_headings_are_one_token(tokenizer, name):
     task = get_task(name)
     if task.instruction:
         assert encode(tokenizer, task.instruction) == [task.instruction]
+    if task.label:
         assert encode(tokenizer, f"{task.instruction}\n{task.label}: CCO")[1] == f"\n{task.label}: "
-    headings = [f"{'' if n == 1 else chr(10)}{n}. **{step}:**" for n, step in enumerate(task.protocol, 1)]
+    headings = [f"{'' if n == 1 else chr(10)}{n}. **{step.heading}:**" for n, step in enumerate(load_protocols().of(name), 1)]
     assert all(encode(tokenizer, heading) == [heading] for heading in headings)
     trace = next(get_task(name).trace(row) for row in ROWS if row["task"] == name)
     assert [token for token in encode(tokenizer, trace) if "**" in token] == headings  # and inside a trace too

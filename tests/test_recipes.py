@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from chemr_lite import list_tasks
+
 ROOT = Path(__file__).resolve().parents[1]
 PHASES = ("foundation", "distill", "grpo")
 
@@ -41,15 +43,15 @@ def test_the_ladder_has_all_rungs(smoke):
     assert ladder["preset"] == "smoke" and ladder["seed"] == 0
     assert [row["phase"] for row in ladder["rows"]] == ["base", *PHASES]
     for row in ladder["rows"]:
-        assert set(row["macros"]) == {"reaction_prediction", "retrosynthesis", "open_generation", "property_prediction"}
-        assert row["balanced"] == pytest.approx(sum(row["macros"].values()) / 4, abs=0.02)
+        assert set(row["macros"]) == {task.split("/")[0] for task in list_tasks()} and len(row["macros"]) == 9
+        assert row["balanced"] == pytest.approx(sum(row["macros"].values()) / 9, abs=0.02)
     assert (smoke / "ladder.png").read_bytes()[:4] == b"\x89PNG"
     assert "**balanced**" in (smoke / "ladder.md").read_text()
 
 
 def test_train_rows_are_counted_per_macro_task(smoke):
     examples = json.loads((smoke / "foundation" / "run.json").read_text())["examples"]
-    assert examples == {"rows": 4 * 400, "too_long": 0, "without_trace": 0}  # what the preset asks for
+    assert examples == {"rows": 9 * 200, "too_long": 0, "without_trace": 0}  # what the preset asks for
 
 
 @pytest.mark.parametrize("phase", PHASES)
@@ -159,6 +161,7 @@ BAD_INPUT = {
     "unknown preset": (lambda tmp: ["--preset", "huge"], "invalid choice: 'huge'"),
     "unknown flag": (lambda tmp: ["--learning-speed", "3"], "--learning-speed"),
     "unknown key": (lambda tmp: ["--config", write(tmp / "c.yaml", "grpo_stepz: 3\n")], "unknown grpo_stepz"),
+    "protocol of no task": (lambda tmp: ["--protocols", write(tmp / "p.yaml", "steps: {}\nprotocols: {naming: {A: b}}\n")], "p.yaml: no task 'naming'"),
     "broken yaml": (lambda tmp: ["--config", write(tmp / "c.yaml", "a: [\n")], "c.yaml"),
     "output below a file": (lambda tmp: ["--output", write(tmp / "file", "") / "run"], "cannot be written"),
     "no tokenizer": (lambda tmp: ["--model", model_without_tokenizer(tmp / "m")], "cannot load the tokenizer"),

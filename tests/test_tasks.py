@@ -12,6 +12,7 @@ from rdkit import Chem
 
 from chemr_lite.answers import render
 from chemr_lite.data import NANO_ROWS
+from chemr_lite.protocols import load_protocols
 from chemr_lite.reasons import Reason
 from chemr_lite.rewards import score_completion
 from chemr_lite.tasks import Score, get_task, list_tasks, register, select_tasks
@@ -343,7 +344,7 @@ def test_gold_in_the_format_is_worth_everything(task):
 
 @pytest.mark.parametrize("task", NANO)
 def test_a_trace_has_a_numbered_line_for_each_step(task):
-    steps = get_task(task).protocol
+    steps = [step.heading for step in load_protocols().of(task)]
     for nano in NANO[task]:
         told = get_task(task).trace(nano).split("\n")
         assert len(told) == len(steps), nano
@@ -396,7 +397,7 @@ def test_the_question_tells_the_input_and_not_the_answer(task):
     question = get_task(task).question(asked)
     assert asked["input"] in question
     assert question == get_task(task).question(asked | {"answer": "another", "split": "train"})
-    assert get_task(task).protocol and get_task(task).metric and get_task(task).answers in ("molecule", "choice", "text")
+    assert get_task(task).metric and get_task(task).answers in ("molecule", "choice", "text")
 
 
 @pytest.mark.parametrize(
@@ -479,7 +480,7 @@ def test_no_trace_where_nothing_grounded_can_be_said(question):
     ],
 )
 def test_a_trace_tells_these_facts(question, told):
-    steps = get_task(question["task"]).protocol
+    steps = [step.heading for step in load_protocols().of(question["task"])]
     expected = "\n".join(f"{n}. **{step}:** {text}" for n, (step, text) in enumerate(zip(steps, told, strict=True), 1))
     assert get_task(question["task"]).trace(question) == expected
 

@@ -3,6 +3,7 @@
 NCc1ccccc1.CC(=O)O>>CC(=O)NCc1ccccc1          CC(=O)NCc1ccccc1<< amide coupling: CC(=O)O.NCc1ccccc1
 CC(=O)NCc1ccccc1 has amide                    OCC = CCO
 CCO has 2 carbon, 1 oxygen                    CCO minus hydroxyl plus halo CCCl
+Oc1ccccc1Cl named 2-chlorophenol              2-chlorophenol draws Oc1ccccc1Cl
 2 carbon, 1 oxygen in 2 carbon, 1 oxygen: C 1,C 0,O 0 = CCO
 
 In two shorter stages the same kind of lines come as dialogue, cut at their sign: the user gives the left side, the
@@ -17,23 +18,23 @@ from collections.abc import Iterator
 from rdkit import Chem
 from rdkit.Chem import rdMolDescriptors
 
-from chemr_lite.facts import groups_of, say_groups
+from chemr_lite.facts import count_atoms, count_hydrogens, groups_of, say_counts, say_groups, say_rings, tell_groups
 from chemr_lite.nano import molecules
-from chemr_lite.tasks.open_generation import count_atoms, count_bonds, count_groups, countdown, measure, say_counts, say_rings
+from chemr_lite.nano.names import named
+from chemr_lite.nano.rows import COUPLINGS
+from chemr_lite.reactions import USUAL_REAGENT
+from chemr_lite.tasks.open_generation import count_bonds, count_groups, countdown, measure
 from chemr_lite.tasks.property_prediction import ALERTS
 from chemr_lite.tasks.reaction_prediction import group_changes
+from chemr_lite.tasks.yield_prediction import hindrance
 
-_SIGN = re.compile(r" has|>>|<<| = | in | (?=\S+$)")
+_SIGN = re.compile(r".* (?:needs|uses|beside|named|told|draws)|.*?(?: has|>>|<<| = | in | (?=\S+$))", re.DOTALL)
 
 
 def dialogue(line: str) -> str:
     """`line` with its left side as the user's turn and its right side as the assistant's."""
-    cut = _SIGN.search(line).end()
+    cut = _SIGN.match(line).end()
     return f"<|user|>{line[:cut]}<|assistant|>{line[cut:]}"
-
-
-def _groups(smiles: str) -> str:
-    return say_groups(dict(groups_of(smiles)))
 
 
 def _reaction_lines(rng: random.Random) -> tuple[set[str], list[str]]:
@@ -45,27 +46,51 @@ def _reaction_lines(rng: random.Random) -> tuple[set[str], list[str]]:
     forward = rng.choice([
         f"{reactants}>>{product}",
         f"{reactants}>> {name}: {product}",
-        f"{sorted_reactants} has {'; '.join(_groups(b) for b in made.reactants)}>> {name}: {consumed} → {formed}: {product}",
+        f"{sorted_reactants} has {'; '.join(tell_groups(b) for b in made.reactants)}>> {name}: {consumed} → {formed}: {product}",
     ])  # fmt: skip
     backward = rng.choice([
         f"{product}<<{sorted_reactants}",
         f"{product}<< {name}: {sorted_reactants}",
-        f"{product} has {_groups(product)}<< {name}: {formed} ← {consumed}: {sorted_reactants}",
+        f"{product} has {tell_groups(product)}<< {name}: {formed} ← {consumed}: {sorted_reactants}",
     ])  # fmt: skip
-    return {product, sorted_reactants}, [forward, backward]
+    lines, whole = [forward, backward], f"{sorted_reactants}>>{product}"
+    given, missing = rng.sample(made.reactants, len(made.reactants))[:2] if len(made.reactants) > 1 else ("", "")
+    if missing and rng.random() < 0.15:
+        lines[1] = rng.choice(
+            (f"{product} from {given} needs {missing}", f"{product} from {given} needs {name}: {tell_groups(missing)}: {missing}")
+        )
+    if name in COUPLINGS and rng.random() < 0.3:
+        lines[0] = f"{whole} beside {name}: {', '.join(map(str, hindrance(whole)))}"
+    elif name in USUAL_REAGENT and rng.random() < 0.15:
+        lines[0] = f"{whole} uses {name}: {USUAL_REAGENT[name]}"
+    return {product, sorted_reactants}, lines
+
+
+def _name_lines(rng: random.Random) -> tuple[set[str], list[str]]:
+    smiles, name, caption = named(rng)
+    lines = [
+        f"{smiles} named {name}", f"{name} draws {smiles}", f"{smiles} told {caption}", f"{caption} draws {smiles}",
+        f"{rng.choice((smiles, name))} has {_facts(rng, smiles)}", f"{rng.choice((smiles, name))} has {_formula(smiles)}",
+    ]  # fmt: skip
+    return {smiles}, rng.sample(lines, 2)
+
+
+def _formula(smiles: str) -> str:
+    mol = Chem.MolFromSmiles(smiles)
+    return f"{say_counts(count_atoms(mol))}, hydrogens {count_hydrogens(mol)}, formula {rdMolDescriptors.CalcMolFormula(mol)}"
 
 
 def _facts(rng: random.Random, smiles: str) -> str:
     mol = Chem.MolFromSmiles(smiles)
-    rings = rdMolDescriptors.CalcNumRings(mol)
     return rng.choice([
-        lambda: _groups(smiles),
+        lambda: tell_groups(smiles),
         lambda: say_counts(count_atoms(mol)),
+        lambda: _formula(smiles),
         lambda: say_counts(count_bonds(mol)),
         lambda: say_counts(count_groups(smiles)),
         lambda: "rings " + say_rings(mol),
         lambda: f"donors {rdMolDescriptors.CalcNumHBD(mol)}, acceptors {rdMolDescriptors.CalcNumHBA(mol)}",
-        lambda: f"heavy atoms {mol.GetNumHeavyAtoms()}, rings {rings}, rotatable bonds {rdMolDescriptors.CalcNumRotatableBonds(mol)}",
+        lambda: f"heavy atoms {mol.GetNumHeavyAtoms()}, rings {rdMolDescriptors.CalcNumRings(mol)}, rotatable bonds {rdMolDescriptors.CalcNumRotatableBonds(mol)}",
         lambda: f"LogP about {measure('LogP', smiles):.0f}".replace("-0", "0"),
         lambda: f"MR about {measure('MR', smiles):.0f}",
         lambda: f"QED about {measure('QED', smiles):.1f}",
@@ -106,7 +131,7 @@ def lines(rng: random.Random, forbidden: set[str], vocabulary: list[str], counte
     One line in twenty repeats random words of `vocabulary`, so that every token is seen and copying is learnt.
     """
     while True:
-        make = rng.choices((_reaction_lines, _molecule_lines, _edit_lines, _counted_lines), (5, 3, 1.5, 5 * counted))[0]
+        make = rng.choices((_reaction_lines, _molecule_lines, _edit_lines, _name_lines, _counted_lines), (5, 3, 1.5, 2.5, 5 * counted))[0]
         shown, made = make(rng)
         if shown & forbidden:
             continue

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from rdkit import Chem
 
-from chemr_lite.facts import groups_of, say_groups
+from chemr_lite.facts import tell_groups
 
 # prefix → fragment, written from the atom that binds
 PREFIXES = {
@@ -140,5 +140,5 @@ def named(rng: random.Random) -> Named:
     smiles = Chem.CanonSmiles("".join(atoms))
     spots = ", ".join(f"{prefix} at {place}" for place, prefix in sorted(chosen.items()))
     caption = f"The molecule is {'an' if frame.kind[0] in 'aeiouN' else 'a'} {frame.kind} that is {_name(frame, {})}"
-    caption += (f" substituted by {spots}" if spots else "") + f". It has {say_groups(dict(groups_of(smiles)))}."
+    caption += (f" substituted by {spots}" if spots else "") + f". It has {tell_groups(smiles)}."
     return Named(smiles, _name(frame, chosen), caption)

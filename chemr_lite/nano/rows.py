@@ -8,20 +8,32 @@ import random
 from collections.abc import Callable, Iterator
 
 from rdkit import Chem
+from rdkit.Chem.rdMolDescriptors import CalcMolFormula
 
+from chemr_lite.facts import groups_of, say_counts
 from chemr_lite.nano import molecules
+from chemr_lite.nano.names import named
+from chemr_lite.reactions import USUAL_REAGENT
 from chemr_lite.smiles import parse_smiles, similarity
+from chemr_lite.splits import SPLITS, identities
 from chemr_lite.tasks import get_task
-from chemr_lite.tasks.open_generation import MolCustom, measure, say_counts
+from chemr_lite.tasks.open_generation import MolCustom, measure
+from chemr_lite.tasks.yield_prediction import hindrance
 
 # rows per sub-task: (train, validation, test)
 SIZES = {
-    "reaction_prediction": (1500, 100, 300),
-    "retrosynthesis": (1500, 100, 300),
-    "open_generation": (600, 24, 40),
-    "property_prediction": (800, 30, 80),
+    "name_prediction": (400, 24, 80),
+    "property_prediction": (400, 24, 80),
+    "molecule_design": (800, 96, 300),
+    "molecule_captioning": (800, 96, 300),
+    "open_generation": (300, 12, 40),
+    "yield_prediction": (800, 96, 300),
+    "reaction_prediction": (1000, 96, 300),
+    "reagent_selection": (500, 48, 150),
+    "retrosynthesis": (1000, 96, 300),
 }
-SPLITS = ("train", "validation", "test")
+COUPLINGS = ("Suzuki coupling", "Buchwald-Hartwig amination", "Sonogashira coupling")
+MAX_REACTANT = 40  # characters of a candidate, to keep the list short
 _VOWELS = "aeiou"
 
 
@@ -77,7 +89,64 @@ def _property(rng: random.Random, task: str) -> dict:
     return _row(task, smiles, "Yes" if verdict else "No")
 
 
+def _name(rng: random.Random, task: str) -> dict:
+    made = named(rng)
+    asked, _, wanted = task.partition("/")[2].partition("_to_")
+    said = {"smiles": made.smiles, "iupac": made.name, "formula": CalcMolFormula(Chem.MolFromSmiles(made.smiles))}
+    return _row(task, said[asked], said[wanted], smiles=made.smiles)
+
+
+def _description(rng: random.Random, task: str) -> dict:
+    made = named(rng)
+    sides = made.caption, made.smiles
+    question, answer = sides if task == "molecule_design" else sides[::-1]
+    return _row(task, question, answer)
+
+
+def _yield(rng: random.Random, task: str) -> dict | None:
+    made = molecules.reaction(rng)
+    if made.name not in COUPLINGS:
+        return None
+    question = f"{'.'.join(made.reactants)}>>{made.product}"
+    return _row(task, question, "No" if any(hindrance(question)) else "Yes", reaction=made.name)
+
+
+def _reactant(rng: random.Random, task: str) -> dict | None:
+    """One reactant is missing: among the candidates is another with the same group, and one with a different group."""
+    made = molecules.reaction(rng)
+    if len(made.reactants) != 2:
+        return None
+    given, answer = rng.sample(made.reactants, 2)
+    others = [molecules.reaction(rng) for _ in range(12)]
+    like = [r for other in others for r in other.reactants if groups_of(r) == groups_of(answer)]
+    unlike = [r for other in others for r in other.reactants if groups_of(r) != groups_of(answer)]
+    candidates = list(dict.fromkeys([answer, *like[:1], *unlike[:1]]))
+    if len(candidates) < 3 or max(map(len, candidates)) > MAX_REACTANT:
+        return None
+    return _selection(rng, task, f"Reactant: {given}\nProduct: {made.product}", answer, candidates)
+
+
+def _reagent(rng: random.Random, task: str) -> dict | None:
+    made = molecules.reaction(rng)
+    if made.name not in USUAL_REAGENT:
+        return None
+    answer = USUAL_REAGENT[made.name]
+    candidates = [answer, *rng.sample([other for other in USUAL_REAGENT.values() if other != answer], 2)]
+    return _selection(rng, task, f"Reactants: {'.'.join(made.reactants)}\nProduct: {made.product}", answer, candidates)
+
+
+def _selection(rng: random.Random, task: str, question: str, answer: str, candidates: list[str]) -> dict:
+    rng.shuffle(candidates)
+    return _row(task, f"{question}\nList: {', '.join(candidates)}", answer, candidates=candidates, accepted=[answer])
+
+
 MAKERS: dict[str, Callable] = {
+    **{f"name_prediction/{sub}": _name for sub in ("smiles_to_iupac", "iupac_to_smiles", "smiles_to_formula", "iupac_to_formula")},
+    "molecule_design": _description,
+    "molecule_captioning": _description,
+    "yield_prediction/rule_hindrance": _yield,
+    "reagent_selection/rule_reactant": _reactant,
+    "reagent_selection/rule_reagent": _reagent,
     "reaction_prediction": _reaction,
     "retrosynthesis": _reaction,
     **{f"open_generation/mol_edit_{sub}": _edit for sub in ("add", "delete", "substitute")},
@@ -90,11 +159,7 @@ MAKERS: dict[str, Callable] = {
 def keys(row: dict) -> set[str]:
     """What a row may not share with another split: its molecules, but of a reaction only the product and the set of
     reactants (a single building block of two is free)."""
-    if row["task"] in ("reaction_prediction", "retrosynthesis"):
-        return {row["input"], row["answer"]}
-    if row["task"].startswith("property_prediction"):
-        return {row["input"]}
-    return {row["answer"], row["meta"].get("source", row["answer"])}
+    return {about for about in identities(row) if parse_smiles(about).ok}
 
 
 def make_rows(seed: int = 0) -> Iterator[dict]:

@@ -9,27 +9,32 @@ import re
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 
 from chemr_lite.answers import TAGS
-from chemr_lite.facts import FUNCTIONAL_GROUPS
+from chemr_lite.facts import ELEMENTS, FUNCTIONAL_GROUPS
 from chemr_lite.nano.molecules import EDIT_GROUPS
+from chemr_lite.nano.names import ACYL, ALKYL, PREFIXES, frames
 from chemr_lite.nano.rows import MAKERS
+from chemr_lite.protocols import load_protocols
 from chemr_lite.reactions import REACTIONS
 from chemr_lite.tasks import get_task
-from chemr_lite.tasks.open_generation import BONDS, ELEMENTS, TOMG_GROUPS
+from chemr_lite.tasks.open_generation import BONDS, TOMG_GROUPS
 
 SPECIAL = ("<|pad|>", "<|end|>", "<|user|>", "<|assistant|>")
 ATOMS = (
     "Cl", "Br", "[nH]", "[N+]", "[O-]", "[N-]", "[NH+]", "[NH2+]", "[NH3+]", "[n+]", "[Na+]", "[K+]", "[H]", "[Si]", "[Se]",
     "[C@H]", "[C@@H]", "[C@]", "[C@@]", "[S@]", "[S@@]", "[Cl-]", "[Br-]", "[Mg]", "[Li]", "[Pd]",
+    "[Fe]", "[Cu]", "[Mn]", "[Li+]", "[OH-]", "[BH3-]", "[BH4-]",
 )  # fmt: skip
 WORDS = (
     "has", "in", "plus", "minus", "none", "=", "→", "←", "about", "donors", "acceptors", "heavy atoms", "rings",
     "aromatic", "aliphatic", "rotatable bonds", "alerts", "LogP", "MR", "QED", "Yes", "No", "atoms", "bonds",
-    "groups", "with", "a", "an", "increase", "decrease",
+    "groups", "with", "a", "an", "increase", "decrease", "hydrogens", "formula", "from", "needs", "uses", "beside", "named",
+    "told", "draws", "substituents",
 )  # fmt: skip
 PHRASES = (
     "Please add", "Please remove", "Please substitute", " to the molecule ", " from the molecule ", " in the molecule ",
     "Please increase the", "Please decrease the", " value of the molecule ", "Please generate a molecule with",
-    "<think>\n", "\n</think>\n<answer>", "<think></think>\n<answer>", "<<", ">>",
+    "Reactant: ", "\nProduct: ", "\nList: ", ", ", "The molecule is a ", "The molecule is an ", " that is ", " substituted by ",
+    " at ", ". It has ", "<think>\n", "\n</think>\n<answer>", "<think></think>\n<answer>", "<<", ">>",
 )  # fmt: skip
 CHAT_TEMPLATE = (
     "{% for m in messages %}"
@@ -41,12 +46,22 @@ CHAT_TEMPLATE = (
 
 def pieces() -> list[str]:
     """Everything that is one token besides special tokens, characters and bytes; longest first."""
-    tasks = [get_task(name) for name in MAKERS]
+    tasks, protocols = [get_task(name) for name in MAKERS], load_protocols()
     names = {*FUNCTIONAL_GROUPS, *REACTIONS, *TOMG_GROUPS, *EDIT_GROUPS, *ELEMENTS, *BONDS, *WORDS}
+    names |= {
+        *PREFIXES,
+        "acetic acid",
+        "ethanamine",
+        "ethanone",
+        "methanol",
+        *ALKYL,
+        *(acyl + "amide" for acyl in ACYL),
+        *(word for frame in frames()[0] for word in (frame.core, frame.kind)),
+    }
     found = {*ATOMS, *PHRASES, *TAGS, *names, *(f" {name}" for name in names), *(f" {n}" for n in range(100))}
     for task in tasks:
-        found |= {task.instruction, f"\n{task.label}: "} if task.instruction else set()
-        found |= {f"{'' if i == 1 else chr(10)}{i}. **{step}:**" for i, step in enumerate(task.protocol, 1)}
+        found |= {task.instruction} | ({f"\n{task.label}: "} if task.label else set())
+        found |= {f"{'' if i == 1 else chr(10)}{i}. **{step.heading}:**" for i, step in enumerate(protocols.of(task.name), 1)}
     return sorted((p for p in found if len(p) > 1), key=lambda p: (-len(p), p))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from rdkit import Chem
 
+from chemr_lite.protocols import Protocols, load_protocols
 from chemr_lite.reasons import Reason
 from chemr_lite.smiles import parse_smiles, without_stereo
 
@@ -30,16 +31,15 @@ def zero(reason: Reason) -> Score:
 
 
 class Task:
-    """One sub-task. A subclass gives `name`, `instruction`, `label`, `protocol`, `metric` and the methods below.
+    """One sub-task. A subclass gives `name`, `instruction`, `label`, `metric` and the methods below.
 
-    `instruction` is the sentence of the question and `label` names the input; `protocol` lists the steps of a trace;
-    `metric` names what the mean of `score(...).value` × 100 is called in tables; `answers` is `molecule`, `choice` or `text`.
+    `instruction` is the sentence of the question and `label` names the input; `metric` names what the mean of
+    `score(...).value` × 100 is called in tables; `answers` is `molecule`, `choice` or `text`.
     """
 
     name: str
     instruction: str
     label: str
-    protocol: tuple[str, ...]
     metric: str
     answers: str = "molecule"
 
@@ -51,9 +51,13 @@ class Task:
         """The question as the model reads it."""
         return f"{self.instruction}\n{self.label}: {row['input']}"
 
+    def sides(self, row: Row) -> dict[str, str]:
+        """The molecules the row is about, under the name that a trace would call them, those of the question first."""
+        return {"molecule": row["input"]}
+
     def subjects(self, row: Row) -> list[str]:
-        """The molecules or reactions the row is about: what no other split may hold, in a row of any task."""
-        return [row["input"]]
+        """What no other split may hold, in a row of any task: the molecules or reactions the row is about."""
+        return list(self.sides(row).values())
 
     def gold(self, row: Row) -> str | None:
         """The answer that scores 1.0, or None where many answers are right and `score` verifies them."""
@@ -63,16 +67,17 @@ class Task:
         """What `answer` is worth for `row`. Never raises on any `answer`."""
         raise NotImplementedError
 
-    def steps(self, row: Row) -> list[str] | None:
-        """The text of each step of `protocol`, every fact computed by RDKit; None where it cannot be told."""
+    def facts(self, row: Row) -> dict[str, str] | None:
+        """The text of each step that RDKit can write, by the step's name in protocols.yaml; None where it knows nothing."""
         raise NotImplementedError
 
-    def trace(self, row: Row) -> str | None:
-        """A grounded trace: the numbered steps of the protocol for this row, or None."""
-        texts = self.steps(row)
-        if texts is None:
+    def trace(self, row: Row, protocols: Protocols | None = None) -> str | None:
+        """A grounded trace: the numbered steps of the task's protocol, every fact computed by RDKit, or None."""
+        facts = self.facts(row)
+        if not facts:
             return None
-        return "\n".join(f"{i}. **{step}:** {text}" for i, (step, text) in enumerate(zip(self.protocol, texts, strict=True), 1))
+        told = [(step.heading, facts[step.fact]) for step in (protocols or load_protocols()).of(self.name) if step.fact in facts]
+        return "\n".join(f"{i}. **{heading}:** {text}" for i, (heading, text) in enumerate(told, 1)) or None
 
 
 class YesNo(Task):
@@ -87,7 +92,7 @@ class YesNo(Task):
             return zero(Reason.NOT_A_CHOICE if said else Reason.EMPTY)
         return CORRECT if said == row["answer"].strip().lower() else zero(Reason.WRONG)
 
-    def steps(self, row: Row) -> list[str] | None:
+    def facts(self, row: Row) -> None:
         return None
 
 

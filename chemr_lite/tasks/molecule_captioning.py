@@ -17,7 +17,7 @@ from itertools import pairwise
 from chemr_lite.reasons import Reason
 from chemr_lite.smiles import parse_smiles
 from chemr_lite.tasks.base import CORRECT, Row, Score, Task, register, zero
-from chemr_lite.tasks.molecule_design import structure_steps
+from chemr_lite.tasks.molecule_design import structure_facts
 
 MAX_CAPTION = 10_000  # characters
 CORRECT_FROM = 0.8  # the F1 from which a caption counts as correct (ours)
@@ -48,7 +48,6 @@ class MoleculeCaptioning(Task):
     name = "molecule_captioning"
     instruction = "Now describe this molecule."
     label = "SMILES"
-    protocol = ("Structure", "Key elements", "Stereochemistry")
     metric = "content F1"
     answers = "text"
 
@@ -64,8 +63,8 @@ class MoleculeCaptioning(Task):
             return Score(value, True, Reason.CORRECT)
         return Score(value, False, Reason.INCOMPLETE) if value else zero(Reason.WRONG)
 
-    def steps(self, row: Row) -> list[str] | None:
-        return structure_steps(parse_smiles(row["input"]))
+    def facts(self, row: Row) -> dict[str, str] | None:
+        return structure_facts(parse_smiles(row["input"]))
 
 
 register(MoleculeCaptioning())

@@ -8,35 +8,34 @@ Correct is the recorded molecule, stereochemistry included (ChEBI-20's exact mat
 
 from rdkit import Chem
 
-from chemr_lite.facts import groups_of, say_groups, say_rings
+from chemr_lite.facts import say_rings, tell_groups
 from chemr_lite.smiles import Parsed, parse_smiles
 from chemr_lite.tasks.base import Row, Score, Task, register, score_structures
 
 
-def structure_steps(parsed: Parsed) -> list[str] | None:
+def structure_facts(parsed: Parsed) -> dict[str, str] | None:
     """What both directions between molecule and description reason over: rings, groups and stereocentres."""
     if not parsed.ok:
         return None
     centres = Chem.FindMolChiralCenters(parsed.mol, includeUnassigned=True, useLegacyImplementation=False)
     stereo = ", ".join(f"atom {index} {label}" for index, label in centres) or "none"
-    return [say_rings(parsed.mol), say_groups(dict(groups_of(parsed.key))), stereo]
+    return {"rings": say_rings(parsed.mol), "groups of the answer": tell_groups(parsed.key), "stereocentres": stereo}
 
 
 class MoleculeDesign(Task):
     name = "molecule_design"
     instruction = "Now predict the molecule that fits this description."
     label = "Description"
-    protocol = ("Core structure", "Key elements", "Stereochemistry")
     metric = "exact match"
 
-    def subjects(self, row: Row) -> list[str]:
-        return [row["answer"]]
+    def sides(self, row: Row) -> dict[str, str]:
+        return {"molecule": row["answer"]}
 
     def score(self, answer: str, row: Row) -> Score:
         return score_structures(answer, row["answer"])
 
-    def steps(self, row: Row) -> list[str] | None:
-        return structure_steps(parse_smiles(row["answer"]))
+    def facts(self, row: Row) -> dict[str, str] | None:
+        return structure_facts(parse_smiles(row["answer"]))
 
 
 register(MoleculeDesign())

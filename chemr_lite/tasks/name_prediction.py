@@ -15,7 +15,7 @@ from collections import Counter
 
 from rdkit.Chem import rdMolDescriptors
 
-from chemr_lite.facts import count_atoms, count_hydrogens, groups_of, say_counts, say_groups, say_rings
+from chemr_lite.facts import count_atoms, count_hydrogens, say_counts, say_rings, tell_groups
 from chemr_lite.reasons import Reason
 from chemr_lite.smiles import parse_smiles, shows_stereo
 from chemr_lite.tasks.base import CORRECT, Row, Score, Task, register, score_structures, zero
@@ -50,18 +50,23 @@ def parse_formula(text: str) -> tuple[Counter, str] | None:
     return counts, charge
 
 
-def structure_steps(smiles: str) -> list[str] | None:
+def structure_facts(smiles: str) -> dict[str, str] | None:
     """What both directions between structure and name reason over."""
     parsed = parse_smiles(smiles)
-    return [say_groups(dict(groups_of(parsed.key))), say_rings(parsed.mol), say_counts(count_atoms(parsed.mol))] if parsed.ok else None
+    if not parsed.ok:
+        return None
+    return {
+        "groups of the answer": tell_groups(parsed.key),
+        "rings": say_rings(parsed.mol),
+        "atoms": say_counts(count_atoms(parsed.mol)),
+    }
 
 
 class NamePrediction(Task):
     metric = "exact match"
 
-    def __init__(self, sub: str, instruction: str, label: str, protocol: tuple[str, ...], answers: str):
-        self.name, self.instruction, self.label = f"name_prediction/{sub}", instruction, label
-        self.protocol, self.answers = protocol, answers
+    def __init__(self, sub: str, instruction: str, label: str, answers: str):
+        self.name, self.instruction, self.label, self.answers = f"name_prediction/{sub}", instruction, label, answers
 
 
 class ToName(NamePrediction):
@@ -76,13 +81,13 @@ class ToName(NamePrediction):
             return CORRECT
         return zero(Reason.WRONG_STEREO if bare == plain else Reason.WRONG)
 
-    def steps(self, row: Row) -> list[str] | None:
-        return structure_steps(row["input"])
+    def facts(self, row: Row) -> dict[str, str] | None:
+        return structure_facts(row["input"])
 
 
 class ToStructure(NamePrediction):
-    def subjects(self, row: Row) -> list[str]:
-        return [row["answer"]]
+    def sides(self, row: Row) -> dict[str, str]:
+        return {"molecule": row["answer"]}
 
     def score(self, answer: str, row: Row) -> Score:
         score = score_structures(answer, row["answer"])
@@ -90,13 +95,13 @@ class ToStructure(NamePrediction):
             return CORRECT  # the name told more than the recorded structure shows
         return score
 
-    def steps(self, row: Row) -> list[str] | None:
-        return structure_steps(row["answer"])
+    def facts(self, row: Row) -> dict[str, str] | None:
+        return structure_facts(row["answer"])
 
 
 class ToFormula(NamePrediction):
-    def subjects(self, row: Row) -> list[str]:
-        return [row["meta"].get("smiles", row["input"])]
+    def sides(self, row: Row) -> dict[str, str]:
+        return {"molecule": row["meta"].get("smiles", row["input"])}
 
     def score(self, answer: str, row: Row) -> Score:
         if not answer.strip():
@@ -106,15 +111,14 @@ class ToFormula(NamePrediction):
             return zero(Reason.SYNTAX)
         return CORRECT if said == parse_formula(row["answer"]) else zero(Reason.WRONG)
 
-    def steps(self, row: Row) -> list[str] | None:
+    def facts(self, row: Row) -> dict[str, str] | None:
         known = parse_smiles(row["meta"].get("smiles", row["input"]))
         if not known.ok or rdMolDescriptors.CalcMolFormula(known.mol) != row["answer"]:
             return None
-        return [say_counts(count_atoms(known.mol)), str(count_hydrogens(known.mol))]
+        return {"atoms": say_counts(count_atoms(known.mol)), "hydrogens": str(count_hydrogens(known.mol))}
 
 
-STRUCTURE_STEPS, FORMULA_STEPS = ("Functional groups", "Rings", "Heavy atoms"), ("Heavy atoms", "Hydrogens")
-register(ToName("smiles_to_iupac", "Now predict the IUPAC name of this molecule.", "SMILES", STRUCTURE_STEPS, "text"))
-register(ToStructure("iupac_to_smiles", "Now predict the SMILES of this molecule.", "Name", STRUCTURE_STEPS, "molecule"))
-register(ToFormula("smiles_to_formula", "Now predict the molecular formula of this molecule.", "SMILES", FORMULA_STEPS, "text"))
-register(ToFormula("iupac_to_formula", "Now predict the molecular formula of this molecule.", "Name", FORMULA_STEPS, "text"))
+register(ToName("smiles_to_iupac", "Now predict the IUPAC name of this molecule.", "SMILES", "text"))
+register(ToStructure("iupac_to_smiles", "Now predict the SMILES of this molecule.", "Name", "molecule"))
+register(ToFormula("smiles_to_formula", "Now predict the molecular formula of this molecule.", "SMILES", "text"))
+register(ToFormula("iupac_to_formula", "Now predict the molecular formula of this molecule.", "Name", "text"))

@@ -17,7 +17,7 @@ from functools import lru_cache
 from rdkit import Chem
 from rdkit.Chem import QED, Crippen, rdMolDescriptors
 
-from chemr_lite.facts import ELEMENTS, count_atoms, groups_of, say_counts, say_groups, say_rings
+from chemr_lite.facts import ELEMENTS, count_atoms, groups_of, say_counts, say_groups, say_rings, tell_groups
 from chemr_lite.reasons import Reason
 from chemr_lite.smiles import Parsed, parse_smiles, similarity, skeleton
 from chemr_lite.tasks.base import CORRECT, Row, Score, Task, register, zero
@@ -130,8 +130,13 @@ class OpenGeneration(Task):
     def question(self, row: Row) -> str:
         return row["input"]
 
+    def sides(self, row: Row) -> dict[str, str]:
+        known = {"source": row["meta"].get("source"), "result": row["answer"]}
+        return {side: smiles for side, smiles in known.items() if smiles}
+
     def subjects(self, row: Row) -> list[str]:
-        return [subject for subject in (row["meta"].get("source", row["input"]), row["answer"]) if subject]
+        known = self.sides(row)
+        return list((known if "source" in known else {"question": row["input"], **known}).values())
 
     def score(self, answer: str, row: Row) -> Score:
         parsed = parse_smiles(answer)
@@ -155,7 +160,6 @@ class OpenGeneration(Task):
 class MolEdit(OpenGeneration):
     """Add, delete or substitute a group: its count moves by exactly one, and the rest of the molecule stays."""
 
-    protocol = ("Functional groups", "Counts", "Change", "Result")
     metric = "success"
 
     def meets(self, answer: Parsed, source: Parsed, row: Row) -> bool:
@@ -170,18 +174,18 @@ class MolEdit(OpenGeneration):
         bar = min(EDIT_SIMILARITY, similarity(reference, source)) if reference.ok else EDIT_SIMILARITY
         return CORRECT if similarity(answer, source) >= bar else zero(Reason.TOO_DIFFERENT)
 
-    def steps(self, row: Row) -> list[str] | None:
+    def facts(self, row: Row) -> dict[str, str] | None:
         source, answer, meta = parse_smiles(row["meta"]["source"]), parse_smiles(row["answer"]), row["meta"]
         if not (source.ok and answer.ok):
             return None
         before, after = count_groups(source.key), count_groups(answer.key)
         groups = [g for g in (meta.get("remove"), meta.get("add")) if g]
-        return [
-            say_groups(dict(groups_of(source.key))),
-            ", ".join(f"{before[g]} {g}" for g in groups),
-            ", ".join(f"{before[g]} → {after[g]} {g}" for g in groups),
-            say_groups(dict(groups_of(answer.key))),
-        ]
+        return {
+            "groups": tell_groups(source.key),
+            "counts": ", ".join(f"{before[g]} {g}" for g in groups),
+            "change": ", ".join(f"{before[g]} → {after[g]} {g}" for g in groups),
+            "groups of the answer": tell_groups(answer.key),
+        }
 
 
 class MolOpt(OpenGeneration):
@@ -191,7 +195,6 @@ class MolOpt(OpenGeneration):
     with our similarity. There is no gold; the row's `answer` is one example for supervised training.
     """
 
-    protocol = ("Functional groups", "Estimate", "Change", "Result")
     metric = "weighted success"
 
     def gold(self, row: Row) -> None:
@@ -207,7 +210,7 @@ class MolOpt(OpenGeneration):
         kept = similarity(answer, source)
         return Score(kept, kept >= OPT_SIMILARITY, Reason.CORRECT if kept >= OPT_SIMILARITY else Reason.TOO_DIFFERENT)
 
-    def steps(self, row: Row) -> list[str] | None:
+    def facts(self, row: Row) -> dict[str, str] | None:
         source, answer, name = parse_smiles(row["meta"]["source"]), parse_smiles(row["answer"]), row["meta"]["property"]
         if not (source.ok and answer.ok):
             return None
@@ -215,12 +218,12 @@ class MolOpt(OpenGeneration):
         lost = {g: n - after.get(g, 0) for g, n in before.items() if n > after.get(g, 0)}
         gained = {g: n - before.get(g, 0) for g, n in after.items() if n > before.get(g, 0)}
         digits = {"LogP": 1, "MR": 0, "QED": 2}[name]
-        return [
-            say_groups(before),
-            f"{name} about {measure(name, source.key):.{digits}f}",
-            f"{say_groups(lost)} → {say_groups(gained)}",
-            f"{name} about {measure(name, answer.key):.{digits}f}",
-        ]
+        return {
+            "groups": say_groups(before),
+            "estimate": f"{name} about {measure(name, source.key):.{digits}f}",
+            "group changes": f"{say_groups(lost)} → {say_groups(gained)}",
+            "estimate of the answer": f"{name} about {measure(name, answer.key):.{digits}f}",
+        }
 
 
 class MolCustom(OpenGeneration):
@@ -234,7 +237,6 @@ class MolCustom(OpenGeneration):
     def __init__(self, sub: str):
         super().__init__(f"mol_custom_{sub}")
         self.kind = sub
-        self.protocol = ("Requirement", "Functional groups", "Rings", "Check") if sub == "groups" else ("Requirement", "Counts")
 
     def counts(self, parsed: Parsed) -> Mapping[str, int]:
         if self.kind == "atoms":
@@ -250,15 +252,20 @@ class MolCustom(OpenGeneration):
     def judge(self, answer: Parsed, source: Parsed, row: Row) -> Score:
         return CORRECT if self.meets(answer, source, row) else zero(Reason.WRONG_COUNT)
 
-    def steps(self, row: Row) -> list[str] | None:
+    def facts(self, row: Row) -> dict[str, str] | None:
         answer = parse_smiles(row["answer"] or "")
         if not answer.ok:
             return None
         wanted = row["meta"][self.kind]
         if self.kind != "groups":
-            return [say_counts(wanted), countdown(answer.mol, self.kind, wanted)]
+            return {"requirement": say_counts(wanted), "countdown": countdown(answer.mol, self.kind, wanted)}
         found = {name: n for name, n in self.counts(answer).items() if name in wanted}
-        return [say_counts(wanted), say_groups(dict(groups_of(answer.key))), say_rings(answer.mol), say_counts(found)]
+        return {
+            "requirement": say_counts(wanted),
+            "groups of the answer": tell_groups(answer.key),
+            "rings": say_rings(answer.mol),
+            "check": say_counts(found),
+        }
 
 
 for sub in ("mol_edit_add", "mol_edit_delete", "mol_edit_substitute"):

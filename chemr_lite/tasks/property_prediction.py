@@ -11,7 +11,7 @@ from collections.abc import Callable
 from rdkit import Chem
 from rdkit.Chem import Crippen, rdMolDescriptors
 
-from chemr_lite.facts import groups_of, say_groups
+from chemr_lite.facts import groups_of, say_groups, tell_groups
 from chemr_lite.smiles import parse_smiles
 from chemr_lite.tasks.base import Row, YesNo, register
 
@@ -21,7 +21,6 @@ ALERTS = ("aldehyde", "acyl chloride", "sulfonyl chloride", "isocyanate", "azide
 
 class Property(YesNo):
     label = "SMILES"
-    protocol = ("Functional groups", "Counts", "Verdict")
 
     def __init__(self, sub: str, instruction: str):
         self.name = f"property_prediction/{sub}"
@@ -35,12 +34,12 @@ class Rule(Property):
         super().__init__(sub, instruction)
         self.judge = judge
 
-    def steps(self, row: Row) -> list[str] | None:
+    def facts(self, row: Row) -> dict[str, str] | None:
         parsed = parse_smiles(row["input"])
         if not parsed.ok:
             return None
         counts, verdict = self.judge(parsed.mol)
-        return [say_groups(dict(groups_of(parsed.key))), counts, "Yes" if verdict else "No"]
+        return {"groups": tell_groups(parsed.key), "counts": counts, "verdict": "Yes" if verdict else "No"}
 
 
 def _permeable(mol: Chem.Mol) -> tuple[str, bool]:

@@ -7,7 +7,7 @@ Correct is the same multiset of canonical fragments as the recorded product. Hea
 
 from collections import Counter
 
-from chemr_lite.facts import groups_of, say_groups
+from chemr_lite.facts import groups_of, say_groups, tell_groups
 from chemr_lite.reactions import identify
 from chemr_lite.smiles import parse_smiles
 from chemr_lite.tasks.base import Row, Score, Task, register, score_structures
@@ -21,33 +21,35 @@ def group_changes(reactants: tuple[str, ...], product: str) -> tuple[Counter, Co
     return before - after, after - before
 
 
+def reaction_facts(reactants: str, product: str) -> tuple[str, str, dict[str, str]] | None:
+    """What can be told of a reaction that the table of named reactions knows: the groups of the reactants, one by one in
+    their order, those of the product, and the steps about both sides. None for any other."""
+    left, right = parse_smiles(reactants), parse_smiles(product)
+    if not (left.ok and right.ok and len(right.fragments) == 1):
+        return None
+    name = identify(left.fragments, right.key)
+    if name is None:
+        return None
+    consumed, formed = map(say_groups, group_changes(left.fragments, right.key))
+    changes = {"reaction type": name, "group changes": f"{consumed} → {formed}", "disconnection": f"{formed} ← {consumed}"}
+    return "; ".join(map(tell_groups, reactants.split("."))), tell_groups(right.key), changes
+
+
 class ReactionPrediction(Task):
     name = "reaction_prediction"
     instruction = "Now predict the product of this reaction."
     label = "Reactants"
-    protocol = ("Functional groups", "Reaction type", "Group changes", "Product")
     metric = "exact match"
 
-    def subjects(self, row: Row) -> list[str]:
-        return [row["input"], row["answer"]]
+    def sides(self, row: Row) -> dict[str, str]:
+        return {"reactants": row["input"], "product": row["answer"]}
 
     def score(self, answer: str, row: Row) -> Score:
         return score_structures(answer, row["answer"])
 
-    def steps(self, row: Row) -> list[str] | None:
-        reactants, product = parse_smiles(row["input"]), parse_smiles(row["answer"])
-        if not (reactants.ok and product.ok and len(product.fragments) == 1):
-            return None
-        name = identify(reactants.fragments, product.key)
-        if name is None:
-            return None
-        consumed, formed = group_changes(reactants.fragments, product.key)
-        return [
-            "; ".join(say_groups(dict(groups_of(s))) for s in row["input"].split(".")),
-            name,
-            f"{say_groups(consumed)} → {say_groups(formed)}",
-            say_groups(dict(groups_of(product.key))),
-        ]
+    def facts(self, row: Row) -> dict[str, str] | None:
+        told = reaction_facts(row["input"], row["answer"])
+        return told and {"groups": told[0], "groups of the answer": told[1], **told[2]}
 
 
 register(ReactionPrediction())

@@ -10,7 +10,7 @@ the product, and the usual reagent of a named reaction (chemr_lite.reactions.USU
 `meta` holds `candidates` and `accepted`. Headline: accuracy.
 """
 
-from chemr_lite.facts import groups_of, say_groups
+from chemr_lite.facts import tell_groups
 from chemr_lite.reactions import identify
 from chemr_lite.reasons import Reason
 from chemr_lite.smiles import parse_smiles
@@ -29,7 +29,6 @@ class ReagentSelection(Task):
     """A measured optimum: it comes with the row, so there is no grounded trace to write."""
 
     label = ""
-    protocol = ("Reaction type", "Needed")
     metric = "accuracy"
     answers = "choice"
 
@@ -47,25 +46,25 @@ class ReagentSelection(Task):
             return CORRECT
         return zero(Reason.WRONG if any(same_structure(said, other) for other in meta["candidates"]) else Reason.NOT_A_CHOICE)
 
-    def steps(self, row: Row) -> list[str] | None:
+    def facts(self, row: Row) -> None:
         return None
 
 
 class RuleSelection(ReagentSelection):
-    def subjects(self, row: Row) -> list[str]:
+    def sides(self, row: Row) -> dict[str, str]:
         parts = dict(line.split(": ", 1) for line in row["input"].splitlines())
         # a reactant that is asked for is part of the product, a reagent is not
         reactants = f"{parts['Reactant']}.{row['answer']}" if "Reactant" in parts else parts["Reactants"]
-        return [reactants, parts["Product"]]
+        return {"reactants": reactants, "product": parts["Product"]}
 
-    def steps(self, row: Row) -> list[str] | None:
+    def facts(self, row: Row) -> dict[str, str] | None:
         reactants, product = map(parse_smiles, self.subjects(row))
         if not (reactants.ok and product.ok):
             return None
         name = identify(reactants.fragments, product.key)
         is_reactant = row["input"].startswith("Reactant: ")
-        needed = say_groups(dict(groups_of(parse_smiles(row["answer"]).key))) if is_reactant else row["answer"]
-        return name and [name, needed]
+        needed = tell_groups(parse_smiles(row["answer"]).key) if is_reactant else row["answer"]
+        return name and {"reaction type": name, "needed": needed}
 
 
 for role in ("reactant", "solvent", "ligand"):

@@ -7,40 +7,25 @@ copies are free. Headline: exact match. One product often has several right rout
 answer against the recorded one.
 """
 
-from chemr_lite.facts import groups_of, say_groups
-from chemr_lite.reactions import identify
-from chemr_lite.smiles import parse_smiles
 from chemr_lite.tasks.base import Row, Score, Task, register, score_structures
-from chemr_lite.tasks.reaction_prediction import group_changes
+from chemr_lite.tasks.reaction_prediction import reaction_facts
 
 
 class Retrosynthesis(Task):
     name = "retrosynthesis"
     instruction = "Now predict the reactants that give this product in one step, separated by a dot."
     label = "Product"
-    protocol = ("Product analysis", "Reaction type", "Disconnection", "Reactants")
     metric = "exact match"
 
-    def subjects(self, row: Row) -> list[str]:
-        return [row["input"], row["answer"]]
+    def sides(self, row: Row) -> dict[str, str]:
+        return {"product": row["input"], "reactants": row["answer"]}
 
     def score(self, answer: str, row: Row) -> Score:
         return score_structures(answer, row["answer"])
 
-    def steps(self, row: Row) -> list[str] | None:
-        reactants, product = parse_smiles(row["answer"]), parse_smiles(row["input"])
-        if not (reactants.ok and product.ok and len(product.fragments) == 1):
-            return None
-        name = identify(reactants.fragments, product.key)
-        if name is None:
-            return None
-        consumed, formed = group_changes(reactants.fragments, product.key)
-        return [
-            say_groups(dict(groups_of(product.key))),
-            name,
-            f"{say_groups(formed)} ← {say_groups(consumed)}",
-            "; ".join(say_groups(dict(groups_of(s))) for s in row["answer"].split(".")),
-        ]
+    def facts(self, row: Row) -> dict[str, str] | None:
+        told = reaction_facts(row["answer"], row["input"])
+        return told and {"groups": told[1], "groups of the answer": told[0], **told[2]}
 
 
 register(Retrosynthesis())

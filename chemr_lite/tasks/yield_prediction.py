@@ -20,10 +20,13 @@ _HINDERED = Chem.MolFromSmarts("c([Br,I,B]):c-!@[!#1]")
 
 class YieldPrediction(YesNo):
     label = "Reaction"
-    protocol = ("Reaction type", "Hindrance", "Verdict")
 
     def __init__(self, sub: str, instruction: str):
         self.name, self.instruction = f"yield_prediction/{sub}", instruction
+
+    def sides(self, row: Row) -> dict[str, str]:
+        reactants, _, product = row["input"].partition(">>")
+        return {"reactants": reactants, "product": product}
 
 
 def hindrance(reaction: str) -> list[int]:
@@ -32,17 +35,14 @@ def hindrance(reaction: str) -> list[int]:
 
 
 class Hindrance(YieldPrediction):
-    def subjects(self, row: Row) -> list[str]:
-        return row["input"].split(">>")
-
-    def steps(self, row: Row) -> list[str] | None:
-        left, _, right = row["input"].partition(">>")
-        reactants, product = parse_smiles(left), parse_smiles(right)
+    def facts(self, row: Row) -> dict[str, str] | None:
+        reactants, product = map(parse_smiles, self.subjects(row))
         if not (reactants.ok and product.ok):
             return None
         counts = hindrance(row["input"])
         name = identify(reactants.fragments, product.key)
-        return name and [name, f"substituents beside {', '.join(map(str, counts))}", "No" if any(counts) else "Yes"]
+        beside = f"substituents beside {', '.join(map(str, counts))}"
+        return name and {"reaction type": name, "hindrance": beside, "verdict": "No" if any(counts) else "Yes"}
 
 
 register(YieldPrediction("buchwald_hartwig", "Now predict whether this Buchwald-Hartwig amination has a high yield. Answer Yes or No."))

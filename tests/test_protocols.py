@@ -1,0 +1,74 @@
+"""Protocols as data: what the package ships is whole, an edited file changes the traces, a bad one is named."""
+
+import pytest
+import yaml
+
+from chemr_lite import get_task, list_tasks
+from chemr_lite.protocols import DEFAULT, ProtocolError, load_protocols
+
+AMIDE = {"task": "reaction_prediction", "input": "CC(=O)O.CN", "answer": "CNC(C)=O", "meta": {}}
+
+
+def write(tmp_path, **changed):
+    held = yaml.safe_load(DEFAULT.read_text())
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump(held | changed, sort_keys=False))
+    return path
+
+
+@pytest.mark.parametrize("task", list_tasks())
+def test_every_task_has_a_protocol(task):
+    steps = load_protocols().of(task)
+    assert len(steps) >= 2
+    assert all(step.heading and step.states for step in steps)
+
+
+def test_steps_are_shared_by_tasks_and_each_is_used():
+    known = yaml.safe_load(DEFAULT.read_text())["steps"]
+    used = [step.fact for steps in load_protocols().by_name.values() for step in steps]
+    assert set(used) == set(known)
+    assert sum(used.count(fact) > 1 for fact in known) > len(known) / 2
+
+
+def test_a_task_has_its_own_protocol_or_that_of_its_macro_task(tmp_path):
+    path = write(tmp_path, protocols={"property_prediction": {"A": "counts"}, "property_prediction/bbbp": {"B": "verdict"}})
+    protocols = load_protocols(path)
+    assert [step.heading for step in protocols.of("property_prediction/bbbp")] == ["B"]
+    assert [step.heading for step in protocols.of("property_prediction/bace")] == ["A"]
+    assert protocols.of("retrosynthesis") == ()
+
+
+def test_an_edited_protocol_changes_the_trace(tmp_path):
+    steps = yaml.safe_load(DEFAULT.read_text())["steps"] | {"mechanism": {"states": "how the electrons move"}}
+    edited = {"reaction_prediction": {"Named reaction": "reaction type", "Mechanism": "mechanism", "Outcome": "groups of the answer"}}
+    protocols = load_protocols(write(tmp_path, steps=steps, protocols=edited))
+    assert protocols.of("reaction_prediction")[1].about == "both"
+    # RDKit knows nothing of mechanisms: that step is a teacher's
+    assert get_task("reaction_prediction").trace(AMIDE, protocols) == "1. **Named reaction:** amide coupling\n2. **Outcome:** amide"
+    assert get_task("retrosynthesis").trace(AMIDE | {"input": "CNC(C)=O", "answer": "CC(=O)O.CN"}, protocols) is None
+
+
+@pytest.mark.parametrize(
+    "text, told",
+    [
+        ("[", "mine.yaml"),
+        ("- a", "must hold `steps:` and `protocols:`"),
+        ("steps: {a: 1}\nprotocols: {}", "the step 'a' must say what it `states`"),
+        ("steps: {a: {states: x, about: me}}\nprotocols: {}", "is about 'me'; choose question, answer, both"),
+        ("steps: {a: {states: x, claims: group}}\nprotocols: {}", "`claims` of the step 'a' must be a list"),
+        ("steps: {a: {states: x}}\nprotocols: {retrosynthesis: [a]}", "the protocol of retrosynthesis must list"),
+        ("steps: {a: {states: x}}\nprotocols: {retrosynthesis: {B: c}}", "retrosynthesis, B: no step 'c'; the steps are a"),
+        ("steps: {a: {states: x}}\nprotocols: {retrosynthesys: {B: a}}", "nearest: retrosynthesis"),
+    ],
+)
+def test_a_bad_file_is_named(text, told, tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    with pytest.raises(ProtocolError, match="mine.yaml") as error:
+        load_protocols(path)
+    assert told in str(error.value)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(ProtocolError, match="none.yaml"):
+        load_protocols(tmp_path / "none.yaml")
