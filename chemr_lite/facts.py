@@ -11,7 +11,7 @@ from rdkit import Chem
 from rdkit.Chem import rdMolDescriptors
 
 # acyl-, sulfonyl- or heteroatom-bound nitrogen is no amine
-_AMINE = "!$(N[C,S,P]=[O,S,N]);!$(N[N,O,S]);!$(NC#N)"
+AMINE = "!$(N[C,S,P]=[O,S,N]);!$(N[N,O,S]);!$(NC#N)"
 
 FUNCTIONAL_GROUPS: dict[str, str] = {
     "carboxylic acid": "[CX3](=O)[OX2H1,OX1-]",
@@ -40,9 +40,9 @@ FUNCTIONAL_GROUPS: dict[str, str] = {
     "sulfone": "[SX4](=O)(=O)([#6])[#6]",
     "sulfonamide": "[SX4](=O)(=O)[NX3]",
     "sulfonyl chloride": "[SX4](=O)(=O)[Cl]",
-    "primary amine": f"[NX3;H2;{_AMINE}][#6]",
-    "secondary amine": f"[NX3;H1;{_AMINE}]([#6])[#6]",
-    "tertiary amine": f"[NX3;H0;{_AMINE}]([#6])([#6])[#6]",
+    "primary amine": f"[NX3;H2;{AMINE}][#6]",
+    "secondary amine": f"[NX3;H1;{AMINE}]([#6])[#6]",
+    "tertiary amine": f"[NX3;H0;{AMINE}]([#6])([#6])[#6]",
     "nitrile": "[CX2]#[NX1]",
     "isocyanate": "[NX2]=[CX2]=[OX1]",
     "azide": "[NX2]=[NX2+]=[NX1-]",

@@ -10,11 +10,10 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 
 from chemr_lite.answers import TAGS
 from chemr_lite.facts import ELEMENTS, FUNCTIONAL_GROUPS
-from chemr_lite.nano.molecules import EDIT_GROUPS
+from chemr_lite.nano.molecules import EDIT_GROUPS, RECIPES
 from chemr_lite.nano.names import ACYL, ALKYL, PREFIXES, frames
 from chemr_lite.nano.rows import MAKERS
 from chemr_lite.protocols import load_protocols
-from chemr_lite.reactions import REACTIONS
 from chemr_lite.tasks import get_task
 from chemr_lite.tasks.open_generation import BONDS, TOMG_GROUPS
 
@@ -28,7 +27,7 @@ WORDS = (
     "has", "in", "plus", "minus", "none", "=", "→", "←", "about", "donors", "acceptors", "heavy atoms", "rings",
     "aromatic", "aliphatic", "rotatable bonds", "alerts", "LogP", "MR", "QED", "Yes", "No", "atoms", "bonds",
     "groups", "with", "a", "an", "increase", "decrease", "hydrogens", "formula", "from", "needs", "uses", "beside", "named",
-    "told", "draws", "substituents",
+    "told", "draws", "substituents", "Grignard addition",
 )  # fmt: skip
 PHRASES = (
     "Please add", "Please remove", "Please substitute", " to the molecule ", " from the molecule ", " in the molecule ",
@@ -47,7 +46,7 @@ CHAT_TEMPLATE = (
 def pieces() -> list[str]:
     """Everything that is one token besides special tokens, characters and bytes; longest first."""
     tasks, protocols = [get_task(name) for name in MAKERS], load_protocols()
-    names = {*FUNCTIONAL_GROUPS, *REACTIONS, *TOMG_GROUPS, *EDIT_GROUPS, *ELEMENTS, *BONDS, *WORDS}
+    names = {*FUNCTIONAL_GROUPS, *RECIPES, *TOMG_GROUPS, *EDIT_GROUPS, *ELEMENTS, *BONDS, *WORDS}
     names |= {
         *PREFIXES,
         "acetic acid",

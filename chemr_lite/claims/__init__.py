@@ -1,0 +1,68 @@
+"""What a trace says of its molecules, and whether it is so.
+
+    check_claims("The product contains an amide and two nitriles.", row)
+        → Claim("amide", "group", …, supported=True), Claim("nitriles", "group", …, supported=False)
+
+passages.py cuts the text into clauses and tells which molecules each speaks of; readers.py finds the statements that
+RDKit can decide (KINDS) and holds them against those molecules; lexicon.py knows the words. `supported` is None where
+nothing can be decided: general knowledge, hypotheses, a reaction that the table of named reactions does not know.
+When in doubt a claim stands: a word has several readings, and one that holds is enough.
+
+The answer's molecules are those that the trace leads to, where they are given (`answer`), else the row's own.
+"""
+
+from dataclasses import dataclass
+
+from chemr_lite.claims.passages import passages
+from chemr_lite.claims.readers import READERS
+from chemr_lite.protocols import Protocols, load_protocols
+from chemr_lite.smiles import parse_smiles
+from chemr_lite.tasks import get_task
+from chemr_lite.tasks.base import Row
+
+KINDS = (
+    "group", "ring", "formula", "atoms", "bonds", "weight", "charge", "stereo", "scaffold", "fragment", "reaction", "bond_change", "property",
+)  # fmt: skip
+MAX_CHARS = 20_000  # of a trace; what comes after is not read
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One statement: `text` is `trace[start:end]`, `says` what it was read as, `denies` whether it says that something is absent."""
+
+    text: str
+    start: int
+    end: int
+    kind: str
+    says: str
+    supported: bool | None
+    denies: bool = False
+
+
+def check_claims(trace: str, row: Row, answer: str | None = None, protocols: Protocols | None = None) -> list[Claim]:
+    """Every claim of `trace` about the molecules of `row`, in order. Never raises on any text."""
+    task = get_task(row["task"])
+    if answer is not None and task.answers == "molecule" and parse_smiles(answer).ok:
+        row = {**row, "answer": answer}
+    sides = {side: tuple(smiles.split(".")) for side, smiles in task.sides(row).items() if parse_smiles(smiles).ok}
+    steps = {step.heading.lower(): step for step in (protocols or load_protocols()).of(task.name)}
+    claims: list[Claim] = []
+    for passage in passages(trace[:MAX_CHARS], steps, sides):
+        taken: list[tuple[int, int]] = []
+        for reader in READERS:
+            for start, end, kind, says, supported, denies in reader(passage):
+                if any(start < b and a < end for a, b in taken):
+                    continue  # where two readers take the same words, the first keeps them
+                taken.append((start, end))
+                at = passage.at
+                claims.append(Claim(trace[at + start : at + end], at + start, at + end, kind, says, supported, denies))
+    return sorted(claims, key=lambda claim: claim.start)
+
+
+def grounding(claims: list[Claim]) -> float | None:
+    """Supported ÷ checkable, over different claims: saying a thing twice counts once. None where nothing can be checked."""
+    checked = {(claim.kind, claim.says): claim.supported for claim in claims if claim.supported is not None}
+    return sum(checked.values()) / len(checked) if checked else None
+
+
+__all__ = ["KINDS", "Claim", "check_claims", "grounding"]
