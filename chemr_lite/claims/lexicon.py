@@ -55,7 +55,7 @@ _MORE: dict[str, tuple[str, ...]] = {
     "pinacol boronate": ("[B]1OC(C)(C)C(C)(C)O1",), "borane": ("[BX3]",), "silyl": ("[SiX4]",),
     "Cbz": ("[NX3]C(=O)OCc1ccccc1",), "Fmoc": ("C1c2ccccc2-c2ccccc21",), "amino acid": ("[NX3,NX4+][CX4][CX3](=O)[OX2H,OX1-]",),
     "acid": ("[CX3](=O)[OX2H1,OX1-]", "[SX4](=O)(=O)[OX2H1,OX1-]", "[PX4](=O)[OX2H1]", "[BX3][OX2H1]"), "N-H": ("[#7;!H0]",),
-    "formamide": ("[CX3;H1,H2](=O)[#7]",), "acetamide": ("[CH3][CX3](=O)[#7]",), "benzamide": ("c1ccccc1[CX3](=O)[#7]",), "benzoate": ("c1ccccc1[CX3](=O)[OX2,OX1-]",),
+    "methyl ketone": ("[CH3][CX3](=O)[#6]",), "formamide": ("[CX3;H1,H2](=O)[#7]",), "acetamide": ("[CH3][CX3](=O)[#7]",), "benzamide": ("c1ccccc1[CX3](=O)[#7]",), "benzoate": ("c1ccccc1[CX3](=O)[OX2,OX1-]",),
     "propionate": ("[CH3][CH2][CX3](=O)[OX2,OX1-]",), "propionic acid": ("[CX4][CX4][CX3](=O)[OX2H1,OX1-]",), "acetic acid": ("[CX4][CX3](=O)[OX2H1,OX1-]",), "benzoic acid": ("c[CX3](=O)[OX2H1,OX1-]",),
     "cyclohexanone": ("O=C1CCCCC1",), "cyclohexanol": ("[OX2H]C1CCCCC1",), "cyclopentanone": ("O=C1CCCC1",), "cyclopentanol": ("[OX2H]C1CCCC1",),
     "diethylamino": ("[CH3][CH2][NX3]([CH2][CH3])[#6]",), "methylamino": ("[CH3][NX3;H1][#6]",), "ethylamino": ("[CH3][CH2][NX3;H1][#6]",), "methylthio": ("[CH3][SX2][#6]",), "benzylamine": ("[NX3][CH2]c",),
@@ -157,7 +157,7 @@ _REACTION_SYNONYMS: dict[str, str] = {
     "imine formation": "Schiff base formation|imine condensation", "Michael addition": "conjugate addition|Michael reaction|aza-Michael addition", "Friedel-Crafts acylation": "Friedel-Crafts|Friedel-Crafts reaction", "hydrogenation": "alkene reduction|catalytic hydrogenation", "aromatic nitration": "nitration",
     "aromatic bromination": "electrophilic bromination|bromination", "aromatic chlorination": "chlorination", "aldehyde reduction": "reduction of the aldehyde", "ester reduction": "reduction of the ester", "acetal hydrolysis": "ketal hydrolysis|acetal deprotection|acetal cleavage", "silylation": "silyl protection", "silyl ether cleavage": "desilylation|TBS deprotection",
     "benzyl ether cleavage": "debenzylation|hydrogenolysis", "Cbz deprotection": "Cbz removal", "nitrile hydrolysis": "hydrolysis of the nitrile", "thioether oxidation": "sulfide oxidation|sulfoxidation", "epoxide opening": "epoxide ring opening|ring opening of the epoxide",
-    "dehalogenation": "hydrodehalogenation", "transesterification": "ester exchange", "phthalimide deprotection": "Gabriel deprotection|hydrazinolysis", "cyanation": "Sandmeyer cyanation|nitrile formation",
+    "dehalogenation": "hydrodehalogenation|hydrodechlorination|hydrodebromination", "transesterification": "ester exchange", "phthalimide deprotection": "Gabriel deprotection|hydrazinolysis", "cyanation": "Sandmeyer cyanation|nitrile formation",
 }  # fmt: skip
 
 # words for several reactions; those marked ! are wrong where the reaction is none of them
@@ -169,6 +169,7 @@ _REACTION_FAMILIES: dict[str, str] = {
     "hydrolysis!": "ester hydrolysis|nitrile hydrolysis|acetal hydrolysis|amide hydrolysis|Boc deprotection|silyl ether cleavage",
     "reduction!": "nitro reduction|ketone reduction|aldehyde reduction|ester reduction|acid reduction|amide reduction|nitrile reduction|azide reduction|hydrogenation|reductive amination|dehalogenation|benzyl ether cleavage|N-debenzylation|Cbz deprotection",
     "oxidation!": "alcohol oxidation|thioether oxidation|N-oxidation|epoxidation",
+    "acetylation!": "amide coupling|N-acylation|O-acylation|esterification|Friedel-Crafts acylation",
     "acylation": "amide coupling|N-acylation|O-acylation|esterification|ester aminolysis|Friedel-Crafts acylation|carbamate formation|Boc protection",
     "alkylation": "N-alkylation|O-alkylation|S-alkylation|Williamson ether synthesis|thioether formation|reductive amination|Mitsunobu reaction",
     "condensation": "amide coupling|esterification|Knoevenagel condensation|imine formation|reductive amination",
@@ -181,8 +182,15 @@ _TOGETHER = {  # names that one reaction may rightly bear at once: what a strict
     "amide coupling": ("N-acylation", "ester aminolysis"), "esterification": ("O-acylation", "transesterification"), "ketone reduction": ("aldehyde reduction",),
     "Buchwald-Hartwig amination": ("SNAr amination",), "SNAr amination": ("SNAr etherification", "SNAr thioetherification", "Buchwald-Hartwig amination"), "aromatic bromination": ("alkyl bromination", "alcohol bromination"),
     "aromatic chlorination": ("alcohol chlorination",), "benzyl ether cleavage": ("N-debenzylation", "Cbz deprotection"), "imine formation": ("reductive amination",), "N-acylation": ("amide coupling",), "O-alkylation": ("Williamson ether synthesis",),
-    "N-alkylation": ("reductive amination",), "Knoevenagel condensation": ("Wittig olefination",),
+    "N-alkylation": ("reductive amination",),
 }  # fmt: skip
+
+# reactions that are well known, and in the table are not
+_NOT_IN_THE_TABLE = (
+    "Diels-Alder|Claisen rearrangement|Claisen condensation|Beckmann|Curtius|Baeyer-Villiger|Birch|Friedel-Crafts alkylation|Sandmeyer|Gabriel synthesis|Strecker|Mannich|Ritter|Pictet-Spengler|"
+    "Fischer indole|Paal-Knorr|Robinson annulation|hydroboration|ozonolysis|olefin metathesis|ring-closing metathesis|Cope|Hofmann|Reformatsky|Barbier|Simmons-Smith|Wolff-Kishner|Clemmensen|"
+    "Vilsmeier|Vilsmeier formylation|Vilsmeier-Haack|Ugi|Biginelli|Kumada|Cannizzaro|Darzens|Favorskii|pinacol coupling"
+)
 
 REACTION_WORDS: dict[str, tuple[tuple[str, ...], bool]] = {}
 """Every word for a reaction, in lower case → the names it may mean, and whether it is wrong where none of them fits."""
@@ -191,3 +199,5 @@ for _name in NAMES:
         REACTION_WORDS.setdefault(_word.lower(), ((_name, *_TOGETHER.get(_name, ())), True))
 for _word, _members in _REACTION_FAMILIES.items():
     REACTION_WORDS[_word.rstrip("!").lower()] = (tuple(_members.split("|")), _word.endswith("!"))
+for _word in _NOT_IN_THE_TABLE.split("|"):
+    REACTION_WORDS[_word.lower()] = ((), True)

@@ -112,6 +112,9 @@ class Passage:
             many, exactly = number(said), counted["least"] is None
         elif counted and counted["least"]:
             many = 1 if counted["least"].lower() in ("at least", "more than", "over") else 2
+        told = _TOLD.match(after)  # `Amides: 2`
+        if told:
+            many, exactly, said = int(told["number"]), True, told["number"]
         nos = [m.end() for m in _NO.finditer(clause)]
         denied = bool(nos) and not _NO_MORE.search(clause, nos[-1]) or bool(_NO_AFTER.match(after))
         sure = bool(self.step) or self.asserts(start, end, clause, plural and not said)
@@ -139,6 +142,7 @@ _QUANTITY = re.compile(
     re.IGNORECASE,
 )
 _NOT_A_COUNT = re.compile(r"\b(?:positions?|carbons?|atoms?|at|c|step|rings?|site|locants?|number)\s*$", re.IGNORECASE)
+_TOLD = re.compile(r"\s*[:=]\s*(?P<number>\d+)\b(?!\s*[\w%°→-])")
 _NO = re.compile(
     r"\b(?:no|not(?! only)|without|lack(?:s|ing)?|absen(?:t|ce of)|free of|devoid of|neither|nor|rather than|instead of|none of|never|missing|excluding)\b|n't\b",
     re.IGNORECASE,
@@ -152,9 +156,9 @@ _NO_AFTER = re.compile(
     r"|\s*(?:does|do)(?: not|n't)\s*(?:[,.;]|$|appear|occur|exist)|\s*(?::|-|=)\s*(?:none|no|absent|0)\b|\s*-free\b", re.IGNORECASE,
 )  # fmt: skip
 _HEDGE = re.compile(
-    r"\b(?:if|would|could|might|may|perhaps|possibl[ey]|whether|unless|suppose|typical(?:ly)?|usual(?:ly)?|often|general(?:ly)?|for example|e\.g\.|such as|unlike|"
+    r"\b(?:if|(?<!I )would(?! be (?:written|described|called|classified|named))|could|might|may|perhaps|possibl[ey]|whether|unless|suppose|typical(?:ly)?|usual(?:ly)?|often|general(?:ly)?|for example|e\.g\.|such as|unlike|"
     r"compared (?:with|to)|similar to|like|commonly|frequently|sometimes|normally|any|should|were to|imagine|consider adding|reminiscent|resembl\w+|mimic\w*|related to|"
-    r"known to|tend to|many|most|had we|in principle|in theory|had there|without knowing|hypothetical\w*|potential(?:ly)?|expect\w*|ought|seems?|unclear|unknown|do i|"
+    r"known to|tend to|many|most|had we|in principle|in theory|had there|without knowing|hypothetical\w*|potential(?:ly)?|expected|ought|seems?|unclear|unknown|do i|"
     r"is there|does (?:it|the)|can be (?:oxidi|reduc|hydroly|convert|turn)\w*)\b", re.IGNORECASE,
 )  # fmt: skip
 # `ester hydrolysis`, `amide-like`: another thing than an ester or an amide
@@ -174,7 +178,7 @@ _GENERAL = re.compile(
     r"(?:can|are|react|tend|undergo|give|usually|often|of|that|typically|may|do|cross|form|serve|with|above|below|prefer|have|like|need|struggle)\b"
 )
 _THEN_HEDGED = re.compile(
-    r"\s*(?:[\w-]+\s+)?(?:can(?! be (?:seen|identified|found|recogni[sz]ed|spotted|counted|traced|assigned|read))|could|may|might|would|possibly|perhaps|often|usually|typically)\b",
+    r"\s*(?:[\w-]+\s+)?(?:can(?! be (?:seen|identified|found|recogni[sz]ed|spotted|counted|traced|assigned|read))|could|may|might|would|possibly|perhaps|often|usually|typically|(?:is|are) the (?:limit|maximum))\b",
     re.IGNORECASE,
 )
 

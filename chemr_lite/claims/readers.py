@@ -57,8 +57,8 @@ _MOVE = _any_case(rf"\b(?P<before>\d+)\s*(?:→|->)\s*(?P<after>\d+)\s+(?P<word>
 _ARROW = re.compile(r"→|->|←|<-")
 # what becomes of a group in a reaction
 _FATE = _any_case(
-    r"\s*(?:(?:is|are|was|were|gets?|has been|have been|being|becomes?|turns?)\s+)(?P<not>not |never )?(?:\w+ly\s+|then\s+|now\s+|all\s+)?"
-    r"(?P<lost>displaced|replaced|removed|lost|cleaved|consumed|converted|reduced|oxidi[sz]ed|hydroly[sz]ed|transformed|turned|into|an?\b)"
+    r"\s*(?:(?:is|are|was|were|gets?|has been|have been|being|already|then|now)\s+)+(?P<not>not |never )?(?:\w+ly\s+|then\s+|now\s+|all\s+)?"
+    r"(?P<lost>displaced|replaced|removed|lost|gone|cleaved|consumed|converted|reduced|oxidi[sz]ed|hydroly[sz]ed|transformed|turned)\b|\s*(?P<became>becomes?|turns? into|disappears?|vanishes)\b"
     r"|\s*(?:(?:is|are|was|were|stays?|remains?)\s+)?(?P<kept>survives?|untouched|unchanged|intact|retained|preserved|remains?\b|stays?\b)"
 )
 
@@ -82,7 +82,7 @@ def read_groups(passage: Passage) -> Iterator[Found]:
             supported = any(quantity.fits(n if consumed else -n) for n in gone)
             yield *found.span(), kind, f"{'consumes' if consumed else 'forms'} {quantity} {name}", supported, quantity.denied
         elif fate and kind == "group" and all(sides) and quantity.sure and not quantity.denied:
-            goes = bool(fate["lost"]) != bool(fate["not"])
+            goes = bool(fate["lost"] or fate["became"]) != bool(fate["not"])
             counts = counts_on(sides, readings)
             supported = any(before > after for before, after in counts) if goes else any(before and after for before, after in counts)
             yield *found.span(), kind, f"{name} {'goes' if goes else 'stays'}", supported, False
@@ -190,7 +190,7 @@ def read_formula(passage: Passage) -> Iterator[Found]:
 _ELEMENTS = ELEMENTS | {"sulphur": 16}
 _ATOM = _any_case(
     rf"\b(?:(?P<heavy>heavy|non-hydrogen)\s+atoms?|(?P<hydrogen>hydrogen)(?:\s+atom)?s?|(?P<hetero>heteroatoms?)|(?:(?P<kind>aromatic|sp2|sp3)\s+)?(?P<element>{'|'.join(_ELEMENTS)})(?:\s+atom)?s?)\b"
-    r"(?!-|\s+(?:bond|longer|shorter|more|chain|linker|spacer|away|skeleton|donor|acceptor|bearing)|\s+(?:in|of) the (?:ring|chain))"
+    r"(?!-|\s+(?:is|are|were)\s+(?:lost|removed|added|gone)|\s+(?:bond|longer|shorter|more|chain|linker|spacer|away|skeleton|donor|acceptor|bearing)|\s+(?:in|of) the (?:ring|chain))"
 )
 _SYMBOL = re.compile(rf"(?<![\w.,-]){NUMBER}\s+(?P<symbol>Cl|Br|[CHNOSPFIB])(?:\s+atoms?)?(?=[\s,;.)]|$)(?!\s*-)")
 _TOLD_AFTER = _any_case(r"\s*(?::|=|-|\()?\s*(?P<number>\d+)\b(?!\s*(?:atoms?|[a-z]))")
@@ -348,7 +348,7 @@ _CENTRE = _any_case(
 _CHIRAL = _any_case(r"\b(?P<word>achiral|chiral|optically active)\b(?! (?:cent|carbon|auxil|pool|HPLC|separat|resol|catal|purity|atom))")
 _LABELS = re.compile(
     r"(?<!\w)\((?P<labels>\d*[RSEZ](?:,\s?\d*[RSEZ])*)\)|(?<![\w-])(?P<one>[RSEZ])[- ](?:configur\w+|enantiomer|isomer|geometry|alkene|olefin|stereo\w*|absolute|label\w*|at\b)"
-    r"|(?:configur\w+|geometry|label|descriptor|stereocent(?:re|er)) (?:is |of |at \w+ is )?\(?(?P<late>[RSEZ])\)?(?![\w'])|\b(?P<cis>cis|trans)(?=[- ](?:double|alkene|olefin|config|geometry|isomer|disubst))"
+    r"|(?:configur\w+|geometry|label|descriptor|stereocent(?:re|er)|double bond|alkene|olefin) (?:is |of |at \w+ is )?\(?(?P<late>[RSEZ])\)?(?![\w'])|\b(?P<cis>cis|trans)(?=[- ](?:double|alkene|olefin|config|geometry|isomer|disubst))"
 )
 _ATOM_LABEL = re.compile(r"\batom (?P<index>\d+) (?P<label>[RS?])(?!\w)")
 _SOME_CENTRE = _any_case(rf"(?:{NUMBER}|\bno|\ban?|\bany|\bits|\bthe only|\bwithout|\black\w*)\s+(?:[a-z-]+\s+){{0,2}}$")
@@ -367,7 +367,7 @@ def read_stereo(passage: Passage) -> Iterator[Found]:
             Quantity(1, False),
         )
     for found in _CENTRE.finditer(passage.plain):
-        if not _SOME_CENTRE.search(passage.plain[: found.start()]):
+        if not (_SOME_CENTRE.search(passage.plain[: found.start()]) or re.match(r"\s*[:=]\s*\d", passage.plain[found.end() :])):
             continue
         every, assigned = (lambda s: len(measures.centres(s))), (lambda s: sum(label in "RS" for _, label in measures.centres(s)))
         quantity = passage.quantity(*found.span())
@@ -395,7 +395,7 @@ def read_stereo(passage: Passage) -> Iterator[Found]:
 
 _PIECE = _any_case(
     r"\b(?:fragments?|substructures?|subunits?|moiet(?:y|ies)|groups?|units?|motifs?|parts?|contains?|includes?|appears?|present|portion|segments?|pieces?|branch|"
-    r"substituents?|side chains?|pattern|string|core|tail|chain|ring)\b"
+    r"substituents?|side chains?|pattern|string|core|skeleton|tail|chain|ring)\b"
 )
 _SCAFFOLD = _any_case(r"\b(?:scaffold|framework|Murcko)\b")
 
@@ -407,7 +407,7 @@ def read_smiles(passage: Passage) -> Iterator[Found]:
         piece = parse_smiles(smiles)
         if ">>" in smiles:
             continue
-        if _SCAFFOLD.search(passage.plain[:start]):
+        if _SCAFFOLD.search(passage.plain[:start]) or _SCAFFOLD.search(passage.plain[end : end + 40]):
             flat = Chem.MolToSmiles(piece.mol, isomericSmiles=False)
             yield _stated(passage, (start, end), "scaffold", f"scaffold {flat}", lambda s, flat=flat: flat in measures.scaffolds([s]))
         elif piece.key in {parse_smiles(s).key for s in molecules}:
