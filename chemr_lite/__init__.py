@@ -4,6 +4,7 @@ Importing this package loads RDKit and nothing heavier; torch comes in only with
 """
 
 from chemr_lite.answers import build_prompt, parse_completion, render
+from chemr_lite.claims import check_claims
 from chemr_lite.rewards import reward_functions
 from chemr_lite.smiles import parse_smiles, similarity
 from chemr_lite.tasks import Score, get_task, list_tasks, select_tasks
@@ -11,6 +12,7 @@ from chemr_lite.tasks import Score, get_task, list_tasks, select_tasks
 __all__ = [
     "Score",
     "build_prompt",
+    "check_claims",
     "get_task",
     "list_tasks",
     "parse_completion",

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from statistics import fmean, pvariance
 
 from chemr_lite.answers import parse_completion
+from chemr_lite.claims import check_claims, tally
 from chemr_lite.mixing import balance_shares
 from chemr_lite.rewards import score_completion
 from chemr_lite.smiles import parse_smiles
@@ -17,16 +18,31 @@ from chemr_lite.tasks import get_task
 from chemr_lite.tasks.base import Row
 
 
-def judge(row: Row, completion: str) -> dict:
-    """One line of predictions.jsonl: the completion with its score, its reason, and whether format and molecule hold."""
-    score, answer = score_completion(completion, row), parse_completion(completion).answer
+def judge(row: Row, completion: str, strict: bool = True) -> dict:
+    """One line of predictions.jsonl: the completion with its score, its reason, whether format and molecule hold, and how
+    many of the different claims in its reasoning can be checked and are supported. Without `strict` (other people's
+    models) an answer outside our format is looked for and scored all the same; `format` still says what held."""
+    parsed, score = parse_completion(completion), score_completion(completion, row)
+    in_format = parsed.answer is not None
+    if not (in_format or strict):
+        parsed = parse_completion(completion, strict=False)
+        score = get_task(row["task"]).score(parsed.answer, row)
+    answer = parsed.answer
+    supported, checkable = tally(check_claims(parsed.think, row, answer))
     molecule = get_task(row["task"]).answers == "molecule"
     return {
         "task": row["task"], "input": row["input"], "gold": row["answer"], "meta": dict(row["meta"]), "completion": completion, "answer": answer,
         "score": score.value, "correct": score.correct, "reason": str(score.reason),
-        "format": answer is not None,
+        "format": in_format,
         "valid": (answer is not None and parse_smiles(answer).ok) if molecule else None,
+        "claims": checkable, "supported": supported,
     }  # fmt: skip
+
+
+def grounded(lines: Sequence[dict]) -> float | None:
+    """Supported ÷ checkable claims of all lines, in percent; None where nothing was claimed."""
+    checkable = sum(line["claims"] for line in lines)
+    return round(100 * sum(line["supported"] for line in lines) / checkable, 2) if checkable else None
 
 
 def percent(values: Sequence[float]) -> float:
@@ -37,8 +53,9 @@ def summarise(judged: Sequence[dict]) -> dict:
     """The figures of all judged rows, 0 to 100.
 
     `balanced` and its half-width `interval` (95 %, normal approximation, rows independent); `macros`; `tasks` with
-    score, accuracy, n, validity (None where the answer is no molecule), format and `length`, the mean number of
-    characters of a completion; validity and format over all rows too.
+    score, accuracy, n, validity (None where the answer is no molecule), format, grounding (the share of checkable claims
+    that are supported, None where nothing was claimed) and `length`, the mean number of characters of a completion;
+    validity, format and grounding over all rows too.
     """
     by_task = defaultdict(list)
     for line in judged:
@@ -54,6 +71,7 @@ def summarise(judged: Sequence[dict]) -> dict:
             "n": len(lines),
             "validity": None if lines[0]["valid"] is None else percent([line["valid"] for line in lines]),
             "format": percent([line["format"] for line in lines]),
+            "grounding": grounded(lines),
             "length": round(fmean(len(line["completion"]) for line in lines), 1),
         }
         variance += shares[name] ** 2 * pvariance(scores) / len(scores)
@@ -68,5 +86,6 @@ def summarise(judged: Sequence[dict]) -> dict:
         "tasks": tasks,
         "validity": percent(molecules) if molecules else None,
         "format": percent([line["format"] for line in judged]),
+        "grounding": grounded(judged),
         "n": len(judged),
     }

@@ -50,7 +50,7 @@ FURTHER: dict[str, tuple[str, ...]] = {
     "Suzuki coupling": (f"[#6;!$(C=O):1][Cl,Br,I,{_TRIFLATE}].[#6:2][B]>>[#6:1]-[#6:2]",),
     "Buchwald-Hartwig amination": (f"[c:1][Br,I,{_TRIFLATE}].[#7;!H0:2]>>[c:1]-[#7:2]",),
     "Sonogashira coupling": (f"[#6:1][Cl,Br,I,{_TRIFLATE}].[CX2H1:2]#[CX2:3]>>[#6:1][C:2]#[C:3]",),
-    "reductive amination": ("[#6:3][CX3:1](=O)[#6:2].[NX3;!H0:4]>>[CH:1]([#6:3])([#6:2])[N:4]", "[CX3;H1,H2:1]=O.[NX3;!H0:4]>>[CH2:1][N:4]"),
+    "reductive amination": ("[#6:3][CX3:1](=O)[#6:2].[NX3;!H0:4]>>[CH:1]([#6:3])([#6:2])[N:4]", "[CX3H2:1]=O.[NX3;!H0:4]>>[CH3:1][N:4]"),
     "sulfonamide formation": ("[SX4:1](=[O:2])(=[O:3])[Cl,F].[#7;!H0:4]>>[S:1](=[O:2])(=[O:3])[#7:4]",),
     "urea formation": (
         "[NX2:1]=[CX2:2]=[O:3].[#7;!H0:4]>>[NH:1][C:2](=[O:3])[#7:4]",

@@ -5,6 +5,7 @@
     python recipes/evaluate.py outputs/nano/grpo --samples 8           # also pass@1 … pass@8
     python recipes/evaluate.py answers.jsonl --data chemllmbench       # predictions made elsewhere
     python recipes/evaluate.py --baselines --data my.csv               # what needs no language model
+    python recipes/evaluate.py --server http://localhost:8000/v1 --server-model NAME --data chemllmbench   # vLLM, Ollama, …
     python recipes/evaluate.py --compare outputs/nano/distill outputs/nano/grpo
 
 --eval-rows says how many rows of each macro-task (120 by default, 0: all). Writes metrics.json, metrics.md and
@@ -32,6 +33,9 @@ CHUNK = 4  # batches between two writes to disk
 class Options(cli.Options):
     # evaluation alone
     samples: int = cli.option(1, "completions per row; more than one are sampled at --temperature, for pass@k")
+    server: str | None = cli.option(None, "address of a server that speaks the OpenAI protocol, up to and with /v1; key in CHEMR_API_KEY")
+    server_model: str = cli.option("", "name of the model there")
+    server_tokens: int = cli.option(2048, "tokens after which an answer of the server is cut")
 
 
 def evaluate(model, tokenizer, rows: list[dict], options: cli.Options, per_macro: int, save: Path | None = None, show: str = "evaluating"):
@@ -149,11 +153,14 @@ def report(judged: list[dict], output: Path, name: str) -> dict:
 def table(metrics: dict, name: str) -> str:
     """The figures of one model as a Markdown table: a line per task, its headline first, then its benchmark's own."""
     lines = [f"**{name}**: balanced {metrics['balanced']:.1f} ± {metrics['interval']:.1f} (n = {metrics['n']})", ""]
-    lines += ["| task | n | headline | score | valid | format | more |", "| --- | ---: | --- | ---: | ---: | ---: | --- |"]
+    lines += [
+        "| task | n | headline | score | valid | format | grounding | more |",
+        "| --- | ---: | --- | ---: | ---: | ---: | ---: | --- |",
+    ]
     for task, figures in metrics["tasks"].items():
         more = ", ".join(f"{key} {value:.1f}" for key, value in figures["details"].items() if value is not None)
-        valid = "–" if figures["validity"] is None else f"{figures['validity']:.1f}"
-        cells = [task, str(figures["n"]), figures["metric"], f"{figures['score']:.1f}", valid, f"{figures['format']:.1f}", more]
+        valid, grounding = ("–" if figures[k] is None else f"{figures[k]:.1f}" for k in ("validity", "grounding"))
+        cells = [task, str(figures["n"]), figures["metric"], f"{figures['score']:.1f}", valid, f"{figures['format']:.1f}", grounding, more]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -186,10 +193,13 @@ def main() -> None:
     args = sys.argv[1:]
     if args[:1] == ["--compare"] and len(args) == 3:
         return compare(*args[1:])
-    if not args or (args[0].startswith("-") and args[0] != "--baselines"):
+    served = bool(args) and args[0].split("=")[0] == "--server"
+    if not args or (args[0].startswith("-") and args[0] != "--baselines" and not served):
         cli.parse(__doc__, args, Options)  # --help ends here
-        raise cli.UsageError("name what to evaluate first: a phase's directory, nano, a model, a .jsonl of answers, or --baselines")
-    options, preset = cli.parse(__doc__, args[1:], Options)
+        raise cli.UsageError(
+            "name what to evaluate first: a phase's directory, nano, a model, a .jsonl of answers, --server URL, or --baselines"
+        )
+    options, preset = cli.parse(__doc__, args if served else args[1:], Options)
     if options.output == f"outputs/{preset}":
         options.output = "outputs/evaluate"  # a run directory is no place for someone else's figures
     try:
@@ -213,6 +223,8 @@ def evaluate_target(target: str, options: Options) -> None:
 
         for name, predict in BASELINES.items():
             report(predict(loaded.rows["train"], rows), output / name, name)
+    elif options.server:
+        report(ask_server(rows, options, output), output, f"{options.server_model} at {options.server}")
     elif target.endswith(".jsonl"):
         if not Path(target).exists():
             raise cli.UsageError(f"{target}: no such file")
@@ -221,6 +233,28 @@ def evaluate_target(target: str, options: Options) -> None:
         report(_run_model(target, rows, options, output), output, target)
         for finished in ("answered.jsonl", "asked.json"):
             (output / finished).unlink()
+
+
+def ask_server(rows: list[dict], options: Options, output: Path) -> list[dict]:
+    """Judged answers of a served model; they are kept in `output` as they come, and asked for once."""
+    from chemr_lite import build_prompt, get_task
+    from chemr_lite.metrics import judge
+    from recipes.server import Server
+
+    server = Server(options.server, options.server_model)
+    server.check()
+    prompts = [build_prompt(get_task(row["task"]).question(row)) for row in rows]
+    temperature = options.temperature if options.samples > 1 else 0.0
+    answers = server.ask(prompts, output / "answers.jsonl", options.server_tokens, temperature, options.samples, show="asking")
+    print(", ".join(f"{name}: {count:,}" for name, count in server.spent.items()))
+    if not any(answers):
+        raise cli.UsageError(f"{options.server} answered nothing")
+    # what never came counts as not answered
+    return [
+        judge(row, text, strict=False) | {"sample": n}
+        for row, texts in zip(rows, answers, strict=True)
+        for n, text in enumerate([*texts, *[""] * (options.samples - len(texts))])
+    ]
 
 
 def _run_model(target: str, rows: list[dict], options: Options, output: Path) -> list[dict]:

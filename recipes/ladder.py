@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from recipes import runs
 from recipes.options import Options, UsageError
 
+SHARES = ("validity", "format", "grounding")  # in percent, None where there is nothing to count
 EXPECTED = {"smoke": "about a minute", "nano": "about 15 minutes on two CPU cores"}
 
 
@@ -132,9 +133,7 @@ def collect(options: Options) -> list[dict]:
         if path.exists():
             metrics = runs.read_json(path)
             scores = {task: figures["score"] for task, figures in metrics["tasks"].items()}
-            rows.append(
-                {"phase": name, **{k: metrics[k] for k in ("balanced", "interval", "macros", "validity", "format", "n")}, "tasks": scores}
-            )
+            rows.append({"phase": name, **{k: metrics[k] for k in ("balanced", "interval", "macros", *SHARES, "n")}, "tasks": scores})
     return rows
 
 
@@ -146,7 +145,7 @@ def table(rows: list[dict]) -> str:
     for macro in rows[-1]["macros"]:
         lines.append([f"*{macro}*", *(f"*{row['macros'][macro]:.1f}*" for row in rows)])
         lines += [[task, *(f"{row['tasks'][task]:.1f}" for row in rows)] for task in rows[-1]["tasks"] if task.startswith(macro + "/")]
-    for name in ("validity", "format"):
+    for name in SHARES:
         lines.append([f"{name}, %", *("–" if row[name] is None else f"{row[name]:.1f}" for row in rows)])
     lines.append(["test rows", *(str(row["n"]) for row in rows)])
     widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
@@ -201,6 +200,10 @@ def draw(rows: list[dict], path: Path, caption: str, whiskers: str = "95 % inter
     plt.close(figure)
 
 
+def _mean(values: list[float | None]) -> float | None:
+    return None if None in values else fmean(values)
+
+
 def average(ladders: list[dict]) -> list[dict]:
     """The mean of each figure over runs; `interval` becomes the standard deviation of the balanced score over them."""
     means = []
@@ -209,7 +212,7 @@ def average(ladders: list[dict]) -> list[dict]:
         mean = {"phase": rungs[0]["phase"], "balanced": fmean(balanced), "interval": stdev(balanced) if len(balanced) > 1 else 0.0}
         for part in ("macros", "tasks"):
             mean[part] = {name: fmean(row[part][name] for row in rungs) for name in rungs[0][part]}
-        means.append(mean | {name: fmean(row[name] for row in rungs) for name in ("validity", "format")} | {"n": rungs[0]["n"]})
+        means.append(mean | {name: _mean([row[name] for row in rungs]) for name in SHARES} | {"n": rungs[0]["n"]})
     return means
 
 

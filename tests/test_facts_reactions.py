@@ -4,7 +4,7 @@ import pytest
 from rdkit import Chem
 
 from chemr_lite.facts import FUNCTIONAL_GROUPS, functional_groups, groups_of, say_groups
-from chemr_lite.reactions import REACTIONS, TEMPLATES, identify, products
+from chemr_lite.reactions import FURTHER, NAMES, REACTIONS, TEMPLATES, identify, named_reaction, products
 
 # name → a molecule that has the group once and no other
 ONE_GROUP = {
@@ -182,6 +182,117 @@ def test_a_template_keeps_every_atom_it_names(name):
     left = {a.GetAtomMapNum() for i in range(template.GetNumReactantTemplates()) for a in template.GetReactantTemplate(i).GetAtoms()}
     right = {a.GetAtomMapNum() for a in template.GetProductTemplate(0).GetAtoms()}
     assert left - {0} == right - {0}
+
+
+# recorded reactions as they are found: other leaving groups, other nucleophiles, what was added left out
+FURTHER_EXAMPLES = [
+    ("amide coupling", "O=C(O)c1ccccc1.c1ccc2[nH]ccc2c1", "O=C(c1ccccc1)n1ccc2ccccc21"),
+    ("esterification", "CC(=O)O.Oc1ccccc1", "CC(=O)Oc1ccccc1"),
+    ("Suzuki coupling", "Clc1ccncc1.CC1(C)OB(c2ccccc2)OC1(C)C", "c1ccc(-c2ccncc2)cc1"),
+    ("Buchwald-Hartwig amination", "O=S(=O)(Oc1ccccc1)C(F)(F)F.c1cc[nH]c1", "c1ccc(-n2cccc2)cc1"),
+    ("Sonogashira coupling", "Clc1ccncc1.C#CC", "CC#Cc1ccncc1"),
+    ("reductive amination", "CC(C)=O.NCc1ccccc1", "CC(C)NCc1ccccc1"),
+    ("reductive amination", "C=O.CNCc1ccccc1", "CN(C)Cc1ccccc1"),
+    ("sulfonamide formation", "CS(=O)(=O)Cl.c1ccc2[nH]ccc2c1", "CS(=O)(=O)n1ccc2ccccc21"),
+    ("urea formation", "CN(C)C(=O)Cl.NCc1ccccc1", "CN(C)C(=O)NCc1ccccc1"),
+    ("carbamate formation", "NCc1ccccc1.CCOC(=O)Cl", "CCOC(=O)NCc1ccccc1"),
+    ("Grignard addition", "CC(C)=O.C[Mg]Br", "CC(C)(C)O"),
+    ("Boc protection", "c1cc[nH]c1.CC(C)(C)OC(=O)OC(=O)OC(C)(C)C", "CC(C)(C)OC(=O)n1cccc1"),
+    ("nitro reduction", "CC[N+](=O)[O-]", "CCN"),
+    ("ester hydrolysis", "CC(C)(C)OC(=O)c1ccccc1", "O=C(O)c1ccccc1"),
+    ("ester hydrolysis", "CC(=O)Oc1ccccc1", "Oc1ccccc1"),
+    ("ketone reduction", "CC(=O)c1ccccc1", "C[C@H](O)c1ccccc1"),
+    ("alcohol oxidation", "CC(O)c1ccccc1", "CC(=O)c1ccccc1"),
+    ("alcohol oxidation", "OCc1ccccc1", "O=C(O)c1ccccc1"),
+    ("N-acylation", "CC(=O)Cl.NCc1ccccc1", "CC(=O)NCc1ccccc1"),
+    ("O-acylation", "CC(=O)OC(C)=O.OCc1ccccc1", "CC(=O)OCc1ccccc1"),
+    ("ester aminolysis", "COC(=O)c1ccccc1.CN", "CNC(=O)c1ccccc1"),
+    ("transesterification", "COC(=O)c1ccccc1.CCO", "CCOC(=O)c1ccccc1"),
+    ("N-alkylation", "BrCc1ccccc1.C1COCCN1", "c1ccc(CN2CCOCC2)cc1"),
+    ("O-alkylation", "CC(C)I.Oc1ccccc1", "CC(C)Oc1ccccc1"),
+    ("S-alkylation", "CC(C)Br.Sc1ccccc1", "CC(C)Sc1ccccc1"),
+    ("Mitsunobu reaction", "CC(C)O.Oc1ccccc1", "CC(C)Oc1ccccc1"),
+    ("SNAr amination", "Clc1ccncn1.CN", "CNc1ccncn1"),
+    ("SNAr etherification", "Fc1ccc([N+](=O)[O-])cc1.CCO", "CCOc1ccc([N+](=O)[O-])cc1"),
+    ("SNAr thioetherification", "Clc1ccncn1.CS", "CSc1ccncn1"),
+    ("cyanation", "Brc1ccncc1.N#C[Cu]", "N#Cc1ccncc1"),
+    ("azide substitution", "BrCc1ccccc1.[N-]=[N+]=[N-].[Na+]", "[N-]=[N+]=NCc1ccccc1"),
+    ("Heck reaction", "Ic1ccccc1.C=CC(=O)OC", "COC(=O)/C=C/c1ccccc1"),
+    ("Stille coupling", "Brc1ccccc1.CCCC[Sn](CCCC)(CCCC)c1ccccn1", "c1ccc(-c2ccccn2)cc1"),
+    ("Negishi coupling", "Brc1ccccn1.Cl[Zn]Cc1ccccc1", "c1ccc(Cc2ccccn2)cc1"),
+    ("Miyaura borylation", "Brc1ccccc1.CC1(C)OB(B2OC(C)(C)C(C)(C)O2)OC1(C)C", "CC1(C)OB(c2ccccc2)OC1(C)C"),
+    ("Wittig olefination", "O=Cc1ccccc1.C=P(c1ccccc1)(c1ccccc1)c1ccccc1", "C=Cc1ccccc1"),
+    ("Wittig olefination", "O=Cc1ccccc1.CCOC(=O)CP(=O)(OCC)OCC", "CCOC(=O)/C=C/c1ccccc1"),
+    ("Knoevenagel condensation", "O=Cc1ccccc1.N#CCC#N", "N#CC(C#N)=Cc1ccccc1"),
+    ("imine formation", "O=Cc1ccccc1.Nc1ccccc1", "C(=Nc1ccccc1)c1ccccc1"),
+    ("Michael addition", "C=CC(=O)OC.C1COCCN1", "COC(=O)CCN1CCOCC1"),
+    ("epoxide opening", "C1CO1.C1COCCN1", "OCCN1CCOCC1"),
+    ("epoxidation", "C1=CCCCC1", "C1CCC2OC2C1"),
+    ("Friedel-Crafts acylation", "COc1ccccc1.CC(=O)Cl", "COc1ccc(C(C)=O)cc1"),
+    ("thiourea formation", "CN=C=S.NCc1ccccc1", "CNC(=S)NCc1ccccc1"),
+    ("sulfonylation", "OCc1ccccc1.CS(=O)(=O)Cl", "CS(=O)(=O)OCc1ccccc1"),
+    ("silylation", "OCc1ccccc1.CC(C)(C)[Si](C)(C)Cl", "CC(C)(C)[Si](C)(C)OCc1ccccc1"),
+    ("silyl ether cleavage", "CC(C)(C)[Si](C)(C)OCc1ccccc1", "OCc1ccccc1"),
+    ("Cbz deprotection", "O=C(NC1CCCCC1)OCc1ccccc1", "NC1CCCCC1"),
+    ("benzyl ether cleavage", "c1ccc(COc2ccncc2)cc1", "Oc1ccncc1"),
+    ("N-debenzylation", "c1ccc(CN2CCOCC2)cc1", "C1COCCN1"),
+    ("ether cleavage", "COc1ccncc1", "Oc1ccncc1"),
+    ("amide hydrolysis", "CC(=O)Nc1ccccc1", "Nc1ccccc1"),
+    ("phthalimide deprotection", "O=C1c2ccccc2C(=O)N1CC1CC1", "NCC1CC1"),
+    ("acetal hydrolysis", "COC(OC)c1ccccc1", "O=Cc1ccccc1"),
+    ("aldehyde reduction", "O=Cc1ccccc1", "OCc1ccccc1"),
+    ("ester reduction", "COC(=O)c1ccccc1", "OCc1ccccc1"),
+    ("acid reduction", "O=C(O)c1ccccc1", "OCc1ccccc1"),
+    ("amide reduction", "CNC(=O)c1ccccc1", "CNCc1ccccc1"),
+    ("nitrile reduction", "N#Cc1ccccc1", "NCc1ccccc1"),
+    ("nitrile hydrolysis", "N#Cc1ccccc1", "NC(=O)c1ccccc1"),
+    ("nitrile hydrolysis", "N#Cc1ccccc1", "O=C(O)c1ccccc1"),
+    ("azide reduction", "[N-]=[N+]=NCc1ccccc1", "NCc1ccccc1"),
+    ("hydrogenation", "C=Cc1ccccc1", "CCc1ccccc1"),
+    ("dehalogenation", "Clc1ccncc1", "c1ccncc1"),
+    ("decarboxylation", "CC(C(=O)O)c1ccccc1", "CCc1ccccc1"),
+    ("acyl chloride formation", "O=C(O)c1ccccc1", "O=C(Cl)c1ccccc1"),
+    ("alcohol chlorination", "OCc1ccccc1", "ClCc1ccccc1"),
+    ("alcohol chlorination", "O=c1cccc[nH]1", "Clc1ccccn1"),
+    ("alcohol bromination", "OCc1ccccc1", "BrCc1ccccc1"),
+    ("aromatic bromination", "COc1ccccc1", "COc1ccc(Br)cc1"),
+    ("aromatic chlorination", "COc1ccccc1", "COc1ccc(Cl)cc1"),
+    ("aromatic iodination", "COc1ccccc1", "COc1ccc(I)cc1"),
+    ("aromatic nitration", "COc1ccccc1", "COc1ccc([N+](=O)[O-])cc1"),
+    ("alkyl bromination", "Cc1ccccc1", "BrCc1ccccc1"),
+    ("thioether oxidation", "CSc1ccccc1", "CS(=O)c1ccccc1"),
+    ("thioether oxidation", "CSc1ccccc1", "CS(=O)(=O)c1ccccc1"),
+    ("N-oxidation", "c1ccncc1", "[O-][n+]1ccccc1"),
+]
+
+
+@pytest.mark.parametrize("name, reactants, product", FURTHER_EXAMPLES, ids=lambda text: text.replace(" ", "-"))
+def test_recorded_reactions_are_named(name, reactants, product):
+    """By this name, whatever stands before it in the table."""
+    keys = tuple(Chem.CanonSmiles(s) for s in reactants.split("."))
+    assert named_reaction(keys, Chem.CanonSmiles(product), (name,))
+    assert identify(keys, Chem.CanonSmiles(product))
+
+
+def test_every_name_has_an_example():
+    assert {name for name, _, _ in FURTHER_EXAMPLES} | set(EXAMPLES) == set(NAMES)
+    assert len(NAMES) >= 30 and set(FURTHER) | set(REACTIONS) == set(NAMES)
+
+
+@pytest.mark.parametrize(
+    "reactants, product, formed, broken, changed",
+    [
+        pytest.param("CC(=O)O.CN", "CNC(C)=O", {"C-N"}, {"C-O"}, set(), id="amide"),
+        pytest.param("Brc1ccccc1.OB(O)c1ccncc1", "c1ccc(-c2ccncc2)cc1", {"C-C"}, {"Br-C", "B-C"}, set(), id="Suzuki"),
+        pytest.param("O=[N+]([O-])c1ccccc1", "Nc1ccccc1", set(), {"N-O"}, set(), id="nitro"),
+        pytest.param("CC(=O)c1ccccc1", "CC(O)c1ccccc1", set(), set(), {"C-O"}, id="ketone"),
+        pytest.param("COc1ccccc1", "COc1ccc(Br)cc1", {"Br-C"}, set(), set(), id="bromination"),
+    ],
+)
+def test_bonds_formed_and_broken(reactants, product, formed, broken, changed):
+    keys = tuple(Chem.CanonSmiles(s) for s in reactants.split("."))
+    found = named_reaction(keys, Chem.CanonSmiles(product))
+    assert (set(found.formed), set(found.broken), set(found.changed)) == (formed, broken, changed)
 
 
 NO_REACTION = [

@@ -39,6 +39,21 @@ def test_judge(row, completion, expected):
     assert (line["task"], line["input"], line["gold"], line["completion"]) == (row["task"], row["input"], row["answer"], completion)
 
 
+def test_other_peoples_models_are_scored_outside_the_format_too():
+    text = "<think>Hydrolysis.</think>\nThe reactants are <answer>CN.CC(=O)O</answer>, as said."
+    assert not judge(RETRO, text)["correct"]
+    loose = judge(RETRO, text, strict=False)
+    assert loose["correct"] and loose["answer"] == "CN.CC(=O)O" and not loose["format"]
+
+
+def test_claims_in_the_reasoning_are_counted():
+    line = judge(RETRO, render("The product has an amide and a nitrile. It has an amide.", "CN.CC(=O)O"))
+    assert (line["claims"], line["supported"]) == (2, 1)
+    figures = summarise([line, judge(RETRO, render(None, "CN"))])
+    assert figures["grounding"] == figures["tasks"]["retrosynthesis"]["grounding"] == 50.0
+    assert summarise([judge(RETRO, render(None, "CN"))])["grounding"] is None
+
+
 def lines():
     """Retrosynthesis 1 of 4, BBBP 1 of 1, HIV 1 of 2; one retrosynthesis answer invalid, one without its tags."""
     answers = [
@@ -70,6 +85,7 @@ def test_figures_of_a_table():
         "n": 4,
         "validity": 50.0,
         "format": 75.0,
+        "grounding": None,
         "length": round(sum(len(line["completion"]) for line in lines()[:4]) / 4, 1),
     }
     assert figures["tasks"]["property_prediction/hiv"]["validity"] is None  # Yes and No are no molecules

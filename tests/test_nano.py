@@ -80,8 +80,8 @@ def test_yes_and_no_are_balanced(task, split):
 def test_the_reaction_of_a_row_gives_its_product():
     for row in ROWS[::97]:
         if "reaction" in row["meta"]:
-            sides = (row["input"], row["answer"]) if row["task"] == "reaction_prediction" else (row["answer"], row["input"])
-            assert identify(tuple(sides[0].split(".")), sides[1]) == row["meta"]["reaction"]
+            sides = get_task(row["task"]).sides(row)
+            assert identify(tuple(sides["reactants"].split(".")), sides["product"]) == row["meta"]["reaction"]
 
 
 def test_every_reaction_is_asked_about():
@@ -134,7 +134,8 @@ def test_the_generator_is_deterministic():
 def test_the_pretraining_text_shows_nothing_that_is_held_out():
     forbidden = held_out(ROWS)
     shown = list(islice(lines(random.Random(1), forbidden, pieces()), 2000))
-    found = {piece for line in shown for piece in re.split(r"\s|>>|<<|:", line)} & forbidden
+    # a single building block is free, also where a line tells what another one needs
+    found = {piece for line in shown for piece in re.split(r"\s|>>|<<|:", re.sub(r" from .*", "", line))} & forbidden
     assert not found
     # the same text without the rule does show some: the test above can fail
     careless = list(islice(lines(random.Random(1), set(), pieces()), 2000))

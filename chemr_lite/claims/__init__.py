@@ -28,7 +28,8 @@ MAX_CHARS = 20_000  # of a trace; what comes after is not read
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One statement: `text` is `trace[start:end]`, `says` what it was read as, `denies` whether it says that something is absent."""
+    """One statement: `text` is `trace[start:end]`, `says` what it was read as, `about` the molecules it was held against where
+    the row has several, `denies` whether it says that something is absent."""
 
     text: str
     start: int
@@ -36,7 +37,8 @@ class Claim:
     kind: str
     says: str
     supported: bool | None
-    denies: bool = False
+    denies: bool
+    about: str
 
 
 def check_claims(trace: str, row: Row, answer: str | None = None, protocols: Protocols | None = None) -> list[Claim]:
@@ -50,19 +52,25 @@ def check_claims(trace: str, row: Row, answer: str | None = None, protocols: Pro
     for passage in passages(trace[:MAX_CHARS], steps, sides):
         taken: list[tuple[int, int]] = []
         for reader in READERS:
-            for start, end, kind, says, supported, denies in reader(passage):
+            for (start, end), kind, says, supported, denies, about in reader(passage):
                 if any(start < b and a < end for a, b in taken):
                     continue  # where two readers take the same words, the first keeps them
                 taken.append((start, end))
                 at = passage.at
-                claims.append(Claim(trace[at + start : at + end], at + start, at + end, kind, says, supported, denies))
+                claims.append(Claim(trace[at + start : at + end], at + start, at + end, kind, says, supported, denies, about))
     return sorted(claims, key=lambda claim: claim.start)
 
 
+def tally(claims: list[Claim]) -> tuple[int, int]:
+    """How many different claims are (supported, checkable): saying a thing twice counts once."""
+    checked = {(claim.kind, claim.says, claim.supported) for claim in claims if claim.supported is not None}
+    return sum(supported for _, _, supported in checked), len(checked)
+
+
 def grounding(claims: list[Claim]) -> float | None:
-    """Supported ÷ checkable, over different claims: saying a thing twice counts once. None where nothing can be checked."""
-    checked = {(claim.kind, claim.says): claim.supported for claim in claims if claim.supported is not None}
-    return sum(checked.values()) / len(checked) if checked else None
+    """Supported ÷ checkable, over different claims. None where nothing can be checked."""
+    supported, checkable = tally(claims)
+    return supported / checkable if checkable else None
 
 
-__all__ = ["KINDS", "Claim", "check_claims", "grounding"]
+__all__ = ["KINDS", "Claim", "check_claims", "grounding", "tally"]

@@ -6,7 +6,6 @@ several readings, and a claim stands that is true in one of them. Patterns are S
 
 from chemr_lite.facts import AMINE, FUNCTIONAL_GROUPS
 from chemr_lite.reactions import NAMES
-from chemr_lite.tasks.open_generation import TOMG_GROUPS
 
 _NO_ACYL = "#6;!$(C=[O,S,N])"
 
@@ -70,7 +69,7 @@ _MORE: dict[str, tuple[str, ...]] = {
 _WIDER: dict[str, tuple[str, ...]] = {
     "carboxylic acid": ("[CX3](=O)[OX2H1]",), "acyl chloride": ("[CX3](=O)[F,Cl,Br]",), "ether": ("[OX2H0]([#6;!$(C=O)])[#6;!$(C=O)]",),
     "amide": ("[CX3;$(C[#6]),H1](=O)[NX3]", "[NX3][CX3](=O)"), "thioether": ("[SX2H0]([#6])[#6]",), "sulfonamide": ("[SX4](=O)(=O)[#7]",),
-    "nitrile": ("C#N",), "alkene": ("[CX3]=[CX3]", "[#6;!a]=[#6;!a]"), "imide": ("[#6](=O)[#7][#6]=O",), "ketone": ("[#6][CX3](=O)[CX4]", "[#6;R](=O)([#6])[#6]"),
+    "nitrile": ("C#N",), "alkene": ("[CX3]=[CX3]", "[#6;!a]=[#6;!a]"), "imide": ("[#6](=O)[#7][#6]=O",), "ketone": ("[#6;R](=O)([#6])[#6]",),
     "primary amine": ("[NX3;H2;!$(NC=O);!$(NS=O)]",), "secondary amine": ("[NX3;H1;!$(NC=O);!$(NS=O)]",), "tertiary amine": ("[NX3;H0;!$(NC=O);!$(NS=O);!$(N=*);!$([N+])]",),
     "primary alcohol": ("[CX4;H2,H3][OX2H1]",), "phenol": ("c[OX2H1,OX1-]",), "thiol": ("[SX2H1]", "[SX2H1,SX1-]"), "urea": ("[#7][#6](=O)[#7]",),
     "boronic acid": ("[BX3]([OX2H1])[OX2H1]",), "boronic ester": ("[BX3]([OX2])[OX2]",), "carbamate": ("[NX3][CX3](=O)[OX2][#6]",), "imine": ("[CX3]=[NX2]",),
@@ -125,10 +124,9 @@ _RINGS: dict[str, tuple[str, str]] = {
 
 GROUPS: dict[str, tuple[str, ...]] = {
     name: tuple(
-        dict.fromkeys(p for p in (FUNCTIONAL_GROUPS.get(name), *_WIDER.get(name, ()), TOMG_GROUPS.get(name), *_MORE.get(name, ())) if p)
+        dict.fromkeys((*([FUNCTIONAL_GROUPS[name]] if name in FUNCTIONAL_GROUPS else []), *_WIDER.get(name, ()), *_MORE.get(name, ())))
     )
-    for name in dict.fromkeys([*FUNCTIONAL_GROUPS, *_MORE, *TOMG_GROUPS])
-    if name not in ("benzene ring", "carboxyl", "sulfide")  # a ring, and synonyms
+    for name in (*FUNCTIONAL_GROUPS, *_MORE)
 }
 RINGS: dict[str, tuple[str, ...]] = {name: (pattern,) for name, (pattern, _) in _RINGS.items()}
 WORDS: dict[str, tuple[str, str]] = {}

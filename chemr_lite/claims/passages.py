@@ -98,7 +98,7 @@ class Passage:
 
     def where(self, subjects: list[tuple[str, ...]]) -> str:
         """Which molecules a claim is about, in words; empty where the row has but one."""
-        return "" if len(self.sides) < 2 and self.only is None else f" in {' or '.join('.'.join(molecules) for molecules in subjects)}"
+        return "" if len(self.sides) < 2 and self.only is None else " or ".join(".".join(molecules) for molecules in subjects)
 
     def quantity(self, start: int, end: int, plural: bool = False) -> Quantity:
         """How many of the thing mentioned at `start` to `end` there are said to be."""
@@ -174,7 +174,7 @@ _ASSERTS = re.compile(
 _DEFINITE = re.compile(r"\b(?:the|its|their|this|these|those|all|both)\s+(?:[\w-]+\s+)?$", re.IGNORECASE)
 # `Esters are hydrolysed by …`: nobody's ester in particular
 _GENERAL = re.compile(
-    rf"\W*(?!(?i:{'|'.join(NUMBERS)}|\d+|several|both|this|the|these|all|it|its|contains|has|is)\b)(?:[A-Z][\w-]*\s+)?(?:[a-z][\w-]*\s+){{0,2}}?[A-Za-z][\w-]*s\s+"
+    rf"\W*(?!(?i:{'|'.join(NUMBERS)}|\d+|several|both|no|this|the|these|all|it|its|contains|has|is)\b)(?:[A-Z][\w-]*\s+)?(?:[a-z][\w-]*\s+){{0,2}}?[A-Za-z][\w-]*s\s+"
     r"(?:can|are|react|tend|undergo|give|usually|often|of|that|typically|may|do|cross|form|serve|with|above|below|prefer|have|like|need|struggle)\b"
 )
 _THEN_HEDGED = re.compile(

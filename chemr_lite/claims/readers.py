@@ -1,6 +1,6 @@
 """One reader for each kind of claim: it finds the mentions in a clause and holds them against the molecules.
 
-A reader yields (start, end, kind, what it says, supported, whether it denies). The order of READERS settles which of two
+A reader yields ((start, end), kind, what it says, supported, whether it denies, which molecules it is about). The order of READERS settles which of two
 keeps words that both could take.
 """
 
@@ -19,9 +19,10 @@ from chemr_lite.claims.passages import NUMBER, Passage, Quantity, number
 from chemr_lite.facts import ELEMENTS, functional_groups
 from chemr_lite.reactions import named_reaction
 from chemr_lite.smiles import parse_smiles
+from chemr_lite.tasks.open_generation import TOMG_GROUPS
 from chemr_lite.tasks.property_prediction import ALERTS
 
-Found = tuple[int, int, str, str, bool | None, bool]
+Found = tuple[tuple[int, int], str, str, bool | None, bool, str]
 _any_case = partial(re.compile, flags=re.IGNORECASE)
 
 
@@ -32,7 +33,7 @@ def _counted(
     quantity = quantity or passage.quantity(*span, plural=passage.plain[slice(*span)].endswith("s"))
     subjects = passage.subjects(span[0])
     supported = holds(quantity, subjects, readings) if quantity.sure else None
-    return *span, kind, f"{quantity} {noun}{passage.where(subjects)}", supported, quantity.denied
+    return span, kind, f"{quantity} {noun}", supported, quantity.denied, passage.where(subjects)
 
 
 def _stated(
@@ -42,7 +43,7 @@ def _stated(
     quantity = quantity or passage.quantity(*span)
     subjects = passage.subjects(span[0])
     supported = any(is_so(smiles) for molecules in subjects for smiles in molecules) != quantity.denied if quantity.sure else None
-    return *span, kind, f"{'not ' if quantity.denied else ''}{said}{passage.where(subjects)}", supported, quantity.denied
+    return span, kind, f"{'not ' if quantity.denied else ''}{said}", supported, quantity.denied, passage.where(subjects)
 
 
 # groups and named rings
@@ -63,16 +64,18 @@ _FATE = _any_case(
 )
 
 
-def _patterns(word: str) -> tuple[str, str, list[Counter]]:
+def _patterns(word: str, passage: Passage) -> tuple[str, str, list[Counter]]:
+    """The kind and the name of a word, and its readings; where molecules are edited TOMG-Bench's count is one of them."""
     kind, name = WORDS[word.lower()]
-    return kind, name, counters((GROUPS if kind == "group" else RINGS)[name])
+    edited = {"source", "result"} & set(passage.sides) and TOMG_GROUPS.get(word.lower().removesuffix("s"), TOMG_GROUPS.get(name))
+    return kind, name, counters(((GROUPS if kind == "group" else RINGS)[name]) + ((edited,) if edited else ()))
 
 
 def read_groups(passage: Passage) -> Iterator[Found]:
     """`two esters`, `no nitrile`; before and after an arrow, in a step about what changes, what is consumed and formed."""
     arrow, sides = _ARROW.search(passage.plain), passage.before_and_after()
     for found in _MENTION.finditer(passage.plain):
-        kind, name, readings = _patterns(found["word"])
+        kind, name, readings = _patterns(found["word"], passage)
         plural = bool(found["plural"]) or found["head"].endswith("s")
         quantity = passage.quantity(*found.span(), plural)
         fate = _FATE.match(passage.plain[found.end() :])
@@ -80,12 +83,12 @@ def read_groups(passage: Passage) -> Iterator[Found]:
             consumed = (found.start() < arrow.start()) == (passage.fact == "group changes")
             gone = [before - after for before, after in counts_on(sides, readings)]
             supported = any(quantity.fits(n if consumed else -n) for n in gone)
-            yield *found.span(), kind, f"{'consumes' if consumed else 'forms'} {quantity} {name}", supported, quantity.denied
+            yield found.span(), kind, f"{'consumes' if consumed else 'forms'} {quantity} {name}", supported, quantity.denied, ""
         elif fate and kind == "group" and all(sides) and quantity.sure and not quantity.denied:
             goes = bool(fate["lost"] or fate["became"]) != bool(fate["not"])
             counts = counts_on(sides, readings)
             supported = any(before > after for before, after in counts) if goes else any(before and after for before, after in counts)
-            yield *found.span(), kind, f"{name} {'goes' if goes else 'stays'}", supported, False
+            yield found.span(), kind, f"{name} {'goes' if goes else 'stays'}", supported, False, ""
         else:
             yield _counted(passage, found.span(), kind, name, readings, quantity)
 
@@ -94,9 +97,9 @@ def read_moves(passage: Passage) -> Iterator[Found]:
     """`0 → 1 hydroxyl`: counted before and after."""
     sides = passage.before_and_after()
     for found in _MOVE.finditer(passage.plain) if all(sides) else ():
-        kind, name, readings = _patterns(found["word"])
+        kind, name, readings = _patterns(found["word"], passage)
         said = int(found["before"]), int(found["after"])
-        yield *found.span(), kind, f"{said[0]} → {said[1]} {name}", said in counts_on(sides, readings), False
+        yield found.span(), kind, f"{said[0]} → {said[1]} {name}", said in counts_on(sides, readings), False, ""
 
 
 def _groups_in(smiles: str) -> dict[str, int]:
@@ -113,7 +116,7 @@ def read_none(passage: Passage) -> Iterator[Found]:
             consumed = (found.start() < arrow.start()) == (passage.fact == "group changes")
             had, has = (before, after) if consumed else (after, before)
             lost = any(n > has.get(group, 0) for group, n in had.items())
-            yield *found.span(), "group", f"{'consumes' if consumed else 'forms'} no group", not lost, True
+            yield found.span(), "group", f"{'consumes' if consumed else 'forms'} no group", not lost, True, ""
         else:
             noun, count = {
                 "group": ("group", lambda smiles: len(_groups_in(smiles))),
@@ -331,13 +334,8 @@ def read_charge(passage: Passage) -> Iterator[Found]:
                 else (0 in totals, "neutral")
             )  # fmt: skip
             denied = denied and not word.startswith("no ")
-        yield (
-            *found.span(),
-            "charge",
-            f"{'not ' if denied else ''}{says}{passage.where(subjects)}",
-            is_so != denied if quantity.sure else None,
-            denied,
-        )
+        supported = is_so != denied if quantity.sure else None
+        yield found.span(), "charge", f"{'not ' if denied else ''}{says}", supported, denied, passage.where(subjects)
 
 
 # stereochemistry
@@ -447,13 +445,8 @@ def read_reactions(passage: Passage) -> Iterator[Found]:
         if supported is not None and quantity.denied:
             supported = not supported
         sure = quantity.sure and not _MIGHT.search(passage.plain)
-        yield (
-            *found.span(),
-            "reaction",
-            f"{'not ' if quantity.denied else ''}{found['word'].lower()}",
-            supported if sure else None,
-            quantity.denied,
-        )
+        says = f"{'not ' if quantity.denied else ''}{found['word'].lower()}"
+        yield found.span(), "reaction", says, supported if sure else None, quantity.denied, ""
 
 
 _SYMBOLS = {
@@ -492,13 +485,8 @@ def read_bond_changes(passage: Passage) -> Iterator[Found]:
         quantity, known = passage.quantity(*found.span()), named_reaction(*reaction)
         denied = quantity.denied or bool(_NOT_THIS_BOND.match(passage.plain[found.end() :]))
         supported = None if known is None or pair in known.changed else (pair in (known.formed if forms else known.broken)) != denied
-        yield (
-            *found.span(),
-            "bond_change",
-            f"{'not ' if denied else ''}{'forms' if forms else 'breaks'} {pair}",
-            supported if quantity.sure else None,
-            denied,
-        )
+        says = f"{'not ' if denied else ''}{'forms' if forms else 'breaks'} {pair}"
+        yield found.span(), "bond_change", says, supported if quantity.sure else None, denied, ""
 
 
 READERS = (

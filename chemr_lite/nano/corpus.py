@@ -126,7 +126,8 @@ def _counted_lines(rng: random.Random) -> tuple[set[str], list[str]]:
 
 
 def lines(rng: random.Random, forbidden: set[str], vocabulary: list[str], counted: bool = False) -> Iterator[str]:
-    """Lines without end; none shows a molecule or a set of reactants in `forbidden`. `counted` adds the kind that counts down.
+    """Lines without end; none shows a molecule or a set of reactants in `forbidden` (a single building block of two is free,
+    as it is in the rows). `counted` adds the kind that counts down.
 
     One line in twenty repeats random words of `vocabulary`, so that every token is seen and copying is learnt.
     """

@@ -1,0 +1,220 @@
+"""Asking a served model: a real HTTP server on loopback, well-behaved and hostile."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from recipes.options import UsageError
+from recipes.server import Server, read_store
+
+ROOT = Path(__file__).resolve().parents[1]
+QUESTIONS = [[{"role": "user", "content": f"question {n}"}] for n in range(12)]
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers `answer to <question>`; `server.script` may hold what to do instead, one entry a request."""
+
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        pass
+
+    def reply(self, status: int, body: bytes, kind: str = "application/json", **headers):
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_GET(self):
+        self.reply(
+            200, json.dumps({"object": "list", "data": [{"id": "small", "object": "model", "created": 0, "owned_by": "us"}]}).encode()
+        )
+
+    def do_POST(self):
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        question = asked["messages"][-1]["content"]
+        with self.server.lock:
+            self.server.asked[question] += 1
+            self.server.keys.add(self.headers["Authorization"])
+            act = self.server.script.pop(0) if self.server.script else "answer"
+        time.sleep(self.server.pause)
+        choices = [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": f"answer to {question}"}}]
+        body = {"id": "1", "object": "chat.completion", "created": 0, "model": "small", "choices": choices,
+                "usage": {"prompt_tokens": 4, "completion_tokens": 6, "total_tokens": 10}}  # fmt: skip
+        match act:
+            case "answer":
+                self.reply(200, json.dumps(body).encode())
+            case "429":
+                self.reply(429, b'{"error": {"message": "slow down"}}', Retry_After="0.05")
+            case "500":
+                self.reply(500, b"oops", "text/plain")
+            case "html":
+                self.reply(200, b"<html><body>maintenance</body></html>", "text/html")
+            case "half":
+                self.reply(200, json.dumps(body).encode()[:40])
+            case "no choices":
+                self.reply(200, json.dumps(body | {"choices": []}).encode())
+            case "empty":
+                body["choices"][0]["message"]["content"] = ""
+                self.reply(200, json.dumps(body).encode())
+            case "hang up":
+                self.close_connection = True
+                self.connection.close()
+            case "silence":
+                time.sleep(1.5)
+                self.reply(200, json.dumps(body).encode())
+            case "401":
+                self.reply(401, b'{"error": {"message": "wrong key"}}')
+
+
+@pytest.fixture
+def served():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.script, server.asked, server.keys, server.lock, server.pause = [], Counter(), set(), threading.Lock(), 0.0
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def client(served, **options) -> Server:
+    options = {"model": "small", "timeout": 1.0, "first_wait": 0.01} | options
+    return Server(f"http://127.0.0.1:{served.server_address[1]}/v1", **options)
+
+
+def test_every_question_is_answered_once_in_order(served, tmp_path):
+    server = client(served)
+    answers = server.ask(QUESTIONS, tmp_path / "store.jsonl", 50)
+    assert answers == [[f"answer to question {n}"] for n in range(12)]
+    assert set(served.asked.values()) == {1} and server.spent["tokens"] == 120
+    again = client(served)
+    assert again.ask(QUESTIONS, tmp_path / "store.jsonl", 50) == answers  # nothing is paid twice
+    assert set(served.asked.values()) == {1} and not again.spent["tokens"]
+
+
+def test_samples_are_asked_for_one_by_one(served, tmp_path):
+    assert client(served).ask(QUESTIONS[:2], tmp_path / "store.jsonl", 50, temperature=1.0, samples=3) == [
+        [f"answer to question {n}"] * 3 for n in (0, 1)
+    ]
+    assert set(served.asked.values()) == {3}
+
+
+def test_a_hostile_server_loses_nothing(served, tmp_path):
+    served.script = ["429", "500", "html", "half", "no choices", "empty", "hang up", "silence"] * 2
+    server = client(served, tries=12)
+    answers = server.ask(QUESTIONS, tmp_path / "store.jsonl", 50)
+    assert answers == [[f"answer to question {n}"] for n in range(12)]
+    assert len(read_store(tmp_path / "store.jsonl")) == 12  # none twice
+    assert server.spent["answered"] == 12 and server.spent["tried again"] == 16 and not server.spent["failed"]
+
+
+def test_what_never_comes_is_counted_and_asked_for_again_next_time(served, tmp_path):
+    served.script = ["500"] * 100
+    server = client(served, tries=2)
+    assert server.ask(QUESTIONS[:3], tmp_path / "store.jsonl", 50) == [[], [], []]
+    assert server.spent["failed"] == 3
+    served.script = []
+    assert client(served).ask(QUESTIONS[:3], tmp_path / "store.jsonl", 50) == [[f"answer to question {n}"] for n in range(3)]
+
+
+def test_the_budget_ends_it(served, tmp_path):
+    server = client(served, concurrency=1)
+    answers = server.ask(QUESTIONS, tmp_path / "store.jsonl", 50, budget=35)
+    assert sum(map(len, answers)) == 4 and server.spent["left by the budget"] == 8
+
+
+def test_a_refusal_is_told_and_not_repeated(served, tmp_path):
+    served.script = ["401"] * 20
+    with pytest.raises(UsageError):
+        client(served, concurrency=1).ask(QUESTIONS, tmp_path / "store.jsonl", 50)
+    assert sum(served.asked.values()) <= 2
+
+
+def test_the_key_comes_from_the_environment_and_stays_out_of_the_store(served, tmp_path, monkeypatch):
+    monkeypatch.setenv("CHEMR_API_KEY", "sk-secret")
+    client(served).ask(QUESTIONS, tmp_path / "store.jsonl", 50)
+    assert served.keys == {"Bearer sk-secret"}
+    assert "sk-secret" not in (tmp_path / "store.jsonl").read_text()
+
+
+def test_no_server_and_no_model_are_told(served, capsys):
+    client(served).check()
+    with pytest.raises(UsageError):
+        client(served, model="large").check()
+    assert "serves small" in capsys.readouterr().err
+    with pytest.raises(UsageError):
+        Server("http://127.0.0.1:9/v1", "small").check()
+    assert "no server answers there" in capsys.readouterr().err
+
+
+def test_a_line_cut_short_is_dropped_and_a_foreign_file_is_refused(tmp_path, capsys):
+    store = tmp_path / "store.jsonl"
+    whole = json.dumps({"key": "a", "text": "x"}) + "\n"
+    store.write_text(whole + '{"key": "b", "te')
+    assert list(read_store(store)) == ["a"] and store.read_text() == whole
+    store.write_text("task,input\n" + whole)
+    with pytest.raises(UsageError):
+        read_store(store)
+    assert "line 1" in capsys.readouterr().err and store.read_text().startswith("task,input")  # nothing is lost
+
+
+def test_kill_minus_nine_pays_nothing_twice_but_what_was_under_way(served, tmp_path):
+    served.pause = 0.05
+    store = tmp_path / "store.jsonl"
+    code = (
+        "import sys; from pathlib import Path; from recipes.server import Server\n"
+        "questions = [[{'role': 'user', 'content': f'question {n}'}] for n in range(60)]\n"
+        "print(len(Server(sys.argv[1], 'small', concurrency=3).ask(questions, Path(sys.argv[2]), 50, show='')))"
+    )
+    command = [sys.executable, "-c", code, client(served).url, str(store)]
+    process = subprocess.Popen(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.DEVNULL)
+    deadline = time.time() + 60
+    while not store.exists() or store.read_text().count("\n") < 10:
+        assert process.poll() is None and time.time() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    kept = len(read_store(store))
+    assert 10 <= kept < 60
+    subprocess.run(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=True, stdout=subprocess.DEVNULL, timeout=60)
+    assert len(read_store(store)) == 60
+    assert sum(served.asked.values()) <= 60 + 3  # three were under way when it died
+
+
+def test_evaluate_asks_a_server(served, tmp_path, monkeypatch, capsys):
+    from recipes import evaluate
+
+    rows = [{"task": "retrosynthesis", "input": f"CC(=O)N{'C' * n}", "answer": f"CC(=O)O.N{'C' * n}", "split": "test"} for n in (1, 2, 3)]
+    (tmp_path / "mine.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    url = f"http://127.0.0.1:{served.server_address[1]}/v1"
+    command = [
+        "evaluate.py",
+        "--server",
+        url,
+        "--server-model",
+        "small",
+        "--data",
+        str(tmp_path / "mine.jsonl"),
+        "--output",
+        str(tmp_path / "out"),
+    ]
+    monkeypatch.setattr(sys, "argv", [*command, "--preset", "smoke"])
+    for _ in range(2):  # the second time nothing is asked
+        evaluate.main()
+    assert sum(served.asked.values()) == 3
+    lines = [json.loads(line) for line in (tmp_path / "out/predictions.jsonl").read_text().splitlines()]
+    assert [line["input"] for line in lines] == [row["input"] for row in rows]
+    assert all(line["answer"].startswith("answer to") and not line["format"] for line in lines)
+    assert f"small at {url}" in capsys.readouterr().out
