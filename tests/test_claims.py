@@ -3,6 +3,7 @@
 import gzip
 import json
 import random
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -199,7 +200,7 @@ def test_sentences_labelled_by_hand(path):
             verdicts = {c.supported for c in claims if c.start < start + len(quote) and start < c.end}
             counts[label, False in verdicts] += 1
     assert sum(counts.values()) >= 150
-    assert counts[False, True] >= 0.9 * (counts[False, True] + counts[False, False])
+    assert counts[False, True] >= 0.93 * (counts[False, True] + counts[False, False])
     assert counts[True, True] <= 0.02 * (counts[True, True] + counts[True, False])
 
 
@@ -244,6 +245,17 @@ def test_smiles_are_told_from_words(text, found):
 def test_no_text_breaks_it(text):
     for row in (ASPIRIN, SUZUKI, ADD):
         assert all(claim.kind in KINDS and text[claim.start : claim.end] == claim.text for claim in check_claims(text, row))
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["ester ", "no ester and two amides ", "a", "(R,", "1 2 ", "C-N bond ", "C(=O)", "C1", "**", "→ 1 ", "; ", "charge ", "é ", "not "],
+)
+def test_no_text_takes_long(piece):
+    started = time.perf_counter()
+    for row in (ASPIRIN, SUZUKI):
+        check_claims(piece * (20_000 // len(piece)), row)
+    assert time.perf_counter() - started < 4
 
 
 def test_protocol_headings_are_known_to_the_checker():

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from chemr_lite.protocols import Step
 from chemr_lite.smiles import parse_smiles
 
+MAX_CLAUSE = 500  # characters; a longer one is cut, since the work in a clause grows with the square of its length
 Span = tuple[int, int]
 
 # one character for one, so that places stay what they are
@@ -112,12 +113,12 @@ class Passage:
             many, exactly = number(said), counted["least"] is None
         elif counted and counted["least"]:
             many = 1 if counted["least"].lower() in ("at least", "more than", "over") else 2
-        told = _TOLD.match(after)  # `Amides: 2`
+        told = TOLD.match(after)  # `Amides: 2`
         if told:
             many, exactly, said = int(told["number"]), True, told["number"]
         nos = [m.end() for m in _NO.finditer(clause)]
         denied = bool(nos) and not _NO_MORE.search(clause, nos[-1]) or bool(_NO_AFTER.match(after))
-        sure = bool(self.step) or self.asserts(start, end, clause, plural and not said)
+        sure = bool(self.step) or self.asserts(start, end, clause, plural and not said and not denied)
         return Quantity(0, True, sure) if denied else Quantity(many, exactly, sure)
 
     def asserts(self, start: int, end: int, clause: str = "", bare_plural: bool = False) -> bool:
@@ -142,7 +143,7 @@ _QUANTITY = re.compile(
     re.IGNORECASE,
 )
 _NOT_A_COUNT = re.compile(r"\b(?:positions?|carbons?|atoms?|at|c|step|rings?|site|locants?|number)\s*$", re.IGNORECASE)
-_TOLD = re.compile(r"\s*[:=]\s*(?P<number>\d+)\b(?!\s*[\w%°→-])")
+TOLD = re.compile(r"\s*[:=]\s*(?P<number>\d+)\b(?!\s*[\w%°→-])")
 _NO = re.compile(
     r"\b(?:no|not(?! only)|without|lack(?:s|ing)?|absen(?:t|ce of)|free of|devoid of|neither|nor|rather than|instead of|none of|never|missing|excluding)\b|n't\b",
     re.IGNORECASE,
@@ -157,7 +158,7 @@ _NO_AFTER = re.compile(
 )  # fmt: skip
 _HEDGE = re.compile(
     r"\b(?:if|(?<!I )would(?! be (?:written|described|called|classified|named))|could|might|may|perhaps|possibl[ey]|whether|unless|suppose|typical(?:ly)?|usual(?:ly)?|often|general(?:ly)?|for example|e\.g\.|such as|unlike|"
-    r"compared (?:with|to)|similar to|like|commonly|frequently|sometimes|normally|any|should|were to|imagine|consider adding|reminiscent|resembl\w+|mimic\w*|related to|"
+    r"compared (?:with|to)|similar to|(?<!looks )(?<!look )like|commonly|frequently|sometimes|normally|any|should|were to|imagine|consider adding|reminiscent|resembl\w+|mimic\w*|related to|"
     r"known to|tend to|many|most|had we|in principle|in theory|had there|without knowing|hypothetical\w*|potential(?:ly)?|expected|ought|seems?|unclear|unknown|do i|"
     r"is there|does (?:it|the)|can be (?:oxidi|reduc|hydroly|convert|turn)\w*)\b", re.IGNORECASE,
 )  # fmt: skip
@@ -165,7 +166,7 @@ _HEDGE = re.compile(
 _NOT_THE_THING = re.compile(
     r"[\s-]*(?:derivatives?|analog(?:ue)?s?|equivalents?|surrogates?|(?:bio)?isosteres?|mimics?|precursors?|like|type|chemistry|formation|hydrolysis|reduction|oxidation|"
     r"protection|deprotection|coupling|synthesis|cleavage|removal|exchange|metathesis|solvents?|base|scavenger|donors?|acceptors?|catal\w+|mediated|labile|stable|sensitive|"
-    r"work-?up|conditions?)\b", re.IGNORECASE,
+    r"work-?up|conditions?|receptors?|inhibitors?|[a-z]+ase)\b", re.IGNORECASE,
 )  # fmt: skip
 _ASSERTS = re.compile(
     r"\b(?:contain\w*|has|have|having|bear\w*|feature\w*|include\w*|possess\w*|carr(?:y|ies|ying)|there (?:is|are)|see|identif\w+|show\w*|with|comprises?|consists?|display\w*|"
@@ -174,13 +175,16 @@ _ASSERTS = re.compile(
 _DEFINITE = re.compile(r"\b(?:the|its|their|this|these|those|all|both)\s+(?:[\w-]+\s+)?$", re.IGNORECASE)
 # `Esters are hydrolysed by …`: nobody's ester in particular
 _GENERAL = re.compile(
-    rf"\W*(?!(?i:{'|'.join(NUMBERS)}|\d+|several|both|no|this|the|these|all|it|its|contains|has|is)\b)(?:[A-Z][\w-]*\s+)?(?:[a-z][\w-]*\s+){{0,2}}?[A-Za-z][\w-]*s\s+"
+    rf"\W*(?!(?i:{'|'.join(NUMBERS)}|\d+|several|both|no|this|the|these|all|it|its|contains|has|is)\b|[A-Z][a-z]?[-=#][A-Z])(?:[A-Z][\w-]*\s+)?(?:[a-z][\w-]*\s+){{0,2}}?[A-Za-z][\w-]*s\s+(?:also\s+|often\s+|usually\s+)?"
     r"(?:can|are|react|tend|undergo|give|usually|often|of|that|typically|may|do|cross|form|serve|with|above|below|prefer|have|like|need|struggle)\b"
 )
 _THEN_HEDGED = re.compile(
-    r"\s*(?:[\w-]+\s+)?(?:can(?! be (?:seen|identified|found|recogni[sz]ed|spotted|counted|traced|assigned|read))|could|may|might|would|possibly|perhaps|often|usually|typically|(?:is|are) the (?:limit|maximum))\b",
+    r"\s*(?:[\w-]+\s+)?(?:can(?! be (?:seen|identified|found|recogni[sz]ed|spotted|counted|traced|assigned|read))|could|may|might|would|possibly|perhaps|often|usually|typically|(?:is|are) (?:the (?:limit|maximum|usual)|generally|usually|often|typically|commonly))\b",
     re.IGNORECASE,
 )
+
+
+_SOMETHING = re.compile(r"[\w\x00]")
 
 
 def passages(trace: str, steps: Mapping[str, Step], sides: Mapping[str, tuple[str, ...]]) -> Iterator[Passage]:
@@ -204,7 +208,8 @@ def passages(trace: str, steps: Mapping[str, Step], sides: Mapping[str, tuple[st
             elif named := [side for side in names if re.search(_SIDE_WORDS.get(side, r"(?!)"), said)]:
                 about = tuple(named[:1])
         cuts = [start, *(m.end() for m in _END.finditer(plain, start, end)), end]
-        pieces = [(a, b) for a, b in zip(cuts, cuts[1:], strict=False) if plain[a:b].strip()]
+        cuts = sorted({*cuts, *(cut for a, b in zip(cuts, cuts[1:], strict=False) for cut in range(a + MAX_CLAUSE, b, MAX_CLAUSE))})
+        pieces = [(a, b) for a, b in zip(cuts, cuts[1:], strict=False) if _SOMETHING.search(plain, a, b)]
         members = len(sides[about[0]]) if len(about) == 1 else 0
         for n, (a, b) in enumerate(pieces):
             inside = tuple((s - a, e - a, smiles) for s, e, smiles in spans if a <= s and e <= b)

@@ -15,7 +15,7 @@ from rdkit.Chem import QED, Crippen, Descriptors, rdMolDescriptors
 from chemr_lite.claims import measures
 from chemr_lite.claims.lexicon import GROUPS, REACTION_WORDS, RINGS, WORDS
 from chemr_lite.claims.measures import Counter, counters, counts_on, holds, mol_of
-from chemr_lite.claims.passages import NUMBER, Passage, Quantity, number
+from chemr_lite.claims.passages import NUMBER, TOLD, Passage, Quantity, number
 from chemr_lite.facts import ELEMENTS, functional_groups
 from chemr_lite.reactions import named_reaction
 from chemr_lite.smiles import parse_smiles
@@ -42,7 +42,8 @@ def _stated(
     """The claim that something `is_so` of a molecule, or, where the clause denies it, that it is not."""
     quantity = quantity or passage.quantity(*span)
     subjects = passage.subjects(span[0])
-    supported = any(is_so(smiles) for molecules in subjects for smiles in molecules) != quantity.denied if quantity.sure else None
+    found = (smiles for molecules in subjects for smiles in {*molecules, ".".join(molecules)})  # a salt: its ions, and the whole
+    supported = any(map(is_so, found)) != quantity.denied if quantity.sure else None
     return span, kind, f"{'not ' if quantity.denied else ''}{said}", supported, quantity.denied, passage.where(subjects)
 
 
@@ -59,9 +60,12 @@ _ARROW = re.compile(r"→|->|←|<-")
 # what becomes of a group in a reaction
 _FATE = _any_case(
     r"\s*(?:(?:is|are|was|were|gets?|has been|have been|being|already|then|now)\s+)+(?P<not>not |never )?(?:\w+ly\s+|then\s+|now\s+|all\s+)?"
-    r"(?P<lost>displaced|replaced|removed|lost|gone|cleaved|consumed|converted|reduced|oxidi[sz]ed|hydroly[sz]ed|transformed|turned)\b|\s*(?P<became>becomes?|turns? into|disappears?|vanishes)\b"
+    r"(?P<lost>displaced|replaced|removed|lost|gone|cleaved|consumed|converted|reduced|oxidi[sz]ed|hydroly[sz]ed|transformed|turned|esterified|acylated)\b|\s*(?P<became>becomes?|turns? into|disappears?|vanishes)\b"
     r"|\s*(?:(?:is|are|was|were|stays?|remains?)\s+)?(?P<kept>survives?|untouched|unchanged|intact|retained|preserved|remains?\b|stays?\b)"
 )
+
+
+_RANK = _any_case(r"\s*is (?:a )?(?P<rank>primary|secondary|tertiary)\b")
 
 
 def _patterns(word: str, passage: Passage) -> tuple[str, str, list[Counter]]:
@@ -78,7 +82,9 @@ def read_groups(passage: Passage) -> Iterator[Found]:
         kind, name, readings = _patterns(found["word"], passage)
         plural = bool(found["plural"]) or found["head"].endswith("s")
         quantity = passage.quantity(*found.span(), plural)
-        fate = _FATE.match(passage.plain[found.end() :])
+        fate, rank = _FATE.match(passage.plain[found.end() :]), _RANK.match(passage.plain[found.end() :])
+        if rank and f"{rank['rank'].lower()} {name}" in GROUPS:  # `the amine is secondary`
+            _, name, readings = _patterns(f"{rank['rank']} {name}", passage)
         if arrow and passage.fact in ("group changes", "disconnection"):
             consumed = (found.start() < arrow.start()) == (passage.fact == "group changes")
             gone = [before - after for before, after in counts_on(sides, readings)]
@@ -143,6 +149,9 @@ _TERSE_RING = re.compile(r"\b(?P<number>\d+)\s+(?P<word>aromatic|aliphatic)\b|\b
 _CYCLE = _any_case(r"\b(?P<word>acyclic|monocyclic|bicyclic|tricyclic|tetracyclic|polycyclic|macrocycl\w+|spiro(?:cyclic)?|bridged)\b")
 
 
+_OF_THEM = _any_case(rf"\b(?P<number>{NUMBER}) of (?:them|these|the rings|the \w+ rings) (?:is |are )?(?P<word>{_RING_WORD})")
+
+
 def read_rings(passage: Passage) -> Iterator[Found]:
     """`two aromatic rings`, `a six-membered heterocycle`, `bicyclic`; in a step about rings also `1 aromatic, 2 aliphatic`."""
     for found in _TERSE_RING.finditer(passage.plain) if "ring" in passage.claims else ():
@@ -155,9 +164,13 @@ def read_rings(passage: Passage) -> Iterator[Found]:
             [measures.rings(word)],
             Quantity(int(found["number"] or found["total"]), True),
         )
+    for found in _OF_THEM.finditer(passage.plain):
+        word = found["word"].lower()
+        yield _counted(passage, found.span(), "ring", f"{word} ring", [measures.rings({word})], Quantity(number(found["number"]), True))
     for found in _RING.finditer(passage.plain):
         words, noun = set(re.findall(_RING_WORD, (found["words"] or "").lower())), found["noun"].lower()
-        if (noun.startswith("aromatic") or not words) and not _NUMBERED.search(passage.plain[: found.start()]):
+        counted = _NUMBERED.search(passage.plain[: found.start()]) or TOLD.match(passage.plain[found.end() :])
+        if (noun.startswith("aromatic") or not words) and not counted:
             continue
         words |= {"heterocyclic"} if noun.startswith("heterocycl") else {"heteroaromatic"} if noun.startswith("heteroar") else set()
         words |= {"aromatic"} if noun.startswith("aromatic") else set()
@@ -264,7 +277,7 @@ _DALTON = _any_case(
 # what is written, what RDKit computes, and the tolerance beside the rounding of the figure: other programs estimate otherwise
 _MEASURED: dict[str, tuple[re.Pattern, tuple[Callable[[Chem.Mol], float], ...], float]] = {
     "weight": (
-        _any_case(rf"\b(?:molecular weight|molar mass|molecular mass|exact mass|monoisotopic mass|formula weight|weighs|MW|M\.W\.|mass)\b{_VALUE}"),
+        _any_case(rf"\b(?:molecular weight|molar mass|molecular mass|exact mass|monoisotopic mass|formula weight|weighs|a weight of|MW|M\.W\.|mass)\b{_VALUE}"),
         (Descriptors.MolWt, Descriptors.ExactMolWt), 0.06,
     ),
     "LogP": (_any_case(rf"\b(?:c?logP|log P|partition coefficient)\b(?: \(?[A-Z]\w+\)?)?{_VALUE}"), (Crippen.MolLogP,), 0.3),
@@ -304,7 +317,7 @@ def read_properties(passage: Passage) -> Iterator[Found]:
 
 _CHARGE = _any_case(
     r"\b(?P<whole>net|overall|total)?\s*(?P<formal>formal)?\s*charge\b(?P<gap>[^.;,\d+-]{0,30}?)(?P<value>[+-]?\d|\bzero\b|[+-]?\b(?:one|two)\b)"
-    r"|(?P<word>\b(?:is|overall|net|electrically|a) neutral\b|\bneutral (?:molecule|compound|species|overall)\b|\bcation(?:ic)?\b|\banion(?:ic)?\b|\bzwitterion(?:ic)?\b|"
+    r"|(?P<before>[+-]\d)\s+charge\b|(?P<word>\bneutral\b(?! (?:form|pH|condition|acid|amine|base))|\bcation(?:ic)?\b|\banion(?:ic)?\b|\bzwitterion(?:ic)?\b|"
     r"\bpositively charged\b|\bnegatively charged\b|\buncharged\b|\bno (?:net|overall|formal) charge\b)"
 )
 
@@ -321,8 +334,8 @@ def read_charge(passage: Passage) -> Iterator[Found]:
         wholes = [sum(sum(_charges(smiles)) for smiles in molecules) for molecules in subjects]
         totals = wholes if found["whole"] or "whole" in (found["gap"] or "") else [*map(sum, ions), *wholes]
         denied = quantity.denied
-        if found["value"]:
-            said = found["value"].lower()
+        if found["value"] or found["before"]:
+            said = (found["value"] or found["before"]).lower()
             value = (-1 if said.startswith("-") else 1) * number(said.lstrip("+-"))
             is_so, says = value in totals or bool(found["formal"] and any(value in ion for ion in ions)), f"charge {value:+d}"
         else:
@@ -346,7 +359,7 @@ _CENTRE = _any_case(
 _CHIRAL = _any_case(r"\b(?P<word>achiral|chiral|optically active)\b(?! (?:cent|carbon|auxil|pool|HPLC|separat|resol|catal|purity|atom))")
 _LABELS = re.compile(
     r"(?<!\w)\((?P<labels>\d*[RSEZ](?:,\s?\d*[RSEZ])*)\)|(?<![\w-])(?P<one>[RSEZ])[- ](?:configur\w+|enantiomer|isomer|geometry|alkene|olefin|stereo\w*|absolute|label\w*|at\b)"
-    r"|(?:configur\w+|geometry|label|descriptor|stereocent(?:re|er)|double bond|alkene|olefin) (?:is |of |at \w+ is )?\(?(?P<late>[RSEZ])\)?(?![\w'])|\b(?P<cis>cis|trans)(?=[- ](?:double|alkene|olefin|config|geometry|isomer|disubst))"
+    r"|(?:configur\w+|geometry|label|descriptor|(?:stereo)?cent(?:re|er)s?|carbon|double bond|alkene|olefin) (?:is |are |of |at \w+ is |drawn as |both )*\(?(?P<late>[RSEZ])\)?(?![\w'])|\b(?P<cis>cis|trans)(?=[- ](?:double|alkene|olefin|config|geometry|isomer|disubst))"
 )
 _ATOM_LABEL = re.compile(r"\batom (?P<index>\d+) (?P<label>[RS?])(?!\w)")
 _SOME_CENTRE = _any_case(rf"(?:{NUMBER}|\bno|\ban?|\bany|\bits|\bthe only|\bwithout|\black\w*)\s+(?:[a-z-]+\s+){{0,2}}$")
@@ -454,7 +467,7 @@ _SYMBOLS = {
 }  # fmt: skip
 _ONE_ATOM = rf"(?:Br|Cl|Mg|[CNOSBIF]|{'|'.join(_SYMBOLS)})"
 _BOND = re.compile(
-    rf"(?<![\w-])(?P<a>{_ONE_ATOM})(?:\([^)]{{1,8}}\))?\s?[-=]\s?(?P<b>{_ONE_ATOM})(?:\([^)]{{1,8}}\))?(?![\w-])(?:\s+(?:single|double|sigma))?(?P<bond>\s+(?:bonds?|linkages?))?"
+    rf"(?<![\w-])(?P<a>{_ONE_ATOM})(?:\([^)]{{1,8}}\))?\s?[-=#]\s?(?P<b>{_ONE_ATOM})(?:\([^)]{{1,8}}\))?(?![\w-])(?:\s+(?:single|double|sigma))?(?P<bond>\s+(?:bonds?|linkages?))?"
 )
 _FORMS = _any_case(r"\b(?:form\w*|creat\w+|mak(?:es?|ing)|made|new|build\w*|construct\w*|establish\w*|join\w*|disconnect\w*)\b")
 _BREAKS = _any_case(
@@ -479,10 +492,11 @@ def read_bond_changes(passage: Passage) -> Iterator[Found]:
     reaction = _reaction(passage)
     for found in _BOND.finditer(passage.plain) if reaction else ():
         forms = _forms(passage.plain, *found.span(), passage.heading)
-        if forms is None or not (found["bond"] or re.search(r"\bbonds?\b", passage.heading)):
+        if forms is None or not (found["bond"] or re.search(r"\bbonds?\b", f"{passage.heading} {passage.plain[: found.start()]}")):
             continue
+        end = re.compile(r"(?:\s+(?:formation|cleavage|scission|breaking))?").match(passage.plain, found.end()).end()
         pair = "-".join(sorted(_SYMBOLS.get(found[side].lower(), found[side]) for side in ("a", "b")))
-        quantity, known = passage.quantity(*found.span()), named_reaction(*reaction)
+        quantity, known = passage.quantity(found.start(), end), named_reaction(*reaction)
         denied = quantity.denied or bool(_NOT_THIS_BOND.match(passage.plain[found.end() :]))
         supported = None if known is None or pair in known.changed else (pair in (known.formed if forms else known.broken)) != denied
         says = f"{'not ' if denied else ''}{'forms' if forms else 'breaks'} {pair}"
