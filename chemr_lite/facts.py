@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from rdkit import Chem
-from rdkit.Chem import rdMolDescriptors
+from rdkit.Chem import Crippen, Descriptors, rdMolDescriptors
+from rdkit.Chem.Scaffolds import MurckoScaffold
 
 # acyl-, sulfonyl- or heteroatom-bound nitrogen is no amine
 AMINE = "!$(N[C,S,P]=[O,S,N]);!$(N[N,O,S]);!$(NC#N)"
@@ -95,6 +96,32 @@ def say_groups(groups: dict[str, int]) -> str:
 def tell_groups(smiles: str) -> str:
     """The functional groups of a valid SMILES in words."""
     return say_groups(dict(groups_of(smiles)))
+
+
+def tell_formula(mol: Chem.Mol) -> str:
+    return f"formula {rdMolDescriptors.CalcMolFormula(mol)}, molecular weight {Descriptors.MolWt(mol):.1f}"
+
+
+def tell_scaffold(mol: Chem.Mol) -> str:
+    """The Bemis-Murcko scaffold, without stereochemistry."""
+    return f"scaffold {Chem.MolToSmiles(MurckoScaffold.GetScaffoldForMol(mol), isomericSmiles=False) or 'none'}"
+
+
+def tell_stereo(smiles: str) -> str:
+    """Each stereocentre of a valid SMILES by its atom's number, from 0, with R, S or ? for unassigned; each double bond that is E or Z."""
+    mol = Chem.MolFromSmiles(smiles)
+    kinds = {Chem.BondStereo.STEREOE: "E", Chem.BondStereo.STEREOZ: "Z"}
+    double = [kinds[bond.GetStereo()] for bond in mol.GetBonds() if bond.GetStereo() in kinds]  # first: the next line renames them
+    centres = Chem.FindMolChiralCenters(mol, includeUnassigned=True, useLegacyImplementation=False)
+    return ", ".join([*(f"atom {index} {label}" for index, label in centres), *(f"double bond {label}" for label in double)]) or "none"
+
+
+def tell_descriptors(mol: Chem.Mol) -> str:
+    """What medicinal chemists look at first: weight, Crippen LogP, TPSA, donors, acceptors, rotatable bonds."""
+    return (
+        f"molecular weight {Descriptors.MolWt(mol):.1f}, LogP {Crippen.MolLogP(mol):.1f}, TPSA {rdMolDescriptors.CalcTPSA(mol):.1f}, "
+        f"donors {rdMolDescriptors.CalcNumHBD(mol)}, acceptors {rdMolDescriptors.CalcNumHBA(mol)}, rotatable bonds {rdMolDescriptors.CalcNumRotatableBonds(mol)}"
+    )
 
 
 def count_atoms(mol: Chem.Mol) -> dict[str, int]:

@@ -1,7 +1,8 @@
 """Chemical reasoning protocols: the steps in which a task is reasoned through, kept as data (protocols.yaml).
 
 `load_protocols()` gives those of this package, `load_protocols(path)` those of a file that someone has edited or mined
-from a teacher. A task without a protocol there has none, and trains on its answers alone.
+from a teacher; its name alone gives one of BUILT_IN. A task without a protocol there has none, and trains on its answers
+alone.
 """
 
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from pathlib import Path
 import yaml
 
 DEFAULT = Path(__file__).with_name("protocols.yaml")
+BUILT_IN = {"default": DEFAULT, "nano": DEFAULT.parent / "nano" / "protocols.yaml"}
 ABOUT = ("question", "answer", "both")
 
 
@@ -42,17 +44,19 @@ class Protocols:
 
 
 @lru_cache(maxsize=8)
-def load_protocols(path: Path | str = DEFAULT) -> Protocols:
-    """Read a protocols file. Raises ProtocolError."""
+def load_protocols(path: Path | str = "default") -> Protocols:
+    """Read a protocols file, or one of BUILT_IN by its name. Raises ProtocolError."""
     from chemr_lite.tasks import select_tasks  # the tasks themselves read their protocols here
 
+    path = BUILT_IN.get(path, path)
     try:
         held = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ProtocolError(f"{path}: {' '.join(str(error).split())}") from error
-    if not isinstance(held, dict) or not all(isinstance(held.get(part), dict) for part in ("steps", "protocols")):
-        raise ProtocolError(f"{path}: must hold `steps:` and `protocols:`; {DEFAULT} is an example")
-    known = {name: _step(path, name, told) for name, told in held["steps"].items()}
+    if not isinstance(held, dict) or not isinstance(held.get("protocols"), dict) or not isinstance(held.get("steps", {}), dict):
+        raise ProtocolError(f"{path}: must hold `protocols:` and may hold `steps:`; {DEFAULT} is an example")
+    shared = yaml.safe_load(DEFAULT.read_text(encoding="utf-8"))["steps"]
+    known = {name: _step(path, name, told) for name, told in (shared | held.get("steps", {})).items()}
     by_name = {}
     for task, listed in held["protocols"].items():
         try:

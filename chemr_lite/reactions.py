@@ -141,13 +141,14 @@ NAMES = tuple(dict.fromkeys(name for name, _ in _ALL))
 
 
 class Identified(NamedTuple):
-    """A reaction that the table knows: its name, and the bonds between atoms of the main product that it forms, breaks
-    and changes in order, as `C-N`, symbols in alphabetical order."""
+    """A reaction that the table knows: its name, the bonds of atoms of the product that it forms, breaks and changes in
+    order, as `C-N` with the symbols in alphabetical order, and the SMILES of what the reactants lose."""
 
     name: str
     formed: frozenset[str]
     broken: frozenset[str]
     changed: frozenset[str]
+    leaving: frozenset[str]
 
 
 def products(name: str, reactants: list[Chem.Mol], limit: int = 20) -> set[str]:
@@ -196,8 +197,8 @@ def identify(reactants: tuple[str, ...], product: str) -> str | None:
     return found and found.name
 
 
-def _bond_changes(reactants: list[Chem.Mol], made: Chem.Mol) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
-    """The bonds (formed, broken, changed in order); RDKit marks each atom of a product with the atom it was."""
+def _bond_changes(reactants: list[Chem.Mol], made: Chem.Mol) -> tuple[frozenset[str], ...]:
+    """The bonds (formed, broken, changed in order) and what leaves; RDKit marks each atom of a product with the atom it was."""
     origin = [
         (atom.GetIntProp("react_idx"), atom.GetIntProp("react_atom_idx")) if atom.HasProp("react_atom_idx") else (-1, atom.GetIdx())
         for atom in made.GetAtoms()
@@ -218,4 +219,11 @@ def _bond_changes(reactants: list[Chem.Mol], made: Chem.Mol) -> tuple[frozenset[
         said(pair for pair in after if pair not in before),
         said(pair for pair in before if pair not in after and pair & kept),
         said(pair for pair in after if pair in before and before[pair] != after[pair] and aromatic not in (before[pair], after[pair])),
+        frozenset(piece for n, mol in enumerate(reactants) for piece in _lost(mol, {atom for m, atom in kept if m == n})),
     )
+
+
+def _lost(mol: Chem.Mol, kept: set[int]) -> list[str]:
+    """SMILES of the parts of a reactant that are not in the product."""
+    lost = [atom.GetIdx() for atom in mol.GetAtoms() if atom.GetIdx() not in kept]
+    return Chem.MolFragmentToSmiles(mol, lost).split(".") if lost else []

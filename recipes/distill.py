@@ -20,10 +20,10 @@ from recipes import options as cli
 
 def run(options: cli.Options, data, backend: str) -> None:
     from chemr_lite import get_task, render
-    from chemr_lite.protocols import DEFAULT, load_protocols
+    from chemr_lite.protocols import load_protocols
     from recipes.sft import train
 
-    protocols = load_protocols(options.protocols or DEFAULT)
+    protocols = load_protocols(options.protocols)
 
     def completion(row: dict) -> str:
         return render(get_task(row["task"]).trace(row, protocols), row["answer"])

@@ -53,7 +53,7 @@ def _climb(options: Options, preset: str, last: str) -> None:
             raise UsageError(f"{options.data}: no {split} row in it")
     if options.train_rows:
         loaded.rows["train"] = splits.sample(loaded.rows["train"], options.train_rows)
-    protocols.load_protocols(options.protocols or protocols.DEFAULT)  # a bad file is told before phase 1 is trained
+    protocols.load_protocols(options.protocols)  # a bad file is told before phase 1 is trained
     backend = models.choose_backend(options.backend)
     quieten()
     hardware = models.detect_hardware()

@@ -41,7 +41,9 @@ class Options:
     data_root: str | None = option(None, "folder with the files of the public data sets, read instead of downloading them")
     split: str = option("given", "given: the split of the data; scaffold: properties are split anew by Bemis-Murcko scaffold")
     tasks: str | None = option(None, "tasks or macro-tasks separated by commas; default: all that the data has")
-    protocols: str | None = option(None, "YAML file of reasoning protocols for phase 2, an edited copy of chemr_lite/protocols.yaml")
+    protocols: str = option(
+        "default", "reasoning protocols for phase 2: default, nano, or a YAML file made after chemr_lite/protocols.yaml"
+    )
     strict: bool = option(False, "stop at the first bad row instead of leaving it out")
     train_rows: int = option(0, "training rows per macro-task, spread over its sub-tasks; 0: all")
     eval_rows: int = option(120, "test rows per macro-task after each phase")

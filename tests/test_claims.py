@@ -168,12 +168,13 @@ def test_saying_it_twice_counts_once():
     assert grounding(check_claims("It relieves pain.", ASPIRIN)) is None
 
 
+@pytest.mark.parametrize("protocols", ["default", "nano"])
 @pytest.mark.parametrize("task", dict.fromkeys(row["task"] for row in NANO))
-def test_grounded_traces_pass(task):
+def test_grounded_traces_pass(task, protocols):
     rows = [row for row in NANO if row["task"] == task]
     claimed = 0
     for row in random.Random(0).sample(rows, 40):
-        claims = check_claims(get_task(task).trace(row), row)
+        claims = check_claims(get_task(task).trace(row, load_protocols(protocols)), row)
         assert all(c.supported is not False for c in claims), (row, claims)
         claimed += tally(claims)[1]
     assert claimed >= 40 or task.endswith(("mol_custom_atoms", "mol_custom_bonds"))

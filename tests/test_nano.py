@@ -174,9 +174,9 @@ def test_instructions_and_headings_are_one_token(tokenizer, name):
         assert encode(tokenizer, task.instruction) == [task.instruction]
     if task.label:
         assert encode(tokenizer, f"{task.instruction}\n{task.label}: CCO")[1] == f"\n{task.label}: "
-    headings = [f"{'' if n == 1 else chr(10)}{n}. **{step.heading}:**" for n, step in enumerate(load_protocols().of(name), 1)]
+    headings = [f"{'' if n == 1 else chr(10)}{n}. **{step.heading}:**" for n, step in enumerate(load_protocols("nano").of(name), 1)]
     assert all(encode(tokenizer, heading) == [heading] for heading in headings)
-    trace = next(get_task(name).trace(row) for row in ROWS if row["task"] == name)
+    trace = next(get_task(name).trace(row, load_protocols("nano")) for row in ROWS if row["task"] == name)
     assert [token for token in encode(tokenizer, trace) if "**" in token] == headings  # and inside a trace too
 
 
@@ -196,7 +196,7 @@ def test_tags_are_ordinary_text(tokenizer):
 def test_rows_fit_in_few_tokens(tokenizer):
     by_task = defaultdict(list)
     for row in ROWS[::41]:
-        question, trace = get_task(row["task"]).question(row), get_task(row["task"]).trace(row)
+        question, trace = get_task(row["task"]).question(row), get_task(row["task"]).trace(row, load_protocols("nano"))
         by_task[row["task"]].append(len(encode(tokenizer, question + render(trace, row["answer"]))))
     assert len(by_task) == len(MAKERS)
     assert max(max(sizes) for sizes in by_task.values()) < 256

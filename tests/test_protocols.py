@@ -23,6 +23,14 @@ def test_every_task_has_a_protocol(task):
     assert all(step.heading and step.states for step in steps)
 
 
+@pytest.mark.parametrize("task", list_tasks())
+def test_nano_reasons_in_the_same_steps_and_fewer(task):
+    default = {step.heading: step.fact for step in load_protocols().of(task)}
+    nano = {step.heading: step.fact for step in load_protocols("nano").of(task)}
+    assert nano.items() <= default.items()
+    assert [heading for heading in default if heading in nano] == list(nano)
+
+
 def test_steps_are_shared_by_tasks_and_each_is_used():
     known = yaml.safe_load(DEFAULT.read_text())["steps"]
     used = [step.fact for steps in load_protocols().by_name.values() for step in steps]
@@ -52,12 +60,12 @@ def test_an_edited_protocol_changes_the_trace(tmp_path):
     "text, told",
     [
         ("[", "mine.yaml"),
-        ("- a", "must hold `steps:` and `protocols:`"),
+        ("- a", "must hold `protocols:`"),
         ("steps: {a: 1}\nprotocols: {}", "the step 'a' must say what it `states`"),
         ("steps: {a: {states: x, about: me}}\nprotocols: {}", "is about 'me'; choose question, answer, both"),
         ("steps: {a: {states: x, claims: group}}\nprotocols: {}", "`claims` of the step 'a' must be a list"),
         ("steps: {a: {states: x}}\nprotocols: {retrosynthesis: [a]}", "the protocol of retrosynthesis must list"),
-        ("steps: {a: {states: x}}\nprotocols: {retrosynthesis: {B: c}}", "retrosynthesis, B: no step 'c'; the steps are a"),
+        ("steps: {a: {states: x}}\nprotocols: {retrosynthesis: {B: c}}", "retrosynthesis, B: no step 'c'; the steps are groups"),
         ("steps: {a: {states: x}}\nprotocols: {retrosynthesys: {B: a}}", "nearest: retrosynthesis"),
     ],
 )

@@ -344,9 +344,9 @@ def test_gold_in_the_format_is_worth_everything(task):
 
 @pytest.mark.parametrize("task", NANO)
 def test_a_trace_has_a_numbered_line_for_each_step(task):
-    steps = [step.heading for step in load_protocols().of(task)]
+    steps = [step.heading for step in load_protocols("nano").of(task)]
     for nano in NANO[task]:
-        told = get_task(task).trace(nano).split("\n")
+        told = get_task(task).trace(nano, load_protocols("nano")).split("\n")
         assert len(told) == len(steps), nano
         for number, (line, step) in enumerate(zip(told, steps, strict=True), 1):
             head = f"{number}. **{step}:** "
@@ -361,7 +361,7 @@ def test_an_example_of_an_optimisation_moves_the_right_way(task):
 
 @pytest.mark.parametrize("task", [name for name in NANO if name in PROPERTIES])
 def test_the_verdict_of_a_trace_is_the_rows_answer(task):
-    assert all(get_task(task).trace(nano).endswith(f"** {nano['answer']}") for nano in NANO[task])
+    assert all(get_task(task).trace(nano, load_protocols("nano")).endswith(f"** {nano['answer']}") for nano in NANO[task])
 
 
 CONSTANTS = ["C", "CCO", "c1ccccc1", "C" * 12, "CC(=O)Oc1ccccc1C(=O)O", "Cc1ccc(CNC2CC2)cc1", "COc1ccc(CNCc2ccccc2)cc1"]
@@ -403,7 +403,7 @@ def test_the_question_tells_the_input_and_not_the_answer(task):
 @pytest.mark.parametrize(
     "question",
     [
-        pytest.param(row("property_prediction/bbbp", "Yes"), id="measured-property"),
+        pytest.param(row("reagent_selection/solvent", "CO", "Reactant: CN\nList: CO, CCO"), id="measured-optimum"),
         pytest.param(row("property_prediction/rule_alert", "Yes", "not a molecule"), id="rule-on-no-molecule"),
         pytest.param(row("retrosynthesis", "CC.CN", "CCCN"), id="reaction-without-a-name"),
         pytest.param(row("reaction_prediction", "CCCN", "CC.CN"), id="product-without-a-reaction"),
@@ -480,9 +480,9 @@ def test_no_trace_where_nothing_grounded_can_be_said(question):
     ],
 )
 def test_a_trace_tells_these_facts(question, told):
-    steps = [step.heading for step in load_protocols().of(question["task"])]
+    steps = [step.heading for step in load_protocols("nano").of(question["task"])]
     expected = "\n".join(f"{n}. **{step}:** {text}" for n, (step, text) in enumerate(zip(steps, told, strict=True), 1))
-    assert get_task(question["task"]).trace(question) == expected
+    assert get_task(question["task"]).trace(question, load_protocols("nano")) == expected
 
 
 @pytest.mark.parametrize(

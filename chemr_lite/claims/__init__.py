@@ -50,6 +50,8 @@ def check_claims(trace: str, row: Row, answer: str | None = None, protocols: Pro
     steps = {step.heading.lower(): step for step in (protocols or load_protocols()).of(task.name)}
     claims: list[Claim] = []
     for passage in passages(trace[:MAX_CHARS], steps, sides):
+        if passage.step and not passage.claims:
+            continue  # it repeats the question, or decides
         taken: list[tuple[int, int]] = []
         for reader in READERS:
             for (start, end), kind, says, supported, denies, about in reader(passage):

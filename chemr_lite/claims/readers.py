@@ -116,7 +116,7 @@ def read_none(passage: Passage) -> Iterator[Found]:
     """`none` in a step that tells groups, rings or stereocentres."""
     kind = next((kind for kind in passage.claims if kind in ("group", "ring", "stereo")), None)
     arrow = _ARROW.search(passage.plain)
-    for found in re.finditer(r"\bnone\b", passage.plain) if kind else ():
+    for found in re.finditer(r"\bnone\b", passage.plain) if kind and passage.fact != "check" else ():
         if arrow:
             before, after = (measures.total(_groups_in, molecules) for molecules in passage.before_and_after())
             consumed = (found.start() < arrow.start()) == (passage.fact == "group changes")
@@ -127,7 +127,7 @@ def read_none(passage: Passage) -> Iterator[Found]:
             noun, count = {
                 "group": ("group", lambda smiles: len(_groups_in(smiles))),
                 "ring": ("ring", lambda smiles: len(measures.rings_of(smiles))),
-                "stereo": ("stereocentre", lambda smiles: len(measures.centres(smiles))),
+                "stereo": ("stereocentre", lambda smiles: len(measures.stereo_labels(smiles))),
             }[kind]
             if re.search(r"\balerts\s*$", passage.plain[: found.start()]):
                 noun, count = "alert", lambda smiles: sum(n for group, n in _groups_in(smiles).items() if group in ALERTS)
@@ -218,8 +218,6 @@ def read_atoms(passage: Passage) -> Iterator[Found]:
     bare = re.fullmatch(r"\s*(\d+)\s*", passage.plain) if passage.fact == "hydrogens" else None
     if bare:
         yield _counted(passage, bare.span(1), "atoms", "hydrogen", [measures.hydrogens], Quantity(int(bare[1]), True))
-    if passage.fact == "countdown":
-        return
     for found in _SYMBOL.finditer(passage.plain):
         element = Chem.GetPeriodicTable().GetAtomicNumber(found["symbol"])
         count = measures.hydrogens if element == 1 else measures.atoms(element)
@@ -246,16 +244,11 @@ _BOND_KINDS = {"carbon-carbon double": "C=C", "carbon-carbon triple": "C#C"}
 _BONDS = _any_case(
     r"\b(?P<kind>rotatable|single|double|triple|aromatic|carbon-carbon (?:double|triple)|[CSNP]=[CNOS](?: double)?|C#[CN])\s+bonds?\b(?:\s*[:=]?\s*(?P<after>\d+)\b)?"
 )
-_TERSE_BONDS = re.compile(r"\b(?P<number>\d+)\s+(?P<kind>single|double|triple|rotatable|aromatic)\b")
 _SOME = _any_case(rf"(?:{NUMBER}|\bno|\ban?|\bany)\s+(?:[a-z-]+\s+)?$")
 
 
 def read_bonds(passage: Passage) -> Iterator[Found]:
-    """`three rotatable bonds`, `a triple bond`, `rotatable bonds 3`; in a requirement also `3 single`."""
-    if passage.fact == "requirement" and "bonds" in passage.claims:
-        for found in _TERSE_BONDS.finditer(passage.plain):
-            readings = measures.bonds(found["kind"])
-            yield _counted(passage, found.span(), "bonds", f"{found['kind']} bonds", readings, Quantity(int(found["number"]), True))
+    """`three rotatable bonds`, `a triple bond`, `rotatable bonds 3`."""
     for found in _BONDS.finditer(passage.plain):
         said = found["kind"].lower()
         kind = _BOND_KINDS.get(said) or (said.removesuffix(" double").upper() if "=" in said or "#" in said else said)

@@ -60,7 +60,7 @@ def _reaction_lines(rng: random.Random) -> tuple[set[str], list[str]]:
             (f"{product} from {given} needs {missing}", f"{product} from {given} needs {name}: {tell_groups(missing)}: {missing}")
         )
     if name in COUPLINGS and rng.random() < 0.3:
-        lines[0] = f"{whole} beside {name}: {', '.join(map(str, hindrance(whole)))}"
+        lines[0] = f"{whole} beside {name}: {', '.join(map(str, hindrance(sorted_reactants)))}"
     elif name in USUAL_REAGENT and rng.random() < 0.15:
         lines[0] = f"{whole} uses {name}: {USUAL_REAGENT[name]}"
     return {product, sorted_reactants}, lines

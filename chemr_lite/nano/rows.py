@@ -108,7 +108,7 @@ def _yield(rng: random.Random, task: str) -> dict | None:
     if made.name not in COUPLINGS:
         return None
     question = f"{'.'.join(made.reactants)}>>{made.product}"
-    return _row(task, question, "No" if any(hindrance(question)) else "Yes", reaction=made.name)
+    return _row(task, question, "No" if any(hindrance(".".join(made.reactants))) else "Yes", reaction=made.name)
 
 
 def _reactant(rng: random.Random, task: str) -> dict | None:

@@ -45,7 +45,7 @@ CHAT_TEMPLATE = (
 
 def pieces() -> list[str]:
     """Everything that is one token besides special tokens, characters and bytes; longest first."""
-    tasks, protocols = [get_task(name) for name in MAKERS], load_protocols()
+    tasks, protocols = [get_task(name) for name in MAKERS], load_protocols("nano")
     names = {*FUNCTIONAL_GROUPS, *RECIPES, *TOMG_GROUPS, *EDIT_GROUPS, *ELEMENTS, *BONDS, *WORDS}
     names |= {
         *PREFIXES,

@@ -69,7 +69,7 @@ class Task:
 
     def facts(self, row: Row) -> dict[str, str] | None:
         """The text of each step that RDKit can write, by the step's name in protocols.yaml; None where it knows nothing."""
-        raise NotImplementedError
+        return None
 
     def trace(self, row: Row, protocols: Protocols | None = None) -> str | None:
         """A grounded trace: the numbered steps of the task's protocol, every fact computed by RDKit, or None."""
@@ -81,7 +81,7 @@ class Task:
 
 
 class YesNo(Task):
-    """A measured fact, answered by Yes or No: the label comes with the row, so there is no grounded trace to write."""
+    """A question answered by Yes or No."""
 
     metric = "accuracy"
     answers = "choice"
@@ -91,9 +91,6 @@ class YesNo(Task):
         if said not in ("yes", "no"):
             return zero(Reason.NOT_A_CHOICE if said else Reason.EMPTY)
         return CORRECT if said == row["answer"].strip().lower() else zero(Reason.WRONG)
-
-    def facts(self, row: Row) -> None:
-        return None
 
 
 TASKS: dict[str, Task] = {}

@@ -6,9 +6,7 @@
 Correct is the recorded molecule, stereochemistry included (ChEBI-20's exact match). Headline: exact match.
 """
 
-from rdkit import Chem
-
-from chemr_lite.facts import say_rings, tell_groups
+from chemr_lite.facts import say_rings, tell_formula, tell_groups, tell_scaffold, tell_stereo
 from chemr_lite.smiles import Parsed, parse_smiles
 from chemr_lite.tasks.base import Row, Score, Task, register, score_structures
 
@@ -17,9 +15,13 @@ def structure_facts(parsed: Parsed) -> dict[str, str] | None:
     """What both directions between molecule and description reason over: rings, groups and stereocentres."""
     if not parsed.ok:
         return None
-    centres = Chem.FindMolChiralCenters(parsed.mol, includeUnassigned=True, useLegacyImplementation=False)
-    stereo = ", ".join(f"atom {index} {label}" for index, label in centres) or "none"
-    return {"rings": say_rings(parsed.mol), "groups of the answer": tell_groups(parsed.key), "stereocentres": stereo}
+    return {
+        "rings": say_rings(parsed.mol),
+        "scaffold": tell_scaffold(parsed.mol),
+        "groups of the answer": tell_groups(parsed.key),
+        "formula": tell_formula(parsed.mol),
+        "stereocentres": tell_stereo(parsed.text),
+    }
 
 
 class MoleculeDesign(Task):

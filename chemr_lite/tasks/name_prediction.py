@@ -15,7 +15,7 @@ from collections import Counter
 
 from rdkit.Chem import rdMolDescriptors
 
-from chemr_lite.facts import count_atoms, count_hydrogens, say_counts, say_rings, tell_groups
+from chemr_lite.facts import count_atoms, count_hydrogens, say_counts, say_rings, tell_formula, tell_groups, tell_scaffold, tell_stereo
 from chemr_lite.reasons import Reason
 from chemr_lite.smiles import parse_smiles, shows_stereo
 from chemr_lite.tasks.base import CORRECT, Row, Score, Task, register, score_structures, zero
@@ -58,7 +58,10 @@ def structure_facts(smiles: str) -> dict[str, str] | None:
     return {
         "groups of the answer": tell_groups(parsed.key),
         "rings": say_rings(parsed.mol),
+        "scaffold": tell_scaffold(parsed.mol),
         "atoms": say_counts(count_atoms(parsed.mol)),
+        "formula": tell_formula(parsed.mol),
+        "stereocentres": tell_stereo(parsed.text),
     }
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from rdkit import Chem
 from rdkit.Chem import Crippen, rdMolDescriptors
 
-from chemr_lite.facts import groups_of, say_groups, tell_groups
+from chemr_lite.facts import groups_of, say_groups, say_rings, tell_descriptors, tell_groups
 from chemr_lite.smiles import parse_smiles
 from chemr_lite.tasks.base import Row, YesNo, register
 
@@ -20,11 +20,19 @@ ALERTS = ("aldehyde", "acyl chloride", "sulfonyl chloride", "isocyanate", "azide
 
 
 class Property(YesNo):
+    """A measured fact: what RDKit can tell leads up to it, and does not decide it."""
+
     label = "SMILES"
 
     def __init__(self, sub: str, instruction: str):
         self.name = f"property_prediction/{sub}"
         self.instruction = instruction
+
+    def facts(self, row: Row) -> dict[str, str] | None:
+        parsed = parse_smiles(row["input"])
+        if not parsed.ok:
+            return None
+        return {"groups": tell_groups(parsed.key), "rings": say_rings(parsed.mol), "descriptors": tell_descriptors(parsed.mol)}
 
 
 class Rule(Property):
@@ -35,11 +43,11 @@ class Rule(Property):
         self.judge = judge
 
     def facts(self, row: Row) -> dict[str, str] | None:
-        parsed = parse_smiles(row["input"])
-        if not parsed.ok:
+        known = super().facts(row)
+        if known is None:
             return None
-        counts, verdict = self.judge(parsed.mol)
-        return {"groups": tell_groups(parsed.key), "counts": counts, "verdict": "Yes" if verdict else "No"}
+        counts, verdict = self.judge(parse_smiles(row["input"]).mol)
+        return {**known, "counts": counts, "verdict": "Yes" if verdict else "No"}
 
 
 def _permeable(mol: Chem.Mol) -> tuple[str, bool]:

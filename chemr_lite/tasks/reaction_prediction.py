@@ -8,7 +8,7 @@ Correct is the same multiset of canonical fragments as the recorded product. Hea
 from collections import Counter
 
 from chemr_lite.facts import groups_of, say_groups, tell_groups
-from chemr_lite.reactions import identify
+from chemr_lite.reactions import named_reaction
 from chemr_lite.smiles import parse_smiles
 from chemr_lite.tasks.base import Row, Score, Task, register, score_structures
 
@@ -27,11 +27,26 @@ def reaction_facts(reactants: str, product: str) -> tuple[str, str, dict[str, st
     left, right = parse_smiles(reactants), parse_smiles(product)
     if not (left.ok and right.ok and len(right.fragments) == 1):
         return None
-    name = identify(left.fragments, right.key)
-    if name is None:
+    known = named_reaction(left.fragments, right.key)
+    if known is None:
         return None
     consumed, formed = map(say_groups, group_changes(left.fragments, right.key))
-    changes = {"reaction type": name, "group changes": f"{consumed} → {formed}", "disconnection": f"{formed} ← {consumed}"}
+    bonds = "; ".join(
+        f"{verb} {', '.join(sorted(pairs))}"
+        for verb, pairs in (
+            ("forms", known.formed),
+            ("breaks", known.broken),
+            ("changes the order of", known.changed),
+            ("leaves", known.leaving),
+        )
+        if pairs
+    )
+    changes = {
+        "reaction type": known.name,
+        "bonds": bonds or "none",
+        "group changes": f"{consumed} → {formed}",
+        "disconnection": f"{formed} ← {consumed}",
+    }
     return "; ".join(map(tell_groups, reactants.split("."))), tell_groups(right.key), changes
 
 

@@ -46,9 +46,6 @@ class ReagentSelection(Task):
             return CORRECT
         return zero(Reason.WRONG if any(same_structure(said, other) for other in meta["candidates"]) else Reason.NOT_A_CHOICE)
 
-    def facts(self, row: Row) -> None:
-        return None
-
 
 class RuleSelection(ReagentSelection):
     def sides(self, row: Row) -> dict[str, str]:

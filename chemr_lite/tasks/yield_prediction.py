@@ -10,9 +10,9 @@ accuracy beside it.
 
 from rdkit import Chem
 
-from chemr_lite.reactions import identify
 from chemr_lite.smiles import parse_smiles
 from chemr_lite.tasks.base import Row, YesNo, register
+from chemr_lite.tasks.reaction_prediction import reaction_facts
 
 # an aromatic carbon with a leaving group or boron on it, and a substituent on the ring carbon beside
 _HINDERED = Chem.MolFromSmarts("c([Br,I,B]):c-!@[!#1]")
@@ -26,23 +26,30 @@ class YieldPrediction(YesNo):
 
     def sides(self, row: Row) -> dict[str, str]:
         reactants, _, product = row["input"].partition(">>")
-        return {"reactants": reactants, "product": product}
+        # catalysts drawn with bonds that RDKit alone reads are left out
+        return {"reactants": ".".join(part for part in reactants.split(".") if parse_smiles(part).ok), "product": product}
+
+    def subjects(self, row: Row) -> list[str]:
+        return [row["input"]]  # a screen repeats its few products under all conditions
+
+    def facts(self, row: Row) -> dict[str, str] | None:
+        told = reaction_facts(*self.sides(row).values())
+        beside = ", ".join(map(str, hindrance(self.sides(row)["reactants"]))) if told else ""
+        return told and {"groups": told[0], "groups of the answer": told[1], **told[2], "hindrance": f"substituents beside {beside}"}
 
 
-def hindrance(reaction: str) -> list[int]:
-    """Of each reactant of a reaction SMILES the number of substituents beside the carbon that is coupled."""
-    return [len(Chem.MolFromSmiles(smiles).GetSubstructMatches(_HINDERED)) for smiles in reaction.split(">>")[0].split(".")]
+def hindrance(reactants: str) -> list[int]:
+    """Of each of `reactants` the number of substituents beside the carbon that is coupled."""
+    return [len(Chem.MolFromSmiles(smiles).GetSubstructMatches(_HINDERED)) for smiles in reactants.split(".")]
 
 
 class Hindrance(YieldPrediction):
+    def subjects(self, row: Row) -> list[str]:
+        return list(self.sides(row).values())
+
     def facts(self, row: Row) -> dict[str, str] | None:
-        reactants, product = map(parse_smiles, self.subjects(row))
-        if not (reactants.ok and product.ok):
-            return None
-        counts = hindrance(row["input"])
-        name = identify(reactants.fragments, product.key)
-        beside = f"substituents beside {', '.join(map(str, counts))}"
-        return name and {"reaction type": name, "hindrance": beside, "verdict": "No" if any(counts) else "Yes"}
+        known = super().facts(row)
+        return known and {**known, "verdict": "No" if any(hindrance(self.sides(row)["reactants"])) else "Yes"}
 
 
 register(YieldPrediction("buchwald_hartwig", "Now predict whether this Buchwald-Hartwig amination has a high yield. Answer Yes or No."))
