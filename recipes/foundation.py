@@ -16,16 +16,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from recipes import options as cli
 
 
-def completion(row: dict) -> str | None:
-    from chemr_lite import render
-
-    return render(None, row["answer"])
-
-
 def run(options: cli.Options, data, backend: str) -> None:
+    from chemr_lite import render
     from recipes.sft import train
 
-    train(options, "foundation", completion, data, backend)
+    train(options, "foundation", lambda row: [render(None, row["answer"])], data, backend)
 
 
 if __name__ == "__main__":

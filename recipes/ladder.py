@@ -39,6 +39,7 @@ def climb(options: Options, preset: str, last: str) -> None:
 
 def _climb(options: Options, preset: str, last: str) -> None:
     from chemr_lite import models, protocols, splits
+    from recipes import teacher
 
     started = time.time()
     wanted = runs.PHASES[: runs.PHASES.index(last) + 1]
@@ -53,7 +54,9 @@ def _climb(options: Options, preset: str, last: str) -> None:
             raise UsageError(f"{options.data}: no {split} row in it")
     if options.train_rows:
         loaded.rows["train"] = splits.sample(loaded.rows["train"], options.train_rows)
-    protocols.load_protocols(options.protocols)  # a bad file is told before phase 1 is trained
+    if any(phase.name == "distill" for phase in missing):  # what phase 2 lacks is told before phase 1 is trained
+        protocols.load_protocols(options.protocols)
+        teacher.check(options)
     backend = models.choose_backend(options.backend)
     quieten()
     hardware = models.detect_hardware()

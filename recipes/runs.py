@@ -19,7 +19,18 @@ from recipes.options import Options, UsageError
 PHASES = ("foundation", "distill", "grpo")
 PACKAGES = ("torch", "transformers", "trl", "peft", "bitsandbytes", "rdkit", "datasets", "accelerate", "unsloth")
 # options that may differ between two starts of one run: they change where or how it is shown, not what is trained
-FREE = {"output", "eval_batch_size", "save_steps", "backend"}
+FREE = {"output", "eval_batch_size", "save_steps", "backend", "teacher_url", "teacher_concurrency", "teacher_price", "teacher_budget"}
+# options that decide which traces there are: nothing to phase 1
+TRACES = {
+    "protocols",
+    "traces",
+    "teacher_model",
+    "teacher_rows",
+    "teacher_samples",
+    "teacher_temperature",
+    "teacher_max_tokens",
+    "least_grounding",
+}
 
 
 def write_json(path: Path, value) -> None:
@@ -42,7 +53,7 @@ def relevant(options: Options, phase: str) -> dict:
     later = PHASES[PHASES.index(phase) + 1 :]
     grpo_only = {"prompts_per_step", "num_generations", "max_completion_tokens", "temperature", "beta", "max_grad_norm",
                  "adaptive", "validation_steps", "validation_rows"}  # fmt: skip
-    skip = FREE | (grpo_only if phase != "grpo" else set()) | ({"protocols"} if phase == "foundation" else set())
+    skip = FREE | (grpo_only if phase != "grpo" else set()) | (TRACES if phase == "foundation" else set())
     return {k: v for k, v in asdict(options).items() if k not in skip and not k.startswith(tuple(f"{p}_" for p in later))}
 
 

@@ -18,33 +18,28 @@ def precision(hardware: models.Hardware) -> dict:
     return {"bf16": hardware.precision == "bf16" or (cpu and models.cpu_has_bf16()), "fp16": hardware.precision == "fp16", "use_cpu": cpu}
 
 
-def examples(rows: list[dict], completion: Callable[[dict], str | None], tokenizer, max_length: int) -> tuple[list[dict], dict]:
-    """Training examples and the count of rows left out: too long (cut off, they would lose their answer) or untold."""
-    made, untold, long = [], 0, 0
+def examples(rows: list[dict], completions: Callable[[dict], list[str]], tokenizer, max_length: int) -> tuple[list[dict], dict]:
+    """Training examples, and how many there are and how many are left out: cut off at `max_length` tokens one would lose its answer."""
+    made, long = [], 0
     for row in rows:
-        text = completion(row)
-        if text is None:
-            untold += 1
-            continue
         prompt = build_prompt(get_task(row["task"]).question(row))
-        messages = [*prompt, {"role": "assistant", "content": text}]
-        if len(tokenizer.apply_chat_template(messages, tokenize=True, return_dict=False)) > max_length:
-            long += 1
-            continue
-        made.append({"prompt": prompt, "completion": messages[-1:]})
-    return made, {"rows": len(made), "too_long": long, "without_trace": untold}
+        for text in completions(row):
+            messages = [*prompt, {"role": "assistant", "content": text}]
+            if len(tokenizer.apply_chat_template(messages, tokenize=True, return_dict=False)) > max_length:
+                long += 1
+            else:
+                made.append({"prompt": prompt, "completion": messages[-1:]})
+    return made, {"rows": len(made), "too_long": long}
 
 
-def train(options: Options, name: str, completion: Callable[[dict], str | None], data, backend: str) -> None:
+def train(options: Options, name: str, completions: Callable[[dict], list[str]], data, backend: str) -> None:
     """Run phase `name` to its end, or take up where it was killed; its directory is whole afterwards."""
     phase, hardware = runs.Phase(options, name), models.detect_hardware()
     tokenizer = models.load_tokenizer(options.model)
-    made, counts = examples(data.rows["train"], completion, tokenizer, options.max_length)
+    made, counts = examples(data.rows["train"], completions, tokenizer, options.max_length)
     if not made:
         raise UsageError(f"no training row of {options.data} is left for {name}: {counts}")
-    print(
-        f"[{name}] {counts['rows']:,} rows to learn; left out: {counts['too_long']} over {options.max_length} tokens, {counts['without_trace']} without a trace"
-    )
+    print(f"[{name}] {counts['rows']:,} examples to learn; left out: {counts['too_long']} over {options.max_length} tokens")
     checkpoint = phase.begin(
         {"parent": str(phase.parent or options.model), "data": data.fingerprint, "removed": dict(data.removed), "examples": counts}
     )

@@ -1,5 +1,6 @@
 """The recipes as a user runs them: real processes on the smoke preset, offline, on CPU."""
 
+import gzip
 import json
 import os
 import shutil
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from chemr_lite import list_tasks
+from chemr_lite import list_tasks, render
 
 ROOT = Path(__file__).resolve().parents[1]
 PHASES = ("foundation", "distill", "grpo")
@@ -51,7 +52,7 @@ def test_the_ladder_has_all_rungs(smoke):
 
 def test_train_rows_are_counted_per_macro_task(smoke):
     examples = json.loads((smoke / "foundation" / "run.json").read_text())["examples"]
-    assert examples == {"rows": 9 * 200, "too_long": 0, "without_trace": 0}  # what the preset asks for
+    assert examples == {"rows": 9 * 200, "too_long": 0}  # what the preset asks for
 
 
 @pytest.mark.parametrize("phase", PHASES)
@@ -142,6 +143,25 @@ def test_files_train_and_bad_lines_are_told(tmp_path):
     assert json.loads((tmp_path / "run/ladder.json").read_text())["rows"][1]["n"] == 2
 
 
+def test_traces_of_a_teacher_train(smoke, tmp_path):
+    """From a file; how a teacher's traces come to be is tested in test_teacher.py."""
+    run = tmp_path / "taught"
+    for name in ("base", "foundation"):
+        shutil.copytree(smoke / name, run / name)
+    with gzip.open(ROOT / "chemr_lite/nano/rows.jsonl.gz", "rt", encoding="utf-8") as file:
+        rows = [row for row in map(json.loads, file) if row["task"] == "retrosynthesis" and row["split"] == "train"]
+    lines = [
+        {"task": row["task"], "input": row["input"], "completion": render(f"{opening}Amide coupling.", row["answer"])}
+        for row in rows
+        for opening in ("", "Well. ")
+    ]
+    (tmp_path / "traces.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    done = recipe("distill", "--preset", "smoke", "--output", run, "--traces", tmp_path / "traces.jsonl", "--max-steps", 2)
+    assert done.returncode == 0, done.stderr[-3000:]
+    # the 200 rows of retrosynthesis have two traces each, all others the one that RDKit writes
+    assert json.loads((run / "distill/run.json").read_text())["examples"]["rows"] == 9 * 200 + 200
+
+
 def write(path: Path, text: str) -> Path:
     path.write_text(text)
     return path
@@ -162,6 +182,9 @@ BAD_INPUT = {
     "unknown flag": (lambda tmp: ["--learning-speed", "3"], "--learning-speed"),
     "unknown key": (lambda tmp: ["--config", write(tmp / "c.yaml", "grpo_stepz: 3\n")], "unknown grpo_stepz"),
     "protocol of no task": (lambda tmp: ["--protocols", write(tmp / "p.yaml", "steps: {}\nprotocols: {naming: {A: b}}\n")], "p.yaml: no task 'naming'"),
+    "no such traces": (lambda tmp: ["--traces", tmp / "none.jsonl"], "none.jsonl: no such file"),
+    "no teacher": (lambda tmp: ["--traces", "teacher"], "need --teacher-url and --teacher-model"),
+    "no server": (lambda tmp: ["--traces", "teacher", "--teacher-url", "http://127.0.0.1:9/v1", "--teacher-model", "m"], "no server answers there"),
     "broken yaml": (lambda tmp: ["--config", write(tmp / "c.yaml", "a: [\n")], "c.yaml"),
     "output below a file": (lambda tmp: ["--output", write(tmp / "file", "") / "run"], "cannot be written"),
     "no tokenizer": (lambda tmp: ["--model", model_without_tokenizer(tmp / "m")], "cannot load the tokenizer"),

@@ -5,10 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections import Counter
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -18,75 +15,6 @@ from recipes.server import Server, read_store
 
 ROOT = Path(__file__).resolve().parents[1]
 QUESTIONS = [[{"role": "user", "content": f"question {n}"}] for n in range(12)]
-
-
-class Handler(BaseHTTPRequestHandler):
-    """Answers `answer to <question>`; `server.script` may hold what to do instead, one entry a request."""
-
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_):
-        pass
-
-    def reply(self, status: int, body: bytes, kind: str = "application/json", **headers):
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        for name, value in headers.items():
-            self.send_header(name.replace("_", "-"), value)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def do_GET(self):
-        self.reply(
-            200, json.dumps({"object": "list", "data": [{"id": "small", "object": "model", "created": 0, "owned_by": "us"}]}).encode()
-        )
-
-    def do_POST(self):
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        question = asked["messages"][-1]["content"]
-        with self.server.lock:
-            self.server.asked[question] += 1
-            self.server.keys.add(self.headers["Authorization"])
-            act = self.server.script.pop(0) if self.server.script else "answer"
-        time.sleep(self.server.pause)
-        choices = [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": f"answer to {question}"}}]
-        body = {"id": "1", "object": "chat.completion", "created": 0, "model": "small", "choices": choices,
-                "usage": {"prompt_tokens": 4, "completion_tokens": 6, "total_tokens": 10}}  # fmt: skip
-        match act:
-            case "answer":
-                self.reply(200, json.dumps(body).encode())
-            case "429":
-                self.reply(429, b'{"error": {"message": "slow down"}}', Retry_After="0.05")
-            case "500":
-                self.reply(500, b"oops", "text/plain")
-            case "html":
-                self.reply(200, b"<html><body>maintenance</body></html>", "text/html")
-            case "half":
-                self.reply(200, json.dumps(body).encode()[:40])
-            case "no choices":
-                self.reply(200, json.dumps(body | {"choices": []}).encode())
-            case "empty":
-                body["choices"][0]["message"]["content"] = ""
-                self.reply(200, json.dumps(body).encode())
-            case "hang up":
-                self.close_connection = True
-                self.connection.close()
-            case "silence":
-                time.sleep(1.5)
-                self.reply(200, json.dumps(body).encode())
-            case "401":
-                self.reply(401, b'{"error": {"message": "wrong key"}}')
-
-
-@pytest.fixture
-def served():
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.script, server.asked, server.keys, server.lock, server.pause = [], Counter(), set(), threading.Lock(), 0.0
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
 
 
 def client(served, **options) -> Server:

@@ -1,0 +1,186 @@
+"""The teacher's path: what it is asked, which of its traces are kept and why not, and protocols mined from them."""
+
+import json
+import sys
+
+import pytest
+import yaml
+
+from chemr_lite import get_task, render
+from chemr_lite.protocols import load_protocols
+from recipes import mine, teacher
+from recipes.options import Options, UsageError
+
+AMIDE = {"task": "reaction_prediction", "input": "CC(=O)O.CN", "answer": "CNC(C)=O", "meta": {}}
+RETRO = {"task": "retrosynthesis", "input": "CNC(C)=O", "answer": "CC(=O)O.CN", "meta": {}}
+GOOD = (
+    "1. **Functional groups:** The first reactant has a carboxylic acid, the second a primary amine.\n"
+    "2. **Reaction type:** This is an amide coupling.\n3. **Bonds:** A new C-N bond is formed.\n4. **Product:** The product contains an amide."
+)
+
+
+def options(**values) -> Options:
+    return Options(teacher_model="small", teacher_concurrency=2, **values)
+
+
+# asking
+
+
+def test_the_teacher_sees_the_steps_and_the_facts_and_not_the_answer():
+    system, user = teacher.conversation(AMIDE, load_protocols())
+    assert "1. **Functional groups:** the functional groups of each molecule" in system["content"] and "<answer>" in system["content"]
+    assert "CC(=O)O.CN" in user["content"] and "- Reaction type: amide coupling" in user["content"]
+    assert AMIDE["answer"] not in user["content"]
+    assert "Facts:" not in teacher.conversation(AMIDE, load_protocols(), hints=False)[1]["content"]
+
+
+def test_the_cost_is_told_before(served):
+    server = teacher.server_of(options(teacher_url="http://127.0.0.1:1/v1"))
+    told = teacher.estimate(server, [teacher.conversation(AMIDE, load_protocols())] * 100, options(teacher_samples=2, teacher_price="1,2"))
+    assert told.startswith("200 requests") and "300,000 of answers" in told and "currency" in told
+    with pytest.raises(UsageError):
+        teacher.estimate(server, [], options(teacher_price="cheap"))
+
+
+# filtering
+
+
+@pytest.mark.parametrize(
+    "text, why",
+    [
+        (render(GOOD, "CNC(C)=O"), None),
+        (GOOD + " CNC(C)=O", "format: missing_tags"),
+        (render(GOOD, "CCNC(C)=O"), "wrong answer"),
+        (render("An amide.", "CNC(C)=O"), "too short"),
+        (render(GOOD.replace("The first", "From the provided functional groups, the first"), "CNC(C)=O"), "mentions what it was given"),
+        (
+            render(GOOD.replace("an amide coupling", "a Suzuki coupling").replace("contains an amide", "contains a nitrile"), "CNC(C)=O"),
+            "ungrounded",
+        ),
+    ],
+)
+def test_why_a_trace_is_not_kept(text, why):
+    assert teacher.accept(AMIDE, text, 0.9, set()) == why
+
+
+def test_a_copy_is_not_kept():
+    seen: set[str] = set()
+    assert teacher.accept(AMIDE, render(GOOD, "CNC(C)=O"), 0.9, seen) is None
+    assert teacher.accept(AMIDE, render(GOOD.upper().replace("C-N", "C-N"), "CNC(C)=O"), 0.0, seen) == "duplicate"
+
+
+@pytest.mark.parametrize(
+    "text", ["The reactants are given above.", "A known drug.", "The data are limited.", "Given the acid, an amide forms."]
+)
+def test_everyday_words_are_no_hints(text):
+    assert not teacher.HINTS.search(text)
+
+
+def test_traces_are_asked_for_filtered_and_counted(served, tmp_path, capsys):
+    rows = [AMIDE | {"input": f"CC(=O)O.N{'C' * n}", "answer": f"{'C' * n}NC(C)=O"} for n in range(1, 9)]
+    answers = {row["input"]: row["answer"] for row in rows}
+
+    def answer(messages):
+        asked = next(smiles for smiles in answers if f"Reactants: {smiles}\n" in messages[-1]["content"] + "\n")
+        chain = asked.count("C") - 1
+        if chain == 2:
+            return "I do not know."
+        return render(f"{GOOD}\nThis was case {chain}.", "CCC" if chain == 3 else answers[asked])
+
+    served.answer = answer
+    served.script = ["429", "html"]
+    url = f"http://127.0.0.1:{served.server_address[1]}/v1"
+    path = teacher.synthesise(rows, options(teacher_url=url), load_protocols(), tmp_path / "teacher")
+    kept = teacher.read_traces(path, rows)
+    counts = json.loads((tmp_path / "teacher/filter.json").read_text())["reaction_prediction"]
+    assert counts["format: missing_tags"] == 1 and counts["wrong answer"] == 1
+    assert counts["kept"] == len(kept) == 6
+    out = capsys.readouterr().out
+    assert "8 requests" in out and "kept 6" in out
+    asked = sum(served.asked.values())
+    teacher.synthesise(rows, options(teacher_url=url), load_protocols(), tmp_path / "teacher")
+    assert sum(served.asked.values()) == asked  # nothing is paid for twice
+
+
+def test_a_teacher_that_writes_nothing_useful_is_told(served, tmp_path, capsys):
+    with pytest.raises(UsageError):
+        teacher.synthesise([AMIDE], options(teacher_url=f"http://127.0.0.1:{served.server_address[1]}/v1"), load_protocols(), tmp_path)
+    assert "filter.json says why" in capsys.readouterr().err
+
+
+def test_files_of_traces(tmp_path, capsys):
+    path = tmp_path / "mine.jsonl"
+    line = {"task": AMIDE["task"], "input": AMIDE["input"], "completion": render(GOOD, "CNC(C)=O")}
+    path.write_text(json.dumps(line) + "\n" + json.dumps(line | {"completion": "b"}) + "\n" + json.dumps(line | {"input": "other"}) + "\n")
+    assert teacher.read_traces(path, [AMIDE]) == {(AMIDE["task"], AMIDE["input"]): [line["completion"], "b"]}
+    with pytest.raises(UsageError):
+        teacher.read_traces(path, [RETRO])
+    path.write_text("{}\n")
+    with pytest.raises(UsageError):
+        teacher.read_traces(path, [AMIDE])
+    assert "line 1" in capsys.readouterr().err
+    with pytest.raises(UsageError):
+        teacher.check(options(traces=str(tmp_path / "none.jsonl")))
+    with pytest.raises(UsageError):
+        teacher.check(options(traces="teacher"))
+    assert "--teacher-url" in capsys.readouterr().err
+
+
+# mining
+
+
+@pytest.mark.parametrize(
+    "trace, headings",
+    [
+        (GOOD, ["Functional groups", "Reaction type", "Bonds", "Product"]),
+        ("## Step 1: Look\nAn acid.\n## 2. Answer\nAn amide.", ["Look", "Answer"]),
+        ("Step 1: Identify groups: an acid\nStep 2: Predict product: an amide", ["Identify groups", "Predict product"]),
+        ("- **Groups**: acid\n- **Type:** coupling", ["Groups", "Type"]),
+        ("No steps at all, only prose.", []),
+    ],
+)
+def test_traces_are_cut_into_steps(trace, headings):
+    assert [heading for heading, _ in mine.cut(trace)] == headings
+
+
+def test_what_tasks_share_becomes_one_step(tmp_path):
+    forward = "1. **Functional groups:** The acid has a carboxylic acid and the amine a primary amine.\n2. **Reaction type:** It is an amide coupling.\n3. **Predict the product:** The product has an amide."
+    backward = "1. **Identify functional groups:** The product has an amide group, a functional group.\n2. **Reaction type:** It comes from an amide coupling.\n3. **Propose precursors:** A carboxylic acid and a primary amine."
+    rare = "1. **Solvent thoughts:** One might take DMF here."
+    mined = mine.protocols_of([(AMIDE, forward)] * 5 + [(RETRO, backward)] * 5 + [(RETRO, rare)])
+    assert list(mined["protocols"]) == ["reaction_prediction", "retrosynthesis"]
+    first, second = (list(mined["protocols"][task].values()) for task in ("reaction_prediction", "retrosynthesis"))
+    assert first[:2] == second[:2] and first[2] != second[2]  # two steps are shared, in order; the last is each task's own
+    assert "solvent thoughts" not in mined["steps"]
+    shared = mined["steps"][first[1]]
+    assert shared["support"] == {"reaction_prediction": 1.0, "retrosynthesis": 0.83} and "reaction" in shared["claims"]
+    path = tmp_path / "mined.yaml"
+    path.write_text(yaml.safe_dump(mined, sort_keys=False))
+    assert [step.fact for step in load_protocols(path).of("retrosynthesis")] == second  # and it can be used as it is
+
+
+def test_mining_from_a_server(served, tmp_path, monkeypatch, capsys):
+    rows = [AMIDE | {"input": f"CC(=O)O.N{'C' * n}", "answer": f"{'C' * n}NC(C)=O", "split": "train"} for n in range(1, 7)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    served.answer = lambda messages: f"<think>{GOOD}</think><answer>C</answer>"
+    url = f"http://127.0.0.1:{served.server_address[1]}/v1"
+    out = tmp_path / "mined.yaml"
+    command = [
+        "mine.py",
+        "--preset",
+        "smoke",
+        "--teacher-url",
+        url,
+        "--teacher-model",
+        "small",
+        "--data",
+        str(tmp_path / "rows.jsonl"),
+        "--mined",
+        str(out),
+    ]
+    monkeypatch.setattr(sys, "argv", command)
+    mine.main()
+    assert "edit it, then use --protocols" in capsys.readouterr().out
+    steps = load_protocols(out).of("reaction_prediction")
+    assert [step.heading for step in steps] == ["Functional groups", "Reaction type", "Bonds", "Product"]
+    assert get_task("reaction_prediction").facts(AMIDE)  # RDKit's steps of other names stay teachers' steps here
