@@ -81,6 +81,7 @@ class Mixture:
             return {
                 "prompt": [build_prompt(get_task(row["task"]).question(row)) for row in rows],
                 "task": [row["task"] for row in rows],
+                "input": [row["input"] for row in rows],
                 "answer": [row["answer"] for row in rows],
                 "meta": [json.dumps(row["meta"]) for row in rows],
             }

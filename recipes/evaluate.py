@@ -3,6 +3,7 @@
     python recipes/evaluate.py outputs/nano/grpo                       # a phase of a run, greedy
     python recipes/evaluate.py nano --eval-rows 40                     # an untouched base
     python recipes/evaluate.py outputs/nano/grpo --samples 8           # also pass@1 … pass@8
+    python recipes/evaluate.py outputs/nano/grpo --show 5              # also a page to read the answers on
     python recipes/evaluate.py answers.jsonl --data chemllmbench       # predictions made elsewhere
     python recipes/evaluate.py --baselines --data my.csv               # what needs no language model
     python recipes/evaluate.py --server http://localhost:8000/v1 --server-model NAME --data chemllmbench   # vLLM, Ollama, …
@@ -33,6 +34,7 @@ CHUNK = 4  # batches between two writes to disk
 class Options(cli.Options):
     # evaluation alone
     samples: int = cli.option(1, "completions per row; more than one are sampled at --temperature, for pass@k")
+    show: int = cli.option(0, "also write show.html with so many answers of each task: molecules drawn, every claim marked")
     server: str | None = cli.option(None, "address of a server that speaks the OpenAI protocol, up to and with /v1; key in CHEMR_API_KEY")
     server_model: str = cli.option("", "name of the model there")
     server_tokens: int = cli.option(2048, "tokens after which an answer of the server is cut")
@@ -123,8 +125,8 @@ def read_predictions(path: Path, rows: list[dict]) -> list[dict]:
     return judged
 
 
-def report(judged: list[dict], output: Path, name: str) -> dict:
-    """Write metrics.json, metrics.md and predictions.jsonl to `output`, and return the figures."""
+def report(judged: list[dict], output: Path, name: str, show: int = 0) -> dict:
+    """Write metrics.json, metrics.md and predictions.jsonl to `output`, and show.html if asked, and return the figures."""
     from chemr_lite.benchmark import details, pass_at
     from chemr_lite.metrics import percent, summarise
     from recipes import runs
@@ -146,7 +148,11 @@ def report(judged: list[dict], output: Path, name: str) -> dict:
     runs.write_json(output / "metrics.json", metrics)
     text = table(metrics, name)
     (output / "metrics.md").write_text(text + "\n")
-    print(f"\n{text}\n\nwritten to {output}/metrics.json, metrics.md and predictions.jsonl")
+    if show:
+        from recipes import page
+
+        page.write(judged, output / "show.html", name, show)
+    print(f"\n{text}\n\nwritten to {output}/metrics.json, metrics.md{', show.html' if show else ''} and predictions.jsonl")
     return metrics
 
 
@@ -222,15 +228,15 @@ def evaluate_target(target: str, options: Options) -> None:
         from recipes.baselines import BASELINES
 
         for name, predict in BASELINES.items():
-            report(predict(loaded.rows["train"], rows), output / name, name)
+            report(predict(loaded.rows["train"], rows), output / name, name, options.show)
     elif options.server:
-        report(ask_server(rows, options, output), output, f"{options.server_model} at {options.server}")
+        report(ask_server(rows, options, output), output, f"{options.server_model} at {options.server}", options.show)
     elif target.endswith(".jsonl"):
         if not Path(target).exists():
             raise cli.UsageError(f"{target}: no such file")
-        report(read_predictions(Path(target), rows), output, Path(target).stem)
+        report(read_predictions(Path(target), rows), output, Path(target).stem, options.show)
     else:
-        report(_run_model(target, rows, options, output), output, target)
+        report(_run_model(target, rows, options, output), output, target, options.show)
         for finished in ("answered.jsonl", "asked.json"):
             (output / finished).unlink()
 

@@ -34,6 +34,8 @@ def run(options: cli.Options, data, backend: str) -> None:
     completions = options.prompts_per_step * options.num_generations
     if completions % options.grpo_micro_batch:
         raise cli.UsageError(f"--grpo-micro-batch {options.grpo_micro_batch} does not divide {completions} completions a step")
+    if not 0 <= options.grounding_reward <= 1:
+        raise cli.UsageError(f"--grounding-reward {options.grounding_reward} must lie between 0 and 1")
     steps = options.max_steps or options.grpo_steps
     mixture = Mixture(data.rows["train"], options.prompts_per_step, options.seed, options.adaptive)
     checkpoint = phase.begin({"parent": str(phase.parent), "data": data.fingerprint, "removed": dict(data.removed)})
@@ -52,7 +54,7 @@ def run(options: cli.Options, data, backend: str) -> None:
     trainer = GRPOTrainer(
         model=model,
         processing_class=tokenizer,
-        reward_funcs=[mixture.wrap(reward) for reward in reward_functions()],
+        reward_funcs=[mixture.wrap(reward) for reward in reward_functions(options.grounding_reward)],
         train_dataset=mixture.dataset(steps),
         rollout_func=generation.rollout if hardware.device == "cpu" else None,
         callbacks=[check, journal],

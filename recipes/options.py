@@ -84,6 +84,7 @@ class Options:
     beta: float = option(0.04, "phase 3: weight of the KL to the phase-2 adapter")
     max_grad_norm: float = option(0.2, "phase 3: gradient clipping")
     adaptive: bool = option(True, "phase 3: adaptive task weights; false: every task its share of the balanced score")
+    grounding_reward: float = option(0.0, "phase 3: share of the reward that the claims in the reasoning earn, from 0 to 1")
     validation_steps: int = option(25, "phase 3: steps between greedy checks on validation rows; 0: none")
 
 

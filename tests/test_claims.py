@@ -130,7 +130,7 @@ def test_what_says_nothing_of_these_molecules_is_not_checked(row, text):
 def test_a_claim_keeps_its_place():
     text = "The product contains an amide, and two nitriles."
     claims = check_claims(text, AMIDE)
-    assert [text[c.start : c.end] for c in claims] == [c.text for c in claims] == ["amide", "nitriles"]
+    assert [text[c.start : c.end] for c in claims] == [c.text for c in claims] == ["amide", "two nitriles"]
     assert [c.supported for c in claims] == [True, False]
 
 
@@ -253,10 +253,10 @@ def test_no_text_breaks_it(text):
     ["ester ", "no ester and two amides ", "a", "(R,", "1 2 ", "C-N bond ", "C(=O)", "C1", "**", "→ 1 ", "; ", "charge ", "é ", "not "],
 )
 def test_no_text_takes_long(piece):
-    started = time.perf_counter()
+    started = time.process_time()
     for row in (ASPIRIN, SUZUKI):
         check_claims(piece * (20_000 // len(piece)), row)
-    assert time.perf_counter() - started < 4
+    assert time.process_time() - started < 4
 
 
 def test_protocol_headings_are_known_to_the_checker():

@@ -173,3 +173,45 @@ def test_score_completion_is_the_tasks_score_behind_the_format():
 def test_the_public_names_are_there():
     assert all(hasattr(chemr_lite, name) for name in chemr_lite.__all__)
     assert chemr_lite.reward_functions is reward_functions
+
+
+# claims in the reasoning
+
+
+def grounded_reward(think: str, answer: str = "CN.CC(=O)O", grounding: float = 0.25) -> float:
+    (reward,) = reward_functions(grounding)
+    row = {"task": ["retrosynthesis"], "answer": ["CC(=O)O.CN"], "meta": ["{}"], "input": ["CNC(C)=O"]}
+    return reward(prompts=["x"], completions=[render(think, answer)], **row)[0]
+
+
+FOUR = "The product has an amide. It is an amide coupling. The C-N bond is formed. The C-O bond is broken."
+
+
+@pytest.mark.parametrize(
+    "think, worth",
+    [
+        (FOUR, 1.0),
+        ("", 0.0),  # saying nothing
+        ("It works.", 0.0),
+        ("The product has an amide.", 0.25),
+        ("The product has an amide. " * 20, 0.25),  # one true claim, repeated
+        ("There is no nitrile. There is no azide. There is no thiol. There is no epoxide. There is no nitro group.", 0.0),  # denials
+        (FOUR + " It has a nitrile.", 0.8),  # a false one costs
+        ("The product has a nitrile.", 0.0),
+    ],
+)
+def test_what_claims_earn(think, worth):
+    assert grounded_reward(think) == pytest.approx(0.75 + 0.25 * worth)
+
+
+def test_claims_are_paid_beside_the_answer():
+    assert grounded_reward("The product has an amide.", "CCO") == pytest.approx(0.25 * 0.25)
+    assert grounded_reward("The product has an amide.", grounding=0.0) == 1.0
+
+
+def test_claims_outside_the_format_earn_nothing():
+    (reward,) = reward_functions(0.5)
+    row = {"task": ["retrosynthesis"], "answer": ["CC(=O)O.CN"], "meta": ["{}"], "input": ["CNC(C)=O"]}
+    assert reward(prompts=["x"], completions=[FOUR], **row) == [0.0]
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        reward_functions(1.5)

@@ -1,7 +1,7 @@
 """What a trace says of its molecules, and whether it is so.
 
     check_claims("The product contains an amide and two nitriles.", row)
-        → Claim("amide", "group", …, supported=True), Claim("nitriles", "group", …, supported=False)
+        → Claim("amide", "group", …, supported=True), Claim("two nitriles", "group", …, supported=False)
 
 passages.py cuts the text into clauses and tells which molecules each speaks of; readers.py finds the statements that
 RDKit can decide (KINDS) and holds them against those molecules; lexicon.py knows the words. `supported` is None where
@@ -23,6 +23,7 @@ from chemr_lite.tasks.base import Row
 KINDS = (
     "group", "ring", "formula", "atoms", "bonds", "weight", "charge", "stereo", "scaffold", "fragment", "reaction", "bond_change", "property",
 )  # fmt: skip
+ENOUGH = 4  # different supported claims, for `worth`: about one for each step of a protocol
 MAX_CHARS = 20_000  # of a trace; what comes after is not read
 
 
@@ -75,4 +76,15 @@ def grounding(claims: list[Claim]) -> float | None:
     return supported / checkable if checkable else None
 
 
-__all__ = ["KINDS", "Claim", "check_claims", "grounding", "tally"]
+def worth(claims: list[Claim]) -> float:
+    """What the claims of a completion are worth as a reward, in [0, 1]: the supported share, in full from ENOUGH on.
+
+    Ours, and made so that it cannot be farmed: saying nothing is worth nothing, saying one thing often as much as once,
+    denials earn nothing (there is no end to what a molecule lacks), and a false claim costs.
+    """
+    supported, checkable = tally(claims)
+    affirmed = len({(claim.kind, claim.says) for claim in claims if claim.supported and not claim.denies})
+    return supported / checkable * min(1.0, affirmed / ENOUGH) if checkable else 0.0
+
+
+__all__ = ["KINDS", "Claim", "check_claims", "grounding", "tally", "worth"]

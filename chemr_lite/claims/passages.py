@@ -8,6 +8,7 @@ from chemr_lite.protocols import Step
 from chemr_lite.smiles import parse_smiles
 
 MAX_CLAUSE = 500  # characters; a longer one is cut, since the work in a clause grows with the square of its length
+NEAR = 200  # characters before and after a mention that decide how it is meant
 Span = tuple[int, int]
 
 # one character for one, so that places stay what they are
@@ -36,11 +37,13 @@ def number(text: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """`number` of something, at least or exactly; `sure` is False where nothing is asserted of the molecules at hand."""
+    """`number` of something, at least or exactly; `sure` is False where nothing is asserted of the molecules at hand.
+    `start` is where the number stands in the clause, None where there is none before the mention."""
 
     number: int
     exactly: bool
     sure: bool = True
+    start: int | None = None
 
     @property
     def denied(self) -> bool:
@@ -103,14 +106,14 @@ class Passage:
 
     def quantity(self, start: int, end: int, plural: bool = False) -> Quantity:
         """How many of the thing mentioned at `start` to `end` there are said to be."""
-        before, after = self.plain[:start], self.plain[end:]
+        before, after = self.plain[max(0, start - NEAR) : start], self.plain[end : end + NEAR]
         breaks = [m.end() for m in _BREAK.finditer(before)]
         clause = before[breaks[-1] if breaks else 0 :]
         counted = _QUANTITY.search(clause)
-        many, exactly, said = 1, False, None
+        many, exactly, said, place = 1, False, None, None
         if counted and counted["number"] and not _NOT_A_COUNT.search(clause[: counted.start("number")]):
             said = counted["number"]
-            many, exactly = number(said), counted["least"] is None
+            many, exactly, place = number(said), counted["least"] is None, start - len(clause) + counted.start("number")
         elif counted and counted["least"]:
             many = 1 if counted["least"].lower() in ("at least", "more than", "over") else 2
         told = TOLD.match(after)  # `Amides: 2`
@@ -119,11 +122,11 @@ class Passage:
         nos = [m.end() for m in _NO.finditer(clause)]
         denied = bool(nos) and not _NO_MORE.search(clause, nos[-1]) or bool(_NO_AFTER.match(after))
         sure = bool(self.step) or self.asserts(start, end, clause, plural and not said and not denied)
-        return Quantity(0, True, sure) if denied else Quantity(many, exactly, sure)
+        return Quantity(0, True, sure) if denied else Quantity(many, exactly, sure, place)
 
     def asserts(self, start: int, end: int, clause: str = "", bare_plural: bool = False) -> bool:
         """Whether the mention says something of the molecules at hand: no question, hypothesis or general truth."""
-        before, after = self.plain[:start], self.plain[end:]
+        before, after = self.plain[max(0, start - NEAR) : start], self.plain[end : end + NEAR]
         if "?" in self.plain or _HEDGE.search(before) or _NOT_THE_THING.match(after) or _GENERAL.match(self.plain):
             return False
         definite = _DEFINITE.search(clause)

@@ -33,7 +33,8 @@ def _counted(
     quantity = quantity or passage.quantity(*span, plural=passage.plain[slice(*span)].endswith("s"))
     subjects = passage.subjects(span[0])
     supported = holds(quantity, subjects, readings) if quantity.sure else None
-    return span, kind, f"{quantity} {noun}", supported, quantity.denied, passage.where(subjects)
+    whole = (span[0] if quantity.start is None else min(quantity.start, span[0]), span[1])
+    return whole, kind, f"{quantity} {noun}", supported, quantity.denied, passage.where(subjects)
 
 
 def _stated(
@@ -275,8 +276,8 @@ _MEASURED: dict[str, tuple[re.Pattern, tuple[Callable[[Chem.Mol], float], ...], 
     ),
     "LogP": (_any_case(rf"\b(?:c?logP|log P|partition coefficient)\b(?: \(?[A-Z]\w+\)?)?{_VALUE}"), (Crippen.MolLogP,), 0.3),
     "TPSA": (_any_case(rf"\b(?:TPSA|(?:topological )?polar surface area)\b{_VALUE}"), (rdMolDescriptors.CalcTPSA,), 0.1),
-    "QED": (_any_case(rf"\bQED\b{_VALUE}"), (QED.qed,), 0.02),
-    "MR": (_any_case(rf"\b(?:MR|molar refractivity)\b{_VALUE}"), (Crippen.MolMR,), 0.1),
+    "QED": (_any_case(rf"\bQED\b{_VALUE}"), (QED.qed,), 0.05),
+    "MR": (_any_case(rf"\b(?:MR|molar refractivity)\b{_VALUE}"), (Crippen.MolMR,), 2.0),
 }  # fmt: skip
 _DONORS = _any_case(
     rf"(?:(?<![\w.-])(?P<number>{NUMBER}|no|zero)\s+)?(?:(?:hydrogen|H)[- ]bond(?:ing)?[- ])?\b(?P<kind>donor|acceptor|HBD|HBA)s?\b(?:\s+(?:count|number))?(?:\s*(?::|=|is|of)?\s*(?P<after>\d+))?"
@@ -288,9 +289,7 @@ def read_properties(passage: Passage) -> Iterator[Found]:
     for name, (pattern, computed, tolerance) in _MEASURED.items():
         for found in (m for p in ((pattern, _DALTON) if name == "weight" else (pattern,)) for m in p.finditer(passage.plain)):
             value, digits = float(found["value"]), len(found["value"].partition(".")[2])
-            slack = 0.5 * 10**-digits + 1e-9
-            if not passage.step:
-                slack += tolerance + (0.01 * abs(value) if found["about"] else 0)
+            slack = 0.5 * 10**-digits + tolerance + (0.01 * abs(value) if found["about"] else 0)
             quantity = Quantity(1, False, bool(passage.step) or passage.asserts(*found.span()))
             kind = "weight" if name == "weight" else "property"
             yield _stated(
