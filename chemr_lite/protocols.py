@@ -60,15 +60,15 @@ def load_protocols(path: Path | str = "default") -> Protocols:
     by_name = {}
     for task, listed in held["protocols"].items():
         try:
-            select_tasks([task])
+            select_tasks([str(task)])
         except KeyError as error:
             raise ProtocolError(f"{path}: {error.args[0]}") from error
         if not isinstance(listed, dict) or not listed:
             raise ProtocolError(f"{path}: the protocol of {task} must list `Heading: step`")
         for heading, fact in listed.items():
-            if fact not in known:
+            if not isinstance(fact, str) or fact not in known:
                 raise ProtocolError(f"{path}: {task}, {heading}: no step {fact!r}; the steps are {', '.join(known)}")
-        by_name[task] = tuple(Step(str(heading), fact, *known[fact]) for heading, fact in listed.items())
+        by_name[str(task)] = tuple(Step(str(heading), fact, *known[fact]) for heading, fact in listed.items())
     return Protocols(by_name)
 
 

@@ -106,6 +106,14 @@ def _inspect(text: str, mol: Chem.Mol) -> Parsed:
     return Parsed(text, mol, key, fragments, Reason.CORRECT)
 
 
+@lru_cache(maxsize=8192)
+def molecules_of(text: str) -> tuple[str, ...]:
+    """The dot-separated molecules of a SMILES that passes the gate, as they are written; in canonical writing where a ring
+    or a branch closes across a dot (`C1.C1` is ethane)."""
+    parts = tuple(text.strip().split("."))
+    return parts if all(Chem.MolFromSmiles(part) is not None for part in parts) else parse_smiles(text).fragments
+
+
 def _refuse(text: str, reason: Reason) -> Parsed:
     return Parsed(text, None, "", (), reason)
 

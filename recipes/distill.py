@@ -30,14 +30,14 @@ def run(options: cli.Options, data, backend: str) -> None:
     path = None if options.traces == "grounded" else Path(options.traces)
     if options.traces in ("teacher", "both"):
         asked = splits.sample(rows, options.teacher_rows, options.seed)
-        path = teacher.synthesise(asked, options, protocols, Path(options.output) / "teacher")
+        path = teacher.synthesise(asked, options, protocols)
     written = teacher.read_traces(path, rows) if path else {}
 
     def completions(row: dict) -> list[str]:
         traces = written.get((row["task"], row["input"]), [])
-        if traces and options.traces != "both":
-            return traces
-        return [*traces, render(get_task(row["task"]).trace(row, protocols), row["answer"])]
+        grounded = None if traces and options.traces != "both" else get_task(row["task"]).trace(row, protocols)
+        # an answer alone only where there is no reasoning at all
+        return [*traces, render(grounded, row["answer"])] if grounded or not traces else traces
 
     train(options, "distill", completions, data, backend)
 

@@ -95,7 +95,7 @@ def _read_journal(path: Path | None) -> dict[tuple, dict]:
     """What an earlier start has answered; a last line that a kill cut short is dropped."""
     judged: dict[tuple, dict] = {}
     if path and path.exists():
-        for text in path.read_text().splitlines():
+        for text in path.read_text().split("\n")[:-1]:
             try:
                 line = json.loads(text)
             except ValueError:
@@ -111,7 +111,9 @@ def read_predictions(path: Path, rows: list[dict]) -> list[dict]:
     from chemr_lite.metrics import judge
 
     said = {}
-    for number, text in enumerate(path.read_text().splitlines(), 1):
+    for number, text in enumerate(path.read_text().split("\n"), 1):
+        if not text.strip():
+            continue
         try:
             line = json.loads(text)
             said[line["task"], line["input"]] = line["completion"] if "completion" in line else render(None, line["answer"])
@@ -179,7 +181,7 @@ def compare(before: str, after: str) -> None:
     for folder in (before, after):
         path = Path(folder) / "predictions.jsonl"
         try:
-            judged.append([json.loads(line) for line in path.read_text().splitlines()])
+            judged.append([json.loads(line) for line in path.read_text().split("\n") if line])
         except (OSError, ValueError) as error:
             raise cli.UsageError(f"{path}: cannot be read ({error}); evaluate {folder} first") from error
     try:

@@ -6,6 +6,8 @@
 1. For every molecule and reaction of the rows, statements are written in several wordings from what RDKit counts.
 2. Each has a false twin: another group, another count, an altered formula, a reaction that does not give the product.
 3. The checker reads both. A table tells, per kind, the share of false ones it flags and of true ones it flags wrongly.
+4. It also reads the traces that RDKit writes for the rows: a second table tells, per task, how many rows have one, how
+   many claims it makes, and whether any is flagged.
 
 The truth comes from the facts, not from the checker; a false group is one that RDKit does not find under its own pattern.
 """
@@ -201,6 +203,19 @@ def judge(rows: list[dict], seed: int = 0) -> dict[str, Counter]:
     return dict(counts)
 
 
+def traces(rows: list[dict]) -> dict[str, Counter]:
+    """Per task: rows, rows with a grounded trace, the different claims in those traces, and how many are flagged."""
+    from chemr_lite import check_claims, get_task
+    from chemr_lite.claims import tally
+
+    counts: dict[str, Counter] = defaultdict(Counter)
+    for row in rows:
+        trace = get_task(row["task"]).trace(row)
+        supported, checkable = tally(check_claims(trace, row)) if trace else (0, 0)
+        counts[row["task"]].update(rows=1, traced=bool(trace), claims=checkable, flagged=checkable - supported)
+    return dict(counts)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="nano", help="what --data of the other recipes takes")
@@ -208,6 +223,8 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=100, help="rows of each macro-task")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
+    from rdkit import rdBase
+
     from chemr_lite import data, splits
     from recipes.options import UsageError
 
@@ -216,11 +233,17 @@ def main() -> None:
     except data.DataError as error:
         raise UsageError(str(error)) from error
     rows = splits.sample([row for part in loaded.rows.values() for row in part], args.rows, args.seed)
+    rdBase.DisableLog("rdApp.*")  # warnings about what public rows hold
     counts = judge(rows, args.seed)
     print("| kind | statements | false ones flagged | true ones flagged | true ones supported |\n| --- | ---: | ---: | ---: | ---: |")
     for kind, c in [*counts.items(), ("all", sum(counts.values(), Counter()))]:
         shares = (f"{100 * c[k] / c['n']:.1f} %" for k in ("flagged", "wronged", "found"))
         print(f"| {kind} | {c['n']} | {' | '.join(shares)} |")
+    print("\n| task | rows | with a trace | claims a trace | flagged |\n| --- | ---: | ---: | ---: | ---: |")
+    for task, c in traces(rows).items():
+        print(
+            f"| {task} | {c['rows']} | {100 * c['traced'] / c['rows']:.1f} % | {c['claims'] / max(1, c['traced']):.1f} | {c['flagged']} |"
+        )
 
 
 if __name__ == "__main__":

@@ -136,7 +136,14 @@ def collect(options: Options) -> list[dict]:
         if path.exists():
             metrics = runs.read_json(path)
             scores = {task: figures["score"] for task, figures in metrics["tasks"].items()}
-            rows.append({"phase": name, **{k: metrics[k] for k in ("balanced", "interval", "macros", *SHARES, "n")}, "tasks": scores})
+            rows.append(
+                {
+                    "phase": name,
+                    **{k: metrics[k] for k in ("balanced", "interval", "macros", "n")},
+                    **{k: metrics.get(k) for k in SHARES},
+                    "tasks": scores,
+                }
+            )
     return rows
 
 
@@ -215,7 +222,7 @@ def average(ladders: list[dict]) -> list[dict]:
         mean = {"phase": rungs[0]["phase"], "balanced": fmean(balanced), "interval": stdev(balanced) if len(balanced) > 1 else 0.0}
         for part in ("macros", "tasks"):
             mean[part] = {name: fmean(row[part][name] for row in rungs) for name in rungs[0][part]}
-        means.append(mean | {name: _mean([row[name] for row in rungs]) for name in SHARES} | {"n": rungs[0]["n"]})
+        means.append(mean | {name: _mean([row.get(name) for row in rungs]) for name in SHARES} | {"n": rungs[0]["n"]})
     return means
 
 

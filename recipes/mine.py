@@ -155,11 +155,13 @@ def main() -> None:
     rows = [row for own in by_task.values() for row in splits.sample(own, options.mine_rows, options.seed)]
     if not rows:
         raise cli.UsageError(f"{options.data}: no training row in it")
+    path = Path(options.mined)
+    if path.exists():
+        raise cli.UsageError(f"{path} is there already, and may have been edited: choose another --mined, or move it away")
     server = teacher.server_of(options)
     server.check()
     questions = [build_prompt(get_task(row["task"]).question(row)) for row in rows]
     print(f"[mine] {teacher.estimate(server, questions, options)}", flush=True)
-    path = Path(options.mined)
     store = path.with_suffix(".answers.jsonl")
     answers = server.ask(
         questions, store, options.teacher_max_tokens, options.teacher_temperature, options.teacher_samples, options.teacher_budget, "mining"

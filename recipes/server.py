@@ -2,7 +2,8 @@
 
 `Server.ask` sends many conversations at once, tries again what failed in passing, and keeps every answer in a file of JSON
 lines the moment it comes, under a key made of the question: stopped, killed or started again it asks only what is
-missing. The key of the service comes from CHEMR_API_KEY or OPENAI_API_KEY, and is written nowhere.
+missing. The key of the service comes from CHEMR_API_KEY (for OpenAI's own, OPENAI_API_KEY will do), and is written
+nowhere.
 """
 
 import hashlib
@@ -15,6 +16,7 @@ from collections.abc import Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from recipes.options import UsageError
 
@@ -23,7 +25,7 @@ MAX_WAIT = 60.0  # seconds between two tries
 
 
 class Refused(Exception):
-    """The server will not answer, however often it is asked: a wrong key, an unknown model, a bad request."""
+    """The server will not answer, however often it is asked: a wrong key, an unknown model."""
 
 
 @dataclass
@@ -38,14 +40,17 @@ class Server:
     first_wait: float = 1.0  # seconds before the second try; doubled for each further one
     spent: Counter = field(default_factory=Counter)
 
+    def key(self) -> str:
+        own = "OPENAI_API_KEY" if urlsplit(self.url).hostname == "api.openai.com" else "CHEMR_API_KEY"  # it goes nowhere else
+        return os.environ.get("CHEMR_API_KEY") or os.environ.get(own) or "none"  # local servers want no key
+
     def client(self):
         from openai import OpenAI
 
-        key = os.environ.get("CHEMR_API_KEY") or os.environ.get("OPENAI_API_KEY") or "none"  # local servers want no key
-        return OpenAI(base_url=self.url, api_key=key, timeout=self.timeout, max_retries=0)
+        return OpenAI(base_url=self.url, api_key=self.key(), timeout=self.timeout, max_retries=0)
 
     def check(self) -> None:
-        """Raise UsageError, with what to do, if there is no such server or model."""
+        """Raise UsageError, with what to do, if no server answers; warn if it does not list the model."""
         import openai
 
         try:
@@ -58,8 +63,8 @@ class Server:
             raise UsageError(f"{self.url}: the key is refused; put it into CHEMR_API_KEY") from error
         except Exception:  # noqa: BLE001 - many servers do not list their models, or not as they should
             return
-        if served and self.model not in served:
-            raise UsageError(f"{self.url} does not serve {self.model!r}; it serves {', '.join(served[:10])}")
+        if served and self.model not in served:  # some serve under other names than they list
+            print(f"{self.url} does not list {self.model!r}; it lists {', '.join(served[:10])}")
 
     def estimate(self, questions: Iterable[list[dict]], max_tokens: int) -> tuple[int, int]:
         """Tokens (of the prompts, about; of the answers, at most)."""
@@ -85,14 +90,27 @@ class Server:
 
         jobs = {self._key(messages, max_tokens, temperature, n): (messages, n) for messages in questions for n in range(samples)}
         had = {key: line for key, line in read_store(store).items() if key in jobs}
+        self.spent["tokens"] += sum(line["tokens"] for line in had.values())  # the budget is for all starts together
         left = [key for key in jobs if key not in had]
-        client = self.client()
+        client, running = self.client(), {}
         with (
             store.open("a", encoding="utf-8") as file,
             ThreadPoolExecutor(self.concurrency) as pool,
             tqdm(total=len(jobs), initial=len(had), desc=show, unit=" answers", disable=not show) as bar,
         ):
-            running: dict[Future, str] = {}
+
+            def keep(done: Future) -> None:
+                key, reply = running.pop(done), done.result()
+                bar.update()
+                self.spent["tokens"] += reply["tokens"]
+                if reply["text"] is None:
+                    self.spent["failed"] += 1
+                    return
+                self.spent["answered"] += 1
+                had[key] = {"key": key, "model": self.model, **reply}
+                file.write(json.dumps(had[key]) + "\n")
+                file.flush()  # what is paid for is kept, whatever happens next
+
             try:
                 while left or running:
                     while left and len(running) < self.concurrency and not (budget and self.spent["tokens"] >= budget):
@@ -102,20 +120,13 @@ class Server:
                         self.spent["left by the budget"] += len(left)
                         break
                     for done in wait(running, return_when=FIRST_COMPLETED).done:
-                        key = running.pop(done)
-                        reply = done.result()
-                        bar.update()
-                        if reply is None:
-                            self.spent["failed"] += 1
-                            continue
-                        self.spent.update(answered=1, tokens=reply["tokens"])
-                        had[key] = {"key": key, "model": self.model, **reply}
-                        file.write(json.dumps(had[key], ensure_ascii=False) + "\n")
-                        file.flush()  # what is paid for is kept, whatever happens next
+                        keep(done)
             except Refused as error:
-                for future in running:
-                    future.cancel()
                 raise UsageError(f"{self.url}: {error}") from error
+            finally:  # refused or interrupted: what is under way is paid for all the same
+                for done in [future for future in running if not future.cancel()]:
+                    if done.exception() is None:
+                        keep(done)
         keys = [[self._key(messages, max_tokens, temperature, n) for n in range(samples)] for messages in questions]
         return [[had[key]["text"] for key in some if key in had] for some in keys]
 
@@ -123,24 +134,25 @@ class Server:
         asked = json.dumps([self.model, messages, max_tokens, temperature, sample], sort_keys=True)
         return hashlib.sha256(asked.encode()).hexdigest()[:24]
 
-    def _answer(self, client, messages: list[dict], max_tokens: int, temperature: float) -> dict | None:
-        """One answer with its tokens, or None after the last try. Raises Refused."""
+    def _answer(self, client, messages: list[dict], max_tokens: int, temperature: float) -> dict:
+        """One answer (`text` is None after the last try) with the tokens of all tries. Raises Refused."""
         import openai
 
+        used = 0
         for attempt in range(self.tries):
             pause = min(MAX_WAIT, self.first_wait * 2**attempt) * random.uniform(0.5, 1.0)
             try:
                 reply = client.chat.completions.create(model=self.model, messages=messages, max_tokens=max_tokens, temperature=temperature)
                 choice = reply.choices[0]
-                if choice.message.content:
-                    used = (
-                        reply.usage.total_tokens
-                        if reply.usage
-                        else (sum(len(m["content"]) for m in messages) + len(choice.message.content)) // 3
-                    )
-                    return {"text": choice.message.content, "finish": choice.finish_reason, "tokens": used}
-            except (openai.AuthenticationError, openai.PermissionDeniedError, openai.NotFoundError, openai.BadRequestError) as error:
-                raise Refused(f"{error.status_code}: {_one_line(error)}") from error
+                text = (choice.message.content or "").encode("utf-8", "replace").decode()  # half a surrogate pair is no text
+                guess = (sum(len(message["content"]) for message in messages) + len(text)) // CHARACTERS_PER_TOKEN
+                used += (reply.usage and reply.usage.total_tokens) or guess
+                if text or choice.finish_reason == "length":  # cut while it was still thinking: it would be again
+                    return {"text": text, "finish": choice.finish_reason, "tokens": used}
+            except (openai.AuthenticationError, openai.PermissionDeniedError, openai.NotFoundError) as error:
+                raise Refused(f"{error.status_code}: {_one_line(error).replace(self.key(), '…')}") from error
+            except (openai.BadRequestError, openai.UnprocessableEntityError):  # this question, not the server: too long, perhaps
+                break
             except openai.APIStatusError as error:
                 asked_for = error.response.headers.get("retry-after", "")
                 pause = max(pause, min(MAX_WAIT, float(asked_for))) if asked_for.replace(".", "").isdigit() else pause
@@ -149,7 +161,7 @@ class Server:
             self.spent["tried again"] += 1
             if attempt + 1 < self.tries:
                 time.sleep(pause)
-        return None
+        return {"text": None, "tokens": used}
 
 
 def _one_line(error: Exception) -> str:
@@ -162,13 +174,13 @@ def read_store(path: Path) -> dict[str, dict]:
     kept: dict[str, dict] = {}
     whole = b""
     for number, line in enumerate(path.read_bytes().splitlines(keepends=True) if path.exists() else (), 1):
+        if not line.endswith(b"\n"):
+            break  # cut short
         try:
             held = json.loads(line)
             kept[held["key"]] = held
         except (ValueError, KeyError, TypeError):
-            if line.endswith(b"\n"):
-                raise UsageError(f"{path}, line {number}: no answer that was kept here; move the file away to start anew") from None
-            break
+            raise UsageError(f"{path}, line {number}: no answer that was kept here; move the file away to start anew") from None
         whole += line
     if path.exists() and whole != path.read_bytes():
         path.write_bytes(whole)

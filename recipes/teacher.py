@@ -48,7 +48,7 @@ def conversation(row: dict, protocols: Protocols, hints: bool = True) -> list[di
     ]
 
 
-def accept(row: dict, text: str, least: float, seen: set[str]) -> str | None:
+def accept(row: dict, text: str, least: float, seen: set[str], protocols: Protocols | None = None) -> str | None:
     """Why a trace is not kept, or None if it is; `seen` holds the reasoning kept so far."""
     completion = parse_completion(text)
     if completion.answer is None:
@@ -59,7 +59,7 @@ def accept(row: dict, text: str, least: float, seen: set[str]) -> str | None:
         return "too short"
     if HINTS.search(completion.think):
         return "mentions what it was given"
-    share = grounding(check_claims(completion.think, row, completion.answer))
+    share = grounding(check_claims(completion.think, row, completion.answer, protocols))
     if share is not None and share < least:
         return "ungrounded"
     plain = " ".join(completion.think.lower().split())
@@ -72,9 +72,18 @@ def accept(row: dict, text: str, least: float, seen: set[str]) -> str | None:
 def check(options: Options) -> None:
     """Raise UsageError for a --traces that cannot be had, before anything is trained."""
     if options.traces in ("teacher", "both"):
-        server_of(options).check()
-    elif options.traces != "grounded" and not Path(options.traces).exists():
-        raise UsageError(f"--traces {options.traces}: no such file; choose grounded, teacher, both or a .jsonl of traces")
+        estimate(server_of(options), [], options)
+        if not traces_of(options).exists():
+            server_of(options).check()
+    elif options.traces != "grounded":
+        if not Path(options.traces).exists():
+            raise UsageError(f"--traces {options.traces}: no such file; choose grounded, teacher, both or a .jsonl of traces")
+        read_traces(Path(options.traces))
+
+
+def traces_of(options: Options) -> Path:
+    """Where the kept traces of a run stand."""
+    return Path(options.output) / "teacher" / "traces.jsonl"
 
 
 def server_of(options: Options) -> Server:
@@ -98,9 +107,20 @@ def estimate(server: Server, questions: list[list[dict]], options: Options) -> s
     return text
 
 
-def synthesise(rows: list[dict], options: Options, protocols: Protocols, folder: Path) -> Path:
-    """Ask the teacher for traces of `rows`, filter them, and write those kept to `folder`/traces.jsonl; returns that path."""
-    server = server_of(options)
+def synthesise(rows: list[dict], options: Options, protocols: Protocols) -> Path:
+    """Ask the teacher for traces of `rows`, filter them, and write those kept to `traces_of(options)`; returns that path.
+
+    Traces that an earlier start of the run has written are used as they are: phase 2 resumes on what it began with.
+    """
+    path = traces_of(options)
+    if path.exists():
+        print(f"[teacher] using {path}; delete it to ask for what is missing")
+        return path
+    folder, server = path.parent, server_of(options)
+    if options.teacher_max_tokens > options.max_length:
+        print(
+            f"[teacher] traces may have {options.teacher_max_tokens} tokens, and rows over --max-length {options.max_length} are left out: mind the count"
+        )
     server.check()
     questions = [conversation(row, protocols) for row in rows]
     budget = f"; a budget of {options.teacher_budget:,} tokens ends it" if options.teacher_budget else ""
@@ -120,41 +140,42 @@ def synthesise(rows: list[dict], options: Options, protocols: Protocols, folder:
     seen: set[str] = set()
     for row, texts in zip(rows, answers, strict=True):
         for text in texts:
-            why = accept(row, text, options.least_grounding, seen)
+            why = accept(row, text, options.least_grounding, seen, protocols)
             dropped[row["task"]][why or "kept"] += 1
             if why is None:
                 kept.append({"task": row["task"], "input": row["input"], "completion": text.strip()})
-    path = folder / "traces.jsonl"
-    path.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in kept))
-    (folder / "filter.json").write_text(json.dumps(dropped, indent=1) + "\n")
     total = sum(dropped.values(), Counter())
-    print(f"[teacher] {', '.join(f'{name} {count:,}' for name, count in server.spent.items()) or 'everything was there already'}")
-    print(f"[teacher] of {sum(map(len, answers)):,} traces: " + ", ".join(f"{why} {count:,}" for why, count in total.most_common()))
-    for task, counts in dropped.items():
-        print(f"  {task}: " + ", ".join(f"{why} {count:,}" for why, count in counts.most_common()))
+    (folder / "filter.json").write_text(json.dumps(dropped, indent=1) + "\n")
     if not kept:
         raise UsageError(
             f"no trace of {options.teacher_model} was kept; {folder}/filter.json says why, {folder}/answers.jsonl holds what it wrote"
         )
+    path.write_text("".join(json.dumps(line) + "\n" for line in kept))
+    print(f"[teacher] {', '.join(f'{name} {count:,}' for name, count in server.spent.items()) or 'everything was there already'}")
+    print(f"[teacher] of {sum(map(len, answers)):,} traces: " + ", ".join(f"{why} {count:,}" for why, count in total.most_common()))
+    for task, counts in dropped.items():
+        print(f"  {task}: " + ", ".join(f"{why} {count:,}" for why, count in counts.most_common()))
     return path
 
 
-def read_traces(path: Path, rows: list[dict]) -> dict[tuple[str, str], list[str]]:
-    """The completions in a file of traces by (task, input), for the rows at hand. Raises UsageError for a line that is none."""
-    wanted = {(row["task"], row["input"]) for row in rows}
+def read_traces(path: Path, rows: list[dict] | None = None) -> dict[tuple[str, str], list[str]]:
+    """The completions in a file of traces by (task, input), for `rows` (None: all). Raises UsageError for a line that is none."""
+    wanted = rows and {(row["task"], row["input"]) for row in rows}
     found: dict[tuple[str, str], list[str]] = defaultdict(list)
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")  # and not at every character that Unicode calls a line's end
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: {error}") from error
     for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
         try:
             held = json.loads(line)
-            key, text = (held["task"], held["input"]), held["completion"]
+            key, text = (str(held["task"]), str(held["input"])), str(held["completion"])
         except (ValueError, KeyError, TypeError) as error:
             raise UsageError(f"{path}, line {number}: not a trace with task, input and completion ({error})") from error
-        if key in wanted:
+        if not wanted or key in wanted:
             found[key].append(text)
     if not found:
-        raise UsageError(f"{path}: none of its {len(lines)} traces belongs to a training row of --data")
+        raise UsageError(f"{path}: none of its traces belongs to a training row of --data")
     return dict(found)

@@ -64,6 +64,11 @@ class Handler(BaseHTTPRequestHandler):
             case "empty":
                 body["choices"][0]["message"]["content"] = ""
                 self.reply(200, json.dumps(body).encode())
+            case "thinking":
+                body["choices"][0] |= {"finish_reason": "length", "message": {"role": "assistant", "content": None}}
+                self.reply(200, json.dumps(body).encode())
+            case "400":
+                self.reply(400, b'{"error": {"message": "too long"}}')
             case "hang up":
                 self.close_connection = True
                 self.connection.close()

@@ -195,6 +195,7 @@ FOUR = "The product has an amide. It is an amide coupling. The C-N bond is forme
         ("It works.", 0.0),
         ("The product has an amide.", 0.25),
         ("The product has an amide. " * 20, 0.25),  # one true claim, repeated
+        ("The product has an amide. It has one amide. It has at least one amide.", 0.25),  # in other words
         ("There is no nitrile. There is no azide. There is no thiol. There is no epoxide. There is no nitro group.", 0.0),  # denials
         (FOUR + " It has a nitrile.", 0.8),  # a false one costs
         ("The product has a nitrile.", 0.0),

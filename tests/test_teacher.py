@@ -90,7 +90,8 @@ def test_traces_are_asked_for_filtered_and_counted(served, tmp_path, capsys):
     served.answer = answer
     served.script = ["429", "html"]
     url = f"http://127.0.0.1:{served.server_address[1]}/v1"
-    path = teacher.synthesise(rows, options(teacher_url=url), load_protocols(), tmp_path / "teacher")
+    wanted = options(teacher_url=url, output=str(tmp_path))
+    path = teacher.synthesise(rows, wanted, load_protocols())
     kept = teacher.read_traces(path, rows)
     counts = json.loads((tmp_path / "teacher/filter.json").read_text())["reaction_prediction"]
     assert counts["format: missing_tags"] == 1 and counts["wrong answer"] == 1
@@ -98,13 +99,16 @@ def test_traces_are_asked_for_filtered_and_counted(served, tmp_path, capsys):
     out = capsys.readouterr().out
     assert "8 requests" in out and "kept 6" in out
     asked = sum(served.asked.values())
-    teacher.synthesise(rows, options(teacher_url=url), load_protocols(), tmp_path / "teacher")
+    assert teacher.synthesise(rows, wanted, load_protocols()) == path  # what phase 2 began with is what it resumes on
+    path.unlink()
+    teacher.synthesise(rows, wanted, load_protocols())
     assert sum(served.asked.values()) == asked  # nothing is paid for twice
 
 
 def test_a_teacher_that_writes_nothing_useful_is_told(served, tmp_path, capsys):
     with pytest.raises(UsageError):
-        teacher.synthesise([AMIDE], options(teacher_url=f"http://127.0.0.1:{served.server_address[1]}/v1"), load_protocols(), tmp_path)
+        url = f"http://127.0.0.1:{served.server_address[1]}/v1"
+        teacher.synthesise([AMIDE], options(teacher_url=url, output=str(tmp_path)), load_protocols())
     assert "filter.json says why" in capsys.readouterr().err
 
 
@@ -181,6 +185,8 @@ def test_mining_from_a_server(served, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", command)
     mine.main()
     assert "edit it, then use --protocols" in capsys.readouterr().out
+    with pytest.raises(UsageError):
+        mine.main()  # it may have been edited
     steps = load_protocols(out).of("reaction_prediction")
     assert [step.heading for step in steps] == ["Functional groups", "Reaction type", "Bonds", "Product"]
     assert get_task("reaction_prediction").facts(AMIDE)  # RDKit's steps of other names stay teachers' steps here

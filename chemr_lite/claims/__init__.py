@@ -11,12 +11,13 @@ When in doubt a claim stands: a word has several readings, and one that holds is
 The answer's molecules are those that the trace leads to, where they are given (`answer`), else the row's own.
 """
 
+import re
 from dataclasses import dataclass
 
 from chemr_lite.claims.passages import passages
 from chemr_lite.claims.readers import READERS
 from chemr_lite.protocols import Protocols, load_protocols
-from chemr_lite.smiles import parse_smiles
+from chemr_lite.smiles import molecules_of, parse_smiles
 from chemr_lite.tasks import get_task
 from chemr_lite.tasks.base import Row
 
@@ -47,7 +48,7 @@ def check_claims(trace: str, row: Row, answer: str | None = None, protocols: Pro
     task = get_task(row["task"])
     if answer is not None and task.answers == "molecule" and parse_smiles(answer).ok:
         row = {**row, "answer": answer}
-    sides = {side: tuple(smiles.split(".")) for side, smiles in task.sides(row).items() if parse_smiles(smiles).ok}
+    sides = {side: molecules_of(smiles) for side, smiles in task.sides(row).items() if parse_smiles(smiles).ok}
     steps = {step.heading.lower(): step for step in (protocols or load_protocols()).of(task.name)}
     claims: list[Claim] = []
     for passage in passages(trace[:MAX_CHARS], steps, sides):
@@ -83,7 +84,8 @@ def worth(claims: list[Claim]) -> float:
     denials earn nothing (there is no end to what a molecule lacks), and a false claim costs.
     """
     supported, checkable = tally(claims)
-    affirmed = len({(claim.kind, claim.says) for claim in claims if claim.supported and not claim.denies})
+    # an amide and one amide are one thing said twice
+    affirmed = len({(claim.kind, re.sub(r"≥?\d+ ", "", claim.says)) for claim in claims if claim.supported and not claim.denies})
     return supported / checkable * min(1.0, affirmed / ENOUGH) if checkable else 0.0
 
 

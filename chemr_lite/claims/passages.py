@@ -127,7 +127,14 @@ class Passage:
     def asserts(self, start: int, end: int, clause: str = "", bare_plural: bool = False) -> bool:
         """Whether the mention says something of the molecules at hand: no question, hypothesis or general truth."""
         before, after = self.plain[max(0, start - NEAR) : start], self.plain[end : end + NEAR]
-        if "?" in self.plain or _HEDGE.search(before) or _NOT_THE_THING.match(after) or _GENERAL.match(self.plain):
+        if (
+            "?" in self.plain
+            or _RULE.search(re.split(r"[,:;]", before)[-1] + re.split(r"[,:;]", after)[0])
+            or _BOUND.search(before)
+            or _HEDGE.search(before)
+            or _NOT_THE_THING.match(after)
+            or _GENERAL.match(self.plain)
+        ):
             return False
         definite = _DEFINITE.search(clause)
         return bool(definite or _ASSERTS.search(before)) or not (_THEN_HEDGED.match(after) or bare_plural)
@@ -148,7 +155,7 @@ _QUANTITY = re.compile(
 _NOT_A_COUNT = re.compile(r"\b(?:positions?|carbons?|atoms?|at|c|step|rings?|site|locants?|number)\s*$", re.IGNORECASE)
 TOLD = re.compile(r"\s*[:=]\s*(?P<number>\d+)\b(?!\s*[\w%°→-])")
 _NO = re.compile(
-    r"\b(?:no|not(?! only)|without|lack(?:s|ing)?|absen(?:t|ce of)|free of|devoid of|neither|nor|rather than|instead of|none of|never|missing|excluding)\b|n't\b",
+    r"\b(?:no(?! (?:more|less|fewer|additional|further|other)\b)|not(?! only| more than)|without|lack(?:s|ing)?|absen(?:t|ce of)|free of|devoid of|neither|nor|rather than|instead of|none of|never|missing|excluding)\b|n't\b",
     re.IGNORECASE,
 )
 _NO_MORE = re.compile(
@@ -165,6 +172,14 @@ _HEDGE = re.compile(
     r"known to|tend to|many|most|had we|in principle|in theory|had there|without knowing|hypothetical\w*|potential(?:ly)?|expected|ought|seems?|unclear|unknown|do i|"
     r"is there|does (?:it|the)|can be (?:oxidi|reduc|hydroly|convert|turn)\w*)\b", re.IGNORECASE,
 )  # fmt: skip
+# a rule of thumb, or what happens elsewhere
+_RULE = re.compile(
+    r"\b(?:limits?|cut-?offs?|rules?|Lipinski|Veber|allows?|requires?|needs?|thresholds?|criteri\w+|guidelines?|pH|or (?:less|fewer|more))\b"
+)
+_BOUND = re.compile(
+    r"\b(?:fewer than|less than|at most|no more than|not more than|up to|below|under|above|over|no (?:additional|further|other))\s+[\w-]*\s*$",
+    re.IGNORECASE,
+)
 # `ester hydrolysis`, `amide-like`: another thing than an ester or an amide
 _NOT_THE_THING = re.compile(
     r"[\s-]*(?:derivatives?|analog(?:ue)?s?|equivalents?|surrogates?|(?:bio)?isosteres?|mimics?|precursors?|like|type|chemistry|formation|hydrolysis|reduction|oxidation|"

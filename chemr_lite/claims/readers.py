@@ -214,6 +214,13 @@ _TOLD_AFTER = _any_case(r"\s*(?::|=|-|\()?\s*(?P<number>\d+)\b(?!\s*(?:atoms?|[a
 _HAS_A = _any_case(r"\b(?:contain\w*|has|bear\w*|includ\w*)\s+an?\s+$")
 
 
+# `the benzene ring has six carbons` is no count of the molecule
+_OF_A_PART = _any_case(
+    r"\b(?:each|every|rings?|chains?|groups?|linkers?|substituents?|moiety|carbonyl|carbon|nitrogen|ester|amide|acid|amine|ketone|methyl|phenyl)\b[^,;:]{0,20}?"
+    rf"\b(?:has|have|contains?|bears?|carr\w+|with)\s+(?:{NUMBER}|an?|no)\s+$"
+)
+
+
 def read_atoms(passage: Passage) -> Iterator[Found]:
     """`nine carbons`, `13 heavy atoms`, `9 C`, `hydrogens: 8`."""
     bare = re.fullmatch(r"\s*(\d+)\s*", passage.plain) if passage.fact == "hydrogens" else None
@@ -236,6 +243,8 @@ def read_atoms(passage: Passage) -> Iterator[Found]:
             else (measures.heteroatoms, "heteroatoms") if found["hetero"]
             else (measures.atoms(_ELEMENTS[element], kind), f"{kind} {element} atoms".lstrip())
         )  # fmt: skip
+        if _OF_A_PART.search(before):
+            continue
         span = found.start(), found.end() + (after.end() if after else 0)
         quantity = Quantity(int(after["number"]), True) if after else passage.quantity(*found.span())
         yield _counted(passage, span, "atoms", noun, [count], quantity)

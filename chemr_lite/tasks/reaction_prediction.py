@@ -9,7 +9,7 @@ from collections import Counter
 
 from chemr_lite.facts import groups_of, say_groups, tell_groups
 from chemr_lite.reactions import named_reaction
-from chemr_lite.smiles import parse_smiles
+from chemr_lite.smiles import molecules_of, parse_smiles
 from chemr_lite.tasks.base import Row, Score, Task, register, score_structures
 
 
@@ -47,7 +47,7 @@ def reaction_facts(reactants: str, product: str) -> tuple[str, str, dict[str, st
         "group changes": f"{consumed} → {formed}",
         "disconnection": f"{formed} ← {consumed}",
     }
-    return "; ".join(map(tell_groups, reactants.split("."))), tell_groups(right.key), changes
+    return "; ".join(map(tell_groups, molecules_of(reactants))), tell_groups(right.key), changes
 
 
 class ReactionPrediction(Task):

@@ -10,7 +10,7 @@ accuracy beside it.
 
 from rdkit import Chem
 
-from chemr_lite.smiles import parse_smiles
+from chemr_lite.smiles import molecules_of, parse_smiles
 from chemr_lite.tasks.base import Row, YesNo, register
 from chemr_lite.tasks.reaction_prediction import reaction_facts
 
@@ -40,7 +40,7 @@ class YieldPrediction(YesNo):
 
 def hindrance(reactants: str) -> list[int]:
     """Of each of `reactants` the number of substituents beside the carbon that is coupled."""
-    return [len(Chem.MolFromSmiles(smiles).GetSubstructMatches(_HINDERED)) for smiles in reactants.split(".")]
+    return [len(Chem.MolFromSmiles(smiles).GetSubstructMatches(_HINDERED)) for smiles in molecules_of(reactants)]
 
 
 class Hindrance(YieldPrediction):
