@@ -348,4 +348,4 @@ def test_the_dataset_holds_what_is_drawn_when_it_is_read():
     row, item = mixture.draw(slot), data[slot]
     assert item["prompt"] == build_prompt(get_task(row["task"]).question(row))
     assert (item["task"], item["answer"], json.loads(item["meta"])) == (row["task"], row["answer"], row["meta"])
-    assert set(item) == {"prompt", "task", "answer", "meta"}  # the columns that the rewards take
+    assert set(item) == {"prompt", "task", "input", "answer", "meta"}  # the columns that the rewards take

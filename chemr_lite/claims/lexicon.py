@@ -43,7 +43,7 @@ _MORE: dict[str, tuple[str, ...]] = {
     "phosphate": ("[PX4](=O)([OX2,OX1-])([OX2,OX1-])[OX2,OX1-]",), "phosphonate": ("[#6][PX4](=O)([OX2,OX1-])[OX2,OX1-]",),
     "phosphine": ("[PX3]([#6])[#6]",), "phosphine oxide": ("[PX4](=O)([#6])([#6])[#6]",),
     "halogen": ("[F,Cl,Br,I]",), "aryl halide": ("[c,n][F,Cl,Br,I]",), "alkyl halide": ("[CX4][F,Cl,Br,I]",), "halo": ("[F,Cl,Br,I]",),
-    "fluoro": ("[#6]F",), "chloro": ("[#6]Cl", "Cl"), "bromo": ("[#6]Br", "Br"), "iodo": ("[#6]I", "I"),
+    "fluoro": ("[#6]F", "F"), "chloro": ("[#6]Cl", "Cl"), "bromo": ("[#6]Br", "Br"), "iodo": ("[#6]I", "I"),
     "difluoromethyl": ("[CX4;H1](F)F",), "trichloromethyl": ("[CX4](Cl)(Cl)Cl",),
     "carbonyl": ("[CX3]=[OX1]", "[#6]=[OX1]"), "acyl": ("[#6][CX3]=[OX1]",), "acetyl": ("[CH3][CX3](=O)",), "benzoyl": ("c1ccccc1[CX3]=O",),
     "acetoxy": ("[CH3][CX3](=O)[OX2][#6]",), "enone": ("[CX3]=[CX3][CX3]=[OX1]", "c=c[CX3]=O"), "quinone": ("O=C1C=CC(=O)C=C1", "O=C1C(=O)C=CC=C1"),

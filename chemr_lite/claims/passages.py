@@ -226,7 +226,7 @@ def passages(trace: str, steps: Mapping[str, Step], sides: Mapping[str, tuple[st
             elif named := [side for side in names if re.search(_SIDE_WORDS.get(side, r"(?!)"), said)]:
                 about = tuple(named[:1])
         cuts = [start, *(m.end() for m in _END.finditer(plain, start, end)), end]
-        cuts = sorted({*cuts, *(cut for a, b in zip(cuts, cuts[1:], strict=False) for cut in range(a + MAX_CLAUSE, b, MAX_CLAUSE))})
+        cuts = [place for a, b in zip(cuts, cuts[1:], strict=False) for place in _shorten(plain, a, b)] + [end]
         pieces = [(a, b) for a, b in zip(cuts, cuts[1:], strict=False) if _SOMETHING.search(plain, a, b)]
         members = len(sides[about[0]]) if len(about) == 1 else 0
         for n, (a, b) in enumerate(pieces):
@@ -234,6 +234,17 @@ def passages(trace: str, steps: Mapping[str, Step], sides: Mapping[str, tuple[st
             # `carboxylic acid; primary amine` tells of each molecule in turn
             only = n if step and 1 < members == len(pieces) else None
             yield Passage(plain[a:b], a, inside, sides, about, step, said, only)
+
+
+def _shorten(text: str, start: int, end: int) -> Iterator[int]:
+    """Where the parts of a clause begin: behind a comma or a space, where there is one, once it is longer than MAX_CLAUSE."""
+    while start < end:
+        yield start
+        limit = start + MAX_CLAUSE
+        if limit >= end:
+            return
+        ends = (text.rfind(", ", start, limit), text.rfind(" ", start, limit), limit - 1)
+        start = next(place for place in ends if place > start) + 1
 
 
 def _lines(text: str) -> Iterator[Span]:

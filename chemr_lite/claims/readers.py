@@ -275,7 +275,7 @@ def read_bonds(passage: Passage) -> Iterator[Found]:
 _GAP = r"(?:(?!\b(?:above|below|under|over|less|greater|more|limit|than|up to)\b|[<>≤≥])[^.\d;\n]){0,30}?"
 _VALUE = rf"{_GAP}(?P<about>about|approximately|around|roughly|~|≈|ca\.?)?\s*(?P<value>[-+]?\d+(?:\.\d+)?)"
 _DALTON = _any_case(
-    r"(?<!above )(?<!below )(?<!under )(?<!over )(?<!than )(?<!up to )(?<![\d.])(?P<value>\d+(?:\.\d+)?)\s*(?P<about>)(?:g/mol|g mol|Da\b|daltons?\b|u\b|amu\b)"
+    r"(?<!above )(?<!below )(?<!under )(?<!over )(?<!than )(?<!up to )(?<![\d.])(?P<value>\d+(?:\.\d+)?)\s*(?P<about>)(?:g/mol|g mol|Da\b|daltons?\b|amu\b)"
 )
 # what is written, what RDKit computes, and the tolerance beside the rounding of the figure: other programs estimate otherwise
 _MEASURED: dict[str, tuple[re.Pattern, tuple[Callable[[Chem.Mol], float], ...], float]] = {
