@@ -4,7 +4,8 @@ The patterns of FUNCTIONAL_GROUPS are written so that the members of a family ex
 not also an ether. One exception is by design: `Boc-protected amine` is also a carbamate, and only the former is told.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from rdkit import Chem
@@ -88,6 +89,12 @@ def groups_of(smiles: str) -> tuple[tuple[str, int], ...]:
     return tuple(functional_groups(Chem.MolFromSmiles(smiles)).items())
 
 
+def group_changes(before: Iterable[str], after: Iterable[str]) -> tuple[Counter, Counter]:
+    """Functional groups that are (consumed, formed) between two sets of valid SMILES, from the counts on both sides."""
+    had, has = (sum((Counter(dict(groups_of(smiles))) for smiles in side), Counter()) for side in (before, after))
+    return had - has, has - had
+
+
 def say_groups(groups: dict[str, int]) -> str:
     """`{"ester": 2, "phenol": 1}` → `2 ester, phenol`; `none` where there is nothing to tell."""
     return ", ".join(name if n == 1 else f"{n} {name}" for name, n in groups.items()) or "none"
@@ -102,18 +109,32 @@ def tell_formula(mol: Chem.Mol) -> str:
     return f"formula {rdMolDescriptors.CalcMolFormula(mol)}, molecular weight {Descriptors.MolWt(mol):.1f}"
 
 
+def scaffold(mol: Chem.Mol) -> str:
+    """The Bemis-Murcko scaffold as SMILES, without stereochemistry; empty where there is no ring."""
+    return Chem.MolToSmiles(MurckoScaffold.GetScaffoldForMol(mol), isomericSmiles=False)
+
+
 def tell_scaffold(mol: Chem.Mol) -> str:
-    """The Bemis-Murcko scaffold, without stereochemistry."""
-    return f"scaffold {Chem.MolToSmiles(MurckoScaffold.GetScaffoldForMol(mol), isomericSmiles=False) or 'none'}"
+    return f"scaffold {scaffold(mol) or 'none'}"
+
+
+@lru_cache(maxsize=8192)
+def stereocentres(smiles: str) -> tuple[tuple[int, str], ...]:
+    """The stereocentres of a valid SMILES as (atom, R, S or ? for unassigned)."""
+    return tuple(Chem.FindMolChiralCenters(Chem.MolFromSmiles(smiles), includeUnassigned=True, useLegacyImplementation=False))
+
+
+@lru_cache(maxsize=8192)
+def double_bond_labels(smiles: str) -> tuple[str, ...]:
+    """E or Z for each double bond of a valid SMILES that is one of them."""
+    kinds = {Chem.BondStereo.STEREOE: "E", Chem.BondStereo.STEREOZ: "Z"}
+    return tuple(kinds[bond.GetStereo()] for bond in Chem.MolFromSmiles(smiles).GetBonds() if bond.GetStereo() in kinds)
 
 
 def tell_stereo(smiles: str) -> str:
-    """Each stereocentre of a valid SMILES by its atom's number, from 0, with R, S or ? for unassigned; each double bond that is E or Z."""
-    mol = Chem.MolFromSmiles(smiles)
-    kinds = {Chem.BondStereo.STEREOE: "E", Chem.BondStereo.STEREOZ: "Z"}
-    double = [kinds[bond.GetStereo()] for bond in mol.GetBonds() if bond.GetStereo() in kinds]  # first: the next line renames them
-    centres = Chem.FindMolChiralCenters(mol, includeUnassigned=True, useLegacyImplementation=False)
-    return ", ".join([*(f"atom {index} {label}" for index, label in centres), *(f"double bond {label}" for label in double)]) or "none"
+    """Each stereocentre of a valid SMILES by its atom's number, from 0, with its label; each double bond that is E or Z."""
+    centres = [f"atom {index} {label}" for index, label in stereocentres(smiles)]
+    return ", ".join([*centres, *(f"double bond {label}" for label in double_bond_labels(smiles))]) or "none"
 
 
 def tell_descriptors(mol: Chem.Mol) -> str:

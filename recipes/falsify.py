@@ -42,7 +42,6 @@ def about_molecule(smiles: str, strangers: list[str], rng: random.Random) -> Ite
     """(kind, a true statement, a false one) about a molecule; `strangers` are others, to take pieces from."""
     from rdkit import Chem
     from rdkit.Chem import BRICS, Crippen, Descriptors, rdMolDescriptors
-    from rdkit.Chem.Scaffolds import MurckoScaffold
 
     from chemr_lite.facts import FUNCTIONAL_GROUPS, count_atoms, functional_groups
 
@@ -87,7 +86,7 @@ def about_molecule(smiles: str, strangers: list[str], rng: random.Random) -> Ite
     centres = len(Chem.FindMolChiralCenters(mol, includeUnassigned=True, useLegacyImplementation=False))
     true = _counted(centres, "stereocenter", rng) if centres else "No stereocentres are present."
     yield "stereo", true, _counted(other(centres, rng) + centres, "stereocenter", rng)
-    scaffold = Chem.MolToSmiles(MurckoScaffold.GetScaffoldForMol(mol), isomericSmiles=False)
+    scaffold = _scaffold(smiles)
     wrong = next((s for s in map(_scaffold, strangers) if s not in ("", scaffold)), None)
     if scaffold and wrong:
         yield "scaffold", f"The Murcko scaffold is {scaffold}.", f"The Murcko scaffold is {wrong}."
@@ -153,9 +152,10 @@ def _counted(n: int, noun: str, rng: random.Random) -> str:
 
 def _scaffold(smiles: str) -> str:
     from rdkit import Chem
-    from rdkit.Chem.Scaffolds import MurckoScaffold
 
-    return Chem.MolToSmiles(MurckoScaffold.GetScaffoldForMol(Chem.MolFromSmiles(smiles)), isomericSmiles=False)
+    from chemr_lite.facts import scaffold
+
+    return scaffold(Chem.MolFromSmiles(smiles))
 
 
 def _bare(piece: str) -> str | None:

@@ -88,7 +88,8 @@ class Server:
         """
         from tqdm import tqdm
 
-        jobs = {self._key(messages, max_tokens, temperature, n): (messages, n) for messages in questions for n in range(samples)}
+        keys = [[self._key(messages, max_tokens, temperature, n) for n in range(samples)] for messages in questions]
+        jobs = {key: messages for messages, own in zip(questions, keys, strict=True) for key in own}
         had = {key: line for key, line in read_store(store).items() if key in jobs}
         self.spent["tokens"] += sum(line["tokens"] for line in had.values())  # the budget is for all starts together
         left = [key for key in jobs if key not in had]
@@ -115,7 +116,7 @@ class Server:
                 while left or running:
                     while left and len(running) < self.concurrency and not (budget and self.spent["tokens"] >= budget):
                         key = left.pop(0)
-                        running[pool.submit(self._answer, client, jobs[key][0], max_tokens, temperature)] = key
+                        running[pool.submit(self._answer, client, jobs[key], max_tokens, temperature)] = key
                     if not running:
                         self.spent["left by the budget"] += len(left)
                         break
@@ -127,7 +128,6 @@ class Server:
                 for done in [future for future in running if not future.cancel()]:
                     if done.exception() is None:
                         keep(done)
-        keys = [[self._key(messages, max_tokens, temperature, n) for n in range(samples)] for messages in questions]
         return [[had[key]["text"] for key in some if key in had] for some in keys]
 
     def _key(self, messages: list[dict], max_tokens: int, temperature: float, sample: int) -> str:
@@ -172,8 +172,8 @@ def read_store(path: Path) -> dict[str, dict]:
     """The answers kept in `path` by key. A last line that a kill cut short is taken off the file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     kept: dict[str, dict] = {}
-    whole = b""
-    for number, line in enumerate(path.read_bytes().splitlines(keepends=True) if path.exists() else (), 1):
+    held_bytes, whole = path.read_bytes() if path.exists() else b"", b""
+    for number, line in enumerate(held_bytes.splitlines(keepends=True), 1):
         if not line.endswith(b"\n"):
             break  # cut short
         try:
@@ -182,6 +182,6 @@ def read_store(path: Path) -> dict[str, dict]:
         except (ValueError, KeyError, TypeError):
             raise UsageError(f"{path}, line {number}: no answer that was kept here; move the file away to start anew") from None
         whole += line
-    if path.exists() and whole != path.read_bytes():
+    if whole != held_bytes:
         path.write_bytes(whole)
     return kept

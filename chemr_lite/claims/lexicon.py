@@ -163,9 +163,7 @@ _REACTION_SYNONYMS: dict[str, str] = {
 
 # words for several reactions; those marked ! are wrong where the reaction is none of them
 _REACTION_FAMILIES: dict[str, str] = {
-    "cross-coupling!": "Suzuki coupling|Buchwald-Hartwig amination|Sonogashira coupling|Heck reaction|Stille coupling|Negishi coupling|Miyaura borylation|SNAr amination",
-    "palladium-catalysed cross-coupling!": "Suzuki coupling|Buchwald-Hartwig amination|Sonogashira coupling|Heck reaction|Stille coupling|Negishi coupling|Miyaura borylation|SNAr amination",
-    "palladium-catalyzed cross-coupling!": "Suzuki coupling|Buchwald-Hartwig amination|Sonogashira coupling|Heck reaction|Stille coupling|Negishi coupling|Miyaura borylation|SNAr amination",
+    "cross-coupling|palladium-catalysed cross-coupling|palladium-catalyzed cross-coupling!": "Suzuki coupling|Buchwald-Hartwig amination|Sonogashira coupling|Heck reaction|Stille coupling|Negishi coupling|Miyaura borylation|SNAr amination",
     "deprotection!": "Boc deprotection|Cbz deprotection|benzyl ether cleavage|N-debenzylation|silyl ether cleavage|acetal hydrolysis|phthalimide deprotection|ester hydrolysis|ether cleavage|amide hydrolysis",
     "hydrolysis!": "ester hydrolysis|nitrile hydrolysis|acetal hydrolysis|amide hydrolysis|Boc deprotection|silyl ether cleavage",
     "reduction!": "nitro reduction|ketone reduction|aldehyde reduction|ester reduction|acid reduction|amide reduction|nitrile reduction|azide reduction|hydrogenation|reductive amination|dehalogenation|benzyl ether cleavage|N-debenzylation|Cbz deprotection",
@@ -174,9 +172,7 @@ _REACTION_FAMILIES: dict[str, str] = {
     "acylation": "amide coupling|N-acylation|O-acylation|esterification|ester aminolysis|Friedel-Crafts acylation|carbamate formation|Boc protection",
     "alkylation": "N-alkylation|O-alkylation|S-alkylation|Williamson ether synthesis|thioether formation|reductive amination|Mitsunobu reaction",
     "condensation": "amide coupling|esterification|Knoevenagel condensation|imine formation|reductive amination",
-    "SN2": "N-alkylation|O-alkylation|S-alkylation|Williamson ether synthesis|thioether formation|azide substitution|cyanation",
-    "SN2 reaction": "N-alkylation|O-alkylation|S-alkylation|Williamson ether synthesis|thioether formation|azide substitution|cyanation",
-    "SN2 displacement": "N-alkylation|O-alkylation|S-alkylation|Williamson ether synthesis|thioether formation|azide substitution|cyanation",
+    "SN2|SN2 reaction|SN2 displacement": "N-alkylation|O-alkylation|S-alkylation|Williamson ether synthesis|thioether formation|azide substitution|cyanation",
 }  # fmt: skip
 _TOGETHER = {  # names that one reaction may rightly bear at once: what a strict template keeps apart
     "Williamson ether synthesis": ("O-alkylation", "SNAr etherification"), "thioether formation": ("S-alkylation", "SNAr thioetherification"),
@@ -198,7 +194,8 @@ REACTION_WORDS: dict[str, tuple[tuple[str, ...], bool]] = {}
 for _name in NAMES:
     for _word in (_name, *filter(None, _REACTION_SYNONYMS.get(_name, "").split("|"))):
         REACTION_WORDS.setdefault(_word.lower(), ((_name, *_TOGETHER.get(_name, ())), True))
-for _word, _members in _REACTION_FAMILIES.items():
-    REACTION_WORDS[_word.rstrip("!").lower()] = (tuple(_members.split("|")), _word.endswith("!"))
+for _several, _members in _REACTION_FAMILIES.items():
+    for _word in _several.rstrip("!").split("|"):
+        REACTION_WORDS[_word.lower()] = (tuple(_members.split("|")), _several.endswith("!"))
 for _word in _NOT_IN_THE_TABLE.split("|"):
     REACTION_WORDS[_word.lower()] = ((), True)

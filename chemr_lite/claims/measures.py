@@ -1,15 +1,14 @@
 """What RDKit counts in a molecule, one SMILES at a time and cached: a training run asks the same again and again."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import lru_cache
 
 from rdkit import Chem
 from rdkit.Chem import rdMolDescriptors
-from rdkit.Chem.Scaffolds import MurckoScaffold
 
 from chemr_lite.claims.passages import NUMBERS, Quantity
-from chemr_lite.facts import count_hydrogens
+from chemr_lite.facts import count_hydrogens, double_bond_labels, stereocentres
 
 Counter = Callable[[str], int]  # of a SMILES
 
@@ -149,18 +148,9 @@ CYCLES: dict[str, list[Counter]] = {
 }
 
 
-@lru_cache(maxsize=8192)
-def centres(smiles: str) -> tuple[tuple[int, str], ...]:
-    """Stereocentres as (atom, R, S or ?)."""
-    return tuple(Chem.FindMolChiralCenters(Chem.MolFromSmiles(smiles), includeUnassigned=True, useLegacyImplementation=False))
-
-
-@lru_cache(maxsize=8192)
 def stereo_labels(smiles: str) -> tuple[str, ...]:
     """All R, S, E and Z labels of a molecule."""
-    kinds = {Chem.BondStereo.STEREOE: "E", Chem.BondStereo.STEREOZ: "Z"}
-    double = [kinds[b.GetStereo()] for b in Chem.MolFromSmiles(smiles).GetBonds() if b.GetStereo() in kinds]
-    return (*(label for _, label in centres(smiles)), *double)
+    return (*(label for _, label in stereocentres(smiles)), *double_bond_labels(smiles))
 
 
 def elements_of(formula: str) -> dict[str, int]:
@@ -171,20 +161,6 @@ def elements_of(formula: str) -> dict[str, int]:
     return counts
 
 
-def scaffolds(molecules: list[str]) -> set[str]:
-    """The Bemis-Murcko scaffolds of `molecules`, without stereochemistry."""
-    found = (Chem.MolToSmiles(MurckoScaffold.GetScaffoldForMol(mol_of(s)), isomericSmiles=False) for s in molecules)
-    return {Chem.CanonSmiles(smiles) for smiles in found if smiles}
-
-
 def counts_on(sides: tuple[tuple[str, ...], tuple[str, ...]], readings: list[Counter]) -> list[tuple[int, int]]:
     """For each reading the total (before, after)."""
     return [(sum(map(count, sides[0])), sum(map(count, sides[1]))) for count in readings]
-
-
-def total(groups_of: Callable[[str], Mapping[str, int]], molecules: tuple[str, ...]) -> dict[str, int]:
-    summed: dict[str, int] = {}
-    for smiles in molecules:
-        for group, n in groups_of(smiles).items():
-            summed[group] = summed.get(group, 0) + n
-    return summed

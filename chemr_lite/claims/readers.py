@@ -7,7 +7,7 @@ keeps words that both could take.
 import re
 from collections import Counter as Tally
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import lru_cache, partial
 
 from rdkit import Chem
 from rdkit.Chem import QED, Crippen, Descriptors, rdMolDescriptors
@@ -16,7 +16,7 @@ from chemr_lite.claims import measures
 from chemr_lite.claims.lexicon import GROUPS, REACTION_WORDS, RINGS, WORDS
 from chemr_lite.claims.measures import Counter, counters, counts_on, holds, mol_of
 from chemr_lite.claims.passages import NUMBER, TOLD, Passage, Quantity, number
-from chemr_lite.facts import ELEMENTS, functional_groups
+from chemr_lite.facts import ELEMENTS, group_changes, groups_of, scaffold, stereocentres
 from chemr_lite.reactions import named_reaction
 from chemr_lite.smiles import parse_smiles
 from chemr_lite.tasks.open_generation import TOMG_GROUPS
@@ -109,29 +109,23 @@ def read_moves(passage: Passage) -> Iterator[Found]:
         yield found.span(), kind, f"{said[0]} → {said[1]} {name}", said in counts_on(sides, readings), False, ""
 
 
-def _groups_in(smiles: str) -> dict[str, int]:
-    return functional_groups(mol_of(smiles))
-
-
 def read_none(passage: Passage) -> Iterator[Found]:
     """`none` in a step that tells groups, rings or stereocentres."""
     kind = next((kind for kind in passage.claims if kind in ("group", "ring", "stereo")), None)
     arrow = _ARROW.search(passage.plain)
     for found in re.finditer(r"\bnone\b", passage.plain) if kind and passage.fact != "check" else ():
         if arrow:
-            before, after = (measures.total(_groups_in, molecules) for molecules in passage.before_and_after())
+            gone, new = group_changes(*passage.before_and_after())
             consumed = (found.start() < arrow.start()) == (passage.fact == "group changes")
-            had, has = (before, after) if consumed else (after, before)
-            lost = any(n > has.get(group, 0) for group, n in had.items())
-            yield found.span(), "group", f"{'consumes' if consumed else 'forms'} no group", not lost, True, ""
+            yield found.span(), "group", f"{'consumes' if consumed else 'forms'} no group", not (gone if consumed else new), True, ""
         else:
             noun, count = {
-                "group": ("group", lambda smiles: len(_groups_in(smiles))),
+                "group": ("group", lambda smiles: len(groups_of(smiles))),
                 "ring": ("ring", lambda smiles: len(measures.rings_of(smiles))),
                 "stereo": ("stereocentre", lambda smiles: len(measures.stereo_labels(smiles))),
             }[kind]
             if re.search(r"\balerts\s*$", passage.plain[: found.start()]):
-                noun, count = "alert", lambda smiles: sum(n for group, n in _groups_in(smiles).items() if group in ALERTS)
+                noun, count = "alert", lambda smiles: sum(n for group, n in groups_of(smiles) if group in ALERTS)
             yield _counted(passage, found.span(), kind, noun, [count], Quantity(0, True))
 
 
@@ -375,13 +369,13 @@ def read_stereo(passage: Passage) -> Iterator[Found]:
             found.span(),
             "stereo",
             f"atom {said[0]} is {said[1]}",
-            lambda s, said=said: said in measures.centres(s),
+            lambda s, said=said: said in stereocentres(s),
             Quantity(1, False),
         )
     for found in _CENTRE.finditer(passage.plain):
         if not (_SOME_CENTRE.search(passage.plain[: found.start()]) or re.match(r"\s*[:=]\s*\d", passage.plain[found.end() :])):
             continue
-        every, assigned = (lambda s: len(measures.centres(s))), (lambda s: sum(label in "RS" for _, label in measures.centres(s)))
+        every, assigned = (lambda s: len(stereocentres(s))), (lambda s: sum(label in "RS" for _, label in stereocentres(s)))
         quantity = passage.quantity(*found.span())
         # one that is not assigned is still one, but `two stereocentres` may mean those that are
         readings = [assigned] if found["assigned"] else [every] if quantity.denied else [every, assigned]
@@ -389,7 +383,7 @@ def read_stereo(passage: Passage) -> Iterator[Found]:
     for found in _CHIRAL.finditer(passage.plain):
         chiral = found["word"].lower() != "achiral"
         yield _stated(
-            passage, found.span(), "stereo", "chiral" if chiral else "achiral", lambda s, chiral=chiral: bool(measures.centres(s)) == chiral
+            passage, found.span(), "stereo", "chiral" if chiral else "achiral", lambda s, chiral=chiral: bool(stereocentres(s)) == chiral
         )
     for found in _LABELS.finditer(passage.plain):
         said = found["labels"] or found["one"] or found["late"] or {"cis": "Z", "trans": "E"}[found["cis"]]
@@ -421,7 +415,9 @@ def read_smiles(passage: Passage) -> Iterator[Found]:
             continue
         if _SCAFFOLD.search(passage.plain[:start]) or _SCAFFOLD.search(passage.plain[end : end + 40]):
             flat = Chem.MolToSmiles(piece.mol, isomericSmiles=False)
-            yield _stated(passage, (start, end), "scaffold", f"scaffold {flat}", lambda s, flat=flat: flat in measures.scaffolds([s]))
+            yield _stated(
+                passage, (start, end), "scaffold", f"scaffold {flat}", lambda s, flat=flat: flat == Chem.CanonSmiles(scaffold(mol_of(s)))
+            )
         elif piece.key in {parse_smiles(s).key for s in molecules}:
             continue
         elif _PIECE.search(passage.plain[:start]) or _PIECE.match(passage.plain[end:].lstrip("` '\")")):
@@ -443,8 +439,12 @@ def _reaction(passage: Passage) -> tuple[tuple[str, ...], str] | None:
     """Reactants and main product as canonical SMILES."""
     if "reactants" not in passage.sides or "product" not in passage.sides:
         return None
-    reactants = [Chem.CanonSmiles(smiles) for smiles in passage.sides["reactants"]]
-    return tuple(sorted(set(reactants))), max(map(Chem.CanonSmiles, passage.sides["product"]), key=len)
+    return _canonical(passage.sides["reactants"], passage.sides["product"])
+
+
+@lru_cache(maxsize=8192)  # every clause of a trace asks for the same
+def _canonical(reactants: tuple[str, ...], product: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
+    return tuple(sorted(set(map(Chem.CanonSmiles, reactants)))), max(map(Chem.CanonSmiles, product), key=len)
 
 
 def read_reactions(passage: Passage) -> Iterator[Found]:
@@ -474,6 +474,7 @@ _FORMS = _any_case(r"\b(?:form\w*|creat\w+|mak(?:es?|ing)|made|new|build\w*|cons
 _BREAKS = _any_case(
     r"\b(?:break\w*|broken|cleav\w+|los(?:es?|t|ing)|sever(?:s|ed|ing)?|rupture\w*|scission|consumed|displac\w+|replac\w+|substituted)\b"
 )
+_MAKING = re.compile(r"(?:\s+(?:formation|cleavage|scission|breaking))?")
 _NOT_THIS_BOND = _any_case(r"\s*(?:is|are|was|were|does|do|stays?|remains?)\s+(?:not|never|intact|untouched|unchanged)\b")
 
 
@@ -495,7 +496,7 @@ def read_bond_changes(passage: Passage) -> Iterator[Found]:
         forms = _forms(passage.plain, *found.span(), passage.heading)
         if forms is None or not (found["bond"] or re.search(r"\bbonds?\b", f"{passage.heading} {passage.plain[: found.start()]}")):
             continue
-        end = re.compile(r"(?:\s+(?:formation|cleavage|scission|breaking))?").match(passage.plain, found.end()).end()
+        end = _MAKING.match(passage.plain, found.end()).end()
         pair = "-".join(sorted(_SYMBOLS.get(found[side].lower(), found[side]) for side in ("a", "b")))
         quantity, known = passage.quantity(found.start(), end), named_reaction(*reaction)
         denied = quantity.denied or bool(_NOT_THIS_BOND.match(passage.plain[found.end() :]))

@@ -18,14 +18,13 @@ from collections.abc import Iterator
 from rdkit import Chem
 from rdkit.Chem import rdMolDescriptors
 
-from chemr_lite.facts import count_atoms, count_hydrogens, groups_of, say_counts, say_groups, say_rings, tell_groups
+from chemr_lite.facts import count_atoms, count_hydrogens, group_changes, groups_of, say_counts, say_groups, say_rings, tell_groups
 from chemr_lite.nano import molecules
 from chemr_lite.nano.names import named
 from chemr_lite.nano.rows import COUPLINGS
 from chemr_lite.reactions import USUAL_REAGENT
 from chemr_lite.tasks.open_generation import count_bonds, count_groups, countdown, measure
 from chemr_lite.tasks.property_prediction import ALERTS
-from chemr_lite.tasks.reaction_prediction import group_changes
 from chemr_lite.tasks.yield_prediction import hindrance
 
 _SIGN = re.compile(r".* (?:needs|uses|beside|named|told|draws)|.*?(?: has|>>|<<| = | in | (?=\S+$))", re.DOTALL)
@@ -42,7 +41,7 @@ def _reaction_lines(rng: random.Random) -> tuple[set[str], list[str]]:
     blocks = list(made.reactants)
     rng.shuffle(blocks)
     reactants, sorted_reactants, product, name = ".".join(blocks), ".".join(made.reactants), made.product, made.name
-    consumed, formed = (say_groups(groups) for groups in group_changes(made.reactants, product))
+    consumed, formed = (say_groups(groups) for groups in group_changes(made.reactants, (product,)))
     forward = rng.choice([
         f"{reactants}>>{product}",
         f"{reactants}>> {name}: {product}",

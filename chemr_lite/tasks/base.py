@@ -7,6 +7,7 @@ from typing import Any
 
 from rdkit import Chem
 
+from chemr_lite.facts import count_atoms, say_counts, say_rings, tell_formula, tell_groups, tell_scaffold, tell_stereo
 from chemr_lite.protocols import Protocols, load_protocols
 from chemr_lite.reasons import Reason
 from chemr_lite.smiles import parse_smiles, without_stereo
@@ -140,3 +141,18 @@ def score_structures(answer: str, gold: str) -> Score:
     if without_stereo(parsed.key) == without_stereo(target.key):
         return zero(Reason.WRONG_STEREO)
     return zero(Reason.WRONG)
+
+
+def structure_facts(smiles: str) -> dict[str, str] | None:
+    """The steps that tell a molecule, whichever way a task goes between it and a name or a description."""
+    parsed = parse_smiles(smiles)
+    if not parsed.ok:
+        return None
+    return {
+        "groups of the answer": tell_groups(parsed.key),
+        "rings": say_rings(parsed.mol),
+        "scaffold": tell_scaffold(parsed.mol),
+        "atoms": say_counts(count_atoms(parsed.mol)),
+        "formula": tell_formula(parsed.mol),
+        "stereocentres": tell_stereo(parsed.text),
+    }

@@ -15,9 +15,7 @@ from functools import lru_cache
 from itertools import pairwise
 
 from chemr_lite.reasons import Reason
-from chemr_lite.smiles import parse_smiles
-from chemr_lite.tasks.base import CORRECT, Row, Score, Task, register, zero
-from chemr_lite.tasks.molecule_design import structure_facts
+from chemr_lite.tasks.base import CORRECT, Row, Score, Task, register, structure_facts, zero
 
 MAX_CAPTION = 10_000  # characters
 CORRECT_FROM = 0.8  # the F1 from which a caption counts as correct (ours)
@@ -64,7 +62,7 @@ class MoleculeCaptioning(Task):
         return Score(value, False, Reason.INCOMPLETE) if value else zero(Reason.WRONG)
 
     def facts(self, row: Row) -> dict[str, str] | None:
-        return structure_facts(parse_smiles(row["input"]))
+        return structure_facts(row["input"])
 
 
 register(MoleculeCaptioning())

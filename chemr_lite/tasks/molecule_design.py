@@ -6,22 +6,7 @@
 Correct is the recorded molecule, stereochemistry included (ChEBI-20's exact match). Headline: exact match.
 """
 
-from chemr_lite.facts import say_rings, tell_formula, tell_groups, tell_scaffold, tell_stereo
-from chemr_lite.smiles import Parsed, parse_smiles
-from chemr_lite.tasks.base import Row, Score, Task, register, score_structures
-
-
-def structure_facts(parsed: Parsed) -> dict[str, str] | None:
-    """What both directions between molecule and description reason over: rings, groups and stereocentres."""
-    if not parsed.ok:
-        return None
-    return {
-        "rings": say_rings(parsed.mol),
-        "scaffold": tell_scaffold(parsed.mol),
-        "groups of the answer": tell_groups(parsed.key),
-        "formula": tell_formula(parsed.mol),
-        "stereocentres": tell_stereo(parsed.text),
-    }
+from chemr_lite.tasks.base import Row, Score, Task, register, score_structures, structure_facts
 
 
 class MoleculeDesign(Task):
@@ -37,7 +22,7 @@ class MoleculeDesign(Task):
         return score_structures(answer, row["answer"])
 
     def facts(self, row: Row) -> dict[str, str] | None:
-        return structure_facts(parse_smiles(row["answer"]))
+        return structure_facts(row["answer"])
 
 
 register(MoleculeDesign())

@@ -15,10 +15,10 @@ from collections import Counter
 
 from rdkit.Chem import rdMolDescriptors
 
-from chemr_lite.facts import count_atoms, count_hydrogens, say_counts, say_rings, tell_formula, tell_groups, tell_scaffold, tell_stereo
+from chemr_lite.facts import count_atoms, count_hydrogens, say_counts
 from chemr_lite.reasons import Reason
 from chemr_lite.smiles import parse_smiles, shows_stereo
-from chemr_lite.tasks.base import CORRECT, Row, Score, Task, register, score_structures, zero
+from chemr_lite.tasks.base import CORRECT, Row, Score, Task, register, score_structures, structure_facts, zero
 
 MAX_NAME = 1000  # characters; the longest name in the public tests has 446
 STEREO = re.compile(r"\((?:\d*[a-z]?'*[rsez]\*?,?)+\)-?", re.IGNORECASE)  # (2r,3s)-, (e)-
@@ -48,21 +48,6 @@ def parse_formula(text: str) -> tuple[Counter, str] | None:
     for element, number in _ELEMENT.findall(text.removesuffix(charge)):
         counts[element] += int(number or 1)
     return counts, charge
-
-
-def structure_facts(smiles: str) -> dict[str, str] | None:
-    """What both directions between structure and name reason over."""
-    parsed = parse_smiles(smiles)
-    if not parsed.ok:
-        return None
-    return {
-        "groups of the answer": tell_groups(parsed.key),
-        "rings": say_rings(parsed.mol),
-        "scaffold": tell_scaffold(parsed.mol),
-        "atoms": say_counts(count_atoms(parsed.mol)),
-        "formula": tell_formula(parsed.mol),
-        "stereocentres": tell_stereo(parsed.text),
-    }
 
 
 class NamePrediction(Task):

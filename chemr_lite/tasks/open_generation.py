@@ -17,7 +17,7 @@ from functools import lru_cache
 from rdkit import Chem
 from rdkit.Chem import QED, Crippen, rdMolDescriptors
 
-from chemr_lite.facts import ELEMENTS, count_atoms, groups_of, say_counts, say_groups, say_rings, tell_groups
+from chemr_lite.facts import ELEMENTS, count_atoms, group_changes, say_counts, say_groups, say_rings, tell_groups
 from chemr_lite.reasons import Reason
 from chemr_lite.smiles import Parsed, parse_smiles, similarity, skeleton
 from chemr_lite.tasks.base import CORRECT, Row, Score, Task, register, zero
@@ -214,12 +214,10 @@ class MolOpt(OpenGeneration):
         source, answer, name = parse_smiles(row["meta"]["source"]), parse_smiles(row["answer"]), row["meta"]["property"]
         if not (source.ok and answer.ok):
             return None
-        before, after = dict(groups_of(source.key)), dict(groups_of(answer.key))
-        lost = {g: n - after.get(g, 0) for g, n in before.items() if n > after.get(g, 0)}
-        gained = {g: n - before.get(g, 0) for g, n in after.items() if n > before.get(g, 0)}
+        lost, gained = group_changes((source.key,), (answer.key,))
         digits = {"LogP": 1, "MR": 0, "QED": 2}[name]
         return {
-            "groups": say_groups(before),
+            "groups": tell_groups(source.key),
             "estimate": f"{name} about {measure(name, source.key):.{digits}f}",
             "group changes": f"{say_groups(lost)} → {say_groups(gained)}",
             "estimate of the answer": f"{name} about {measure(name, answer.key):.{digits}f}",

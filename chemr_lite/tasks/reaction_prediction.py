@@ -5,20 +5,10 @@
 Correct is the same multiset of canonical fragments as the recorded product. Headline: exact match.
 """
 
-from collections import Counter
-
-from chemr_lite.facts import groups_of, say_groups, tell_groups
+from chemr_lite.facts import group_changes, say_groups, tell_groups
 from chemr_lite.reactions import named_reaction
 from chemr_lite.smiles import molecules_of, parse_smiles
 from chemr_lite.tasks.base import Row, Score, Task, register, score_structures
-
-
-def group_changes(reactants: tuple[str, ...], product: str) -> tuple[Counter, Counter]:
-    """Functional groups that the reaction (consumes, forms), from the counts on both sides."""
-    before, after = Counter(), Counter(dict(groups_of(product)))
-    for reactant in reactants:
-        before.update(dict(groups_of(reactant)))
-    return before - after, after - before
 
 
 def reaction_facts(reactants: str, product: str) -> tuple[str, str, dict[str, str]] | None:
@@ -30,7 +20,7 @@ def reaction_facts(reactants: str, product: str) -> tuple[str, str, dict[str, st
     known = named_reaction(left.fragments, right.key)
     if known is None:
         return None
-    consumed, formed = map(say_groups, group_changes(left.fragments, right.key))
+    consumed, formed = map(say_groups, group_changes(left.fragments, (right.key,)))
     bonds = "; ".join(
         f"{verb} {', '.join(sorted(pairs))}"
         for verb, pairs in (
