@@ -95,14 +95,53 @@ def group_changes(before: Iterable[str], after: Iterable[str]) -> tuple[Counter,
     return had - has, has - had
 
 
+_TELLS_PLACE = ("aryl", "phenol", "epoxide")  # the name alone tells it
+PLACES = ("in a ring", "on an aromatic ring", "on an aliphatic ring", "on a chain")
+
+
+def places_of(mol: Chem.Mol, atoms: Iterable[int]) -> tuple[str, ...]:
+    """Where the group on `atoms` of `mol` sits: those of PLACES that hold, the most telling first.
+
+    It is in a ring if two of its atoms share a bond of one. It is on what its heteroatoms and multiply bonded atoms are bound to,
+    or, of an alkyl group, on what the group is bound to.
+    """
+    inside, found = set(atoms), set()
+    bonds = (mol.GetBondBetweenAtoms(a, b) for a in inside for b in inside if a < b)
+    lone = len(inside) == 1 and all(mol.GetAtomWithIdx(i).IsInRing() for i in inside)
+    if lone or any(bond is not None and bond.IsInRing() for bond in bonds):
+        found.add("in a ring")
+    core = {i for i in inside if _is_core(mol.GetAtomWithIdx(i))} or inside
+    for neighbour in (n for i in core for n in mol.GetAtomWithIdx(i).GetNeighbors() if n.GetIdx() not in core):
+        found.add(PLACES[1 if neighbour.GetIsAromatic() else 2 if neighbour.IsInRing() else 3])
+    return tuple(place for place in PLACES if place in found)
+
+
+def _is_core(atom: Chem.Atom) -> bool:
+    if atom.GetAtomicNum() != 6:
+        return True
+    halogens = sum(n.GetAtomicNum() in (9, 17, 35, 53) for n in atom.GetNeighbors())
+    return not atom.GetIsAromatic() and (atom.GetHybridization() != Chem.HybridizationType.SP3 or halogens > 2)
+
+
+@lru_cache(maxsize=8192)
+def placed_groups(smiles: str) -> tuple[tuple[str, int], ...]:
+    """The functional groups of a SMILES known to be valid, each with its place: `ester on an aromatic ring`, with their number."""
+    mol, found = Chem.MolFromSmiles(smiles), Counter()
+    for name, pattern in _PATTERNS.items():
+        for atoms in mol.GetSubstructMatches(pattern, maxMatches=50):
+            places = () if name.startswith(_TELLS_PLACE) else places_of(mol, atoms)
+            found[f"{name} {places[0]}" if places else name] += 1
+    return tuple(found.items())
+
+
 def say_groups(groups: dict[str, int]) -> str:
     """`{"ester": 2, "phenol": 1}` → `2 ester, phenol`; `none` where there is nothing to tell."""
     return ", ".join(name if n == 1 else f"{n} {name}" for name, n in groups.items()) or "none"
 
 
-def tell_groups(smiles: str) -> str:
-    """The functional groups of a valid SMILES in words."""
-    return say_groups(dict(groups_of(smiles)))
+def tell_groups(*molecules: str, placed: bool = False) -> str:
+    """The functional groups of valid SMILES in words, one molecule after the other, on demand each with its place."""
+    return "; ".join(say_groups(dict(placed_groups(smiles) if placed else groups_of(smiles))) for smiles in molecules)
 
 
 def tell_formula(mol: Chem.Mol) -> str:

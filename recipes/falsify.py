@@ -43,7 +43,7 @@ def about_molecule(smiles: str, strangers: list[str], rng: random.Random) -> Ite
     from rdkit import Chem
     from rdkit.Chem import BRICS, Crippen, Descriptors, rdMolDescriptors
 
-    from chemr_lite.facts import FUNCTIONAL_GROUPS, count_atoms, functional_groups
+    from chemr_lite.facts import FUNCTIONAL_GROUPS, PLACES, count_atoms, functional_groups, places_of
 
     mol = Chem.MolFromSmiles(smiles)
     groups = functional_groups(mol)
@@ -55,6 +55,11 @@ def about_molecule(smiles: str, strangers: list[str], rng: random.Random) -> Ite
         yield "group", f"There {_are(n)} {say(n, rng)} {plural(f'{name} group', n)}.", _counted(other(n, rng), f"{name} group", rng)
         yield "group", f"- Functional groups: {name}", f"- Functional groups: {wrong}"
         yield "group", f"No {wrong} is present.", f"No {name} is present."
+        sits = {place for atoms in mol.GetSubstructMatches(Chem.MolFromSmarts(FUNCTIONAL_GROUPS[name])) for place in places_of(mol, atoms)}
+        if 0 < len(sits) < len(PLACES):
+            here, elsewhere = rng.choice(sorted(sits)), rng.choice(sorted(set(PLACES) - sits))
+            line = rng.choice((f"{opening} {_a(name)} {{}}.", f"The {name} sits {{}}.", f"- Key elements: {name} {{}}"))
+            yield "place", line.format(here), line.format(elsewhere)
     aromatic = rdMolDescriptors.CalcNumAromaticRings(mol)
     if aromatic:
         yield "ring", _counted(aromatic, "aromatic ring", rng), _counted(other(aromatic, rng), "aromatic ring", rng)

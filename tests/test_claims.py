@@ -50,6 +50,13 @@ ONE_CLAIM = [
     (ASPIRIN, "The amide is absent.", "group", True),
     (ASPIRIN, "It has a ketone.", "group", False),
     (ASPIRIN, "- Functional groups: phenol", "group", False),
+    (ASPIRIN, "There is an ester on the aromatic ring.", "group", True),
+    (ASPIRIN, "The carboxylic acid sits on a chain.", "group", False),
+    (ASPIRIN, "The ester is attached to the benzene ring.", "group", True),
+    (ASPIRIN, "There is an ester in a ring.", "group", False),
+    (ASPIRIN, "A methyl group is attached to the benzene ring.", "group", False),
+    (ASPIRIN, "No ester in a ring is present.", "group", True),
+    (ASPIRIN, "1. **Key elements:** ester on an aliphatic ring", "group", False),
     (ASPIRIN, "One benzene ring is present.", "ring", True),
     (ASPIRIN, "There are two aromatic rings.", "ring", False),
     (ASPIRIN, "It features a pyridine ring.", "ring", False),
@@ -196,7 +203,7 @@ def test_grounded_traces_pass(task, protocols):
 def test_false_statements_are_flagged_and_true_ones_are_not():
     rows = random.Random(1).sample([row for row in NANO if row["split"] == "test"], 400)
     counts = falsify.judge(rows)
-    assert set(counts) == set(KINDS)
+    assert set(counts) == {*KINDS, "place"}
     assert sum(c["n"] for c in counts.values()) > 2000
     for kind, c in counts.items():
         assert c["flagged"] >= 0.95 * c["n"], kind

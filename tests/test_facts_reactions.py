@@ -3,7 +3,7 @@
 import pytest
 from rdkit import Chem
 
-from chemr_lite.facts import FUNCTIONAL_GROUPS, functional_groups, groups_of, say_groups
+from chemr_lite.facts import FUNCTIONAL_GROUPS, functional_groups, groups_of, places_of, say_groups, tell_groups
 from chemr_lite.reactions import FURTHER, NAMES, REACTIONS, TEMPLATES, identify, named_reaction, products
 
 # name → a molecule that has the group once and no other
@@ -114,6 +114,32 @@ FALSE_FRIENDS = [
 @pytest.mark.parametrize("smiles, expected", FALSE_FRIENDS)
 def test_false_friends(smiles, expected):
     assert functional_groups(Chem.MolFromSmiles(smiles)) == expected
+
+
+PLACED = {
+    "CCOC(=O)c1ccc(Cl)cc1": "ester on an aromatic ring, aryl chloride",
+    "CC(=O)OCc1ccccc1": "ester on a chain",  # benzyl acetate: a CH2 lies between
+    "O=C1CCCN1": "amide in a ring",
+    "CC(=O)N1CCOCC1": "amide on an aliphatic ring, ether in a ring",
+    "CN1CCCCC1": "tertiary amine in a ring",
+    "Cc1ccccc1C(F)(F)F": "trifluoromethyl on an aromatic ring",
+    "OC1CCCCC1": "secondary alcohol on an aliphatic ring",
+    "C=Cc1ccccc1": "alkene on an aromatic ring",
+    "CC1(C)OB(c2ccccc2)OC1(C)C": "boronic ester in a ring",
+    "NCCCN": "2 primary amine on a chain",
+    "CC1CO1": "epoxide",
+    "C": "none",
+}
+
+
+@pytest.mark.parametrize("smiles", PLACED)
+def test_where_a_group_sits(smiles):
+    assert tell_groups(Chem.CanonSmiles(smiles), placed=True) == PLACED[smiles]
+
+
+def test_a_methyl_sits_on_what_it_is_bound_to():
+    mol = Chem.MolFromSmiles("Cc1ccccc1")
+    assert places_of(mol, [0]) == ("on an aromatic ring",)
 
 
 @pytest.mark.parametrize(

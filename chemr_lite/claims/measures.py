@@ -8,7 +8,7 @@ from rdkit import Chem
 from rdkit.Chem import rdMolDescriptors
 
 from chemr_lite.claims.passages import NUMBERS, Quantity
-from chemr_lite.facts import count_hydrogens, double_bond_labels, stereocentres
+from chemr_lite.facts import count_hydrogens, double_bond_labels, places_of, stereocentres
 
 Counter = Callable[[str], int]  # of a SMILES
 
@@ -28,8 +28,22 @@ def matches(smarts: str, smiles: str) -> int:
     return len(mol_of(smiles).GetSubstructMatches(_pattern(smarts), maxMatches=100))
 
 
-def counters(smarts: tuple[str, ...]) -> list[Counter]:
-    """A counter for each reading of a word."""
+@lru_cache(maxsize=100_000)
+def matches_in(smarts: str, smiles: str, places: frozenset[str], mainly: bool) -> int:
+    """How many matches of a pattern sit in one of `places` (chemr_lite.facts.PLACES), or `mainly` sit there."""
+    mol = mol_of(smiles)
+    found = (places_of(mol, match) for match in mol.GetSubstructMatches(_pattern(smarts), maxMatches=100))
+    return sum(not places.isdisjoint(held[:1] if mainly else held) for held in found)
+
+
+def counters(smarts: tuple[str, ...], places: frozenset[str] = frozenset()) -> list[Counter]:
+    """A counter for each reading of a word, anywhere or in one of `places` only."""
+    if places:
+        return [
+            lambda s, pattern=pattern, mainly=mainly: matches_in(pattern, s, places, mainly)
+            for pattern in smarts
+            for mainly in (False, True)
+        ]
     return [lambda smiles, pattern=pattern: matches(pattern, smiles) for pattern in smarts]
 
 

@@ -66,6 +66,11 @@ _FATE = _any_case(
 )
 
 
+# where a group sits
+_PLACE = _any_case(
+    r"\s+(?:(?:is |are |sits? |located |directly )*(?P<where>in|on)|(?:is |are |directly )*(?:attached|bound|bonded|connected|linked) to) "
+    r"(?:an?|the|its|one) (?:(?P<kind>aromatic|benzene|phenyl|aryl|aliphatic|saturated) )?(?P<what>ring|chain)\b(?! nitrogen| system)"
+)
 _RANK = _any_case(r"\s*is (?:a )?(?P<rank>primary|secondary|tertiary)\b")
 
 
@@ -74,6 +79,18 @@ def _patterns(word: str, passage: Passage) -> tuple[str, str, list[Counter]]:
     kind, name = WORDS[word.lower()]
     edited = {"source", "result"} & set(passage.sides) and TOMG_GROUPS.get(word.lower().removesuffix("s"), TOMG_GROUPS.get(name))
     return kind, name, counters(((GROUPS if kind == "group" else RINGS)[name]) + ((edited,) if edited else ()))
+
+
+def _places(found: re.Match | None) -> frozenset[str]:
+    """Those of chemr_lite.facts.PLACES that `_PLACE` found; none where it tells no place."""
+    if not found:
+        return frozenset()
+    if found["what"].lower() == "chain":
+        return frozenset({"on a chain"})
+    if found["where"] == "in":
+        return frozenset({"in a ring"})
+    on = {"aliphatic": {"on an aliphatic ring"}, "saturated": {"on an aliphatic ring"}, "": {"on an aromatic ring", "on an aliphatic ring"}}
+    return frozenset(on.get((found["kind"] or "").lower(), {"on an aromatic ring"}))
 
 
 def read_groups(passage: Passage) -> Iterator[Found]:
@@ -97,7 +114,11 @@ def read_groups(passage: Passage) -> Iterator[Found]:
             supported = any(before > after for before, after in counts) if goes else any(before and after for before, after in counts)
             yield found.span(), kind, f"{name} {'goes' if goes else 'stays'}", supported, False, ""
         else:
-            yield _counted(passage, found.span(), kind, name, readings, quantity)
+            sits = _PLACE.match(passage.plain, found.end()) if kind == "group" else None
+            if places := _places(sits):
+                readings = counters(GROUPS[name], places)
+                name = f"{name} {' or '.join(sorted(places))}"
+            yield _counted(passage, (found.start(), sits.end() if places else found.end()), kind, name, readings, quantity)
 
 
 def read_moves(passage: Passage) -> Iterator[Found]:

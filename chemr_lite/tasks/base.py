@@ -143,13 +143,24 @@ def score_structures(answer: str, gold: str) -> Score:
     return zero(Reason.WRONG)
 
 
+def group_facts(question: Iterable[str] = (), answer: Iterable[str] = ()) -> dict[str, str]:
+    """The steps that tell functional groups, plainly and with their places, of valid SMILES in the question and the answer."""
+    sides = {"groups": tuple(question), "groups of the answer": tuple(answer)}
+    return {
+        f"{manner}{step}": tell_groups(*molecules, placed=bool(manner))
+        for step, molecules in sides.items()
+        if molecules
+        for manner in ("", "placed ")
+    }
+
+
 def structure_facts(smiles: str) -> dict[str, str] | None:
     """The steps that tell a molecule, whichever way a task goes between it and a name or a description."""
     parsed = parse_smiles(smiles)
     if not parsed.ok:
         return None
     return {
-        "groups of the answer": tell_groups(parsed.key),
+        **group_facts(answer=[parsed.key]),
         "rings": say_rings(parsed.mol),
         "scaffold": tell_scaffold(parsed.mol),
         "atoms": say_counts(count_atoms(parsed.mol)),

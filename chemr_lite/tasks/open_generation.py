@@ -17,10 +17,10 @@ from functools import lru_cache
 from rdkit import Chem
 from rdkit.Chem import QED, Crippen, rdMolDescriptors
 
-from chemr_lite.facts import ELEMENTS, count_atoms, group_changes, say_counts, say_groups, say_rings, tell_groups
+from chemr_lite.facts import ELEMENTS, count_atoms, group_changes, say_counts, say_groups, say_rings
 from chemr_lite.reasons import Reason
 from chemr_lite.smiles import Parsed, parse_smiles, similarity, skeleton
-from chemr_lite.tasks.base import CORRECT, Row, Score, Task, register, zero
+from chemr_lite.tasks.base import CORRECT, Row, Score, Task, group_facts, register, zero
 
 # an edit keeps this much of its source, or as much as the reference answer where that keeps less (ours)
 EDIT_SIMILARITY = 0.4
@@ -181,10 +181,9 @@ class MolEdit(OpenGeneration):
         before, after = count_groups(source.key), count_groups(answer.key)
         groups = [g for g in (meta.get("remove"), meta.get("add")) if g]
         return {
-            "groups": tell_groups(source.key),
+            **group_facts([source.key], [answer.key]),
             "counts": ", ".join(f"{before[g]} {g}" for g in groups),
             "change": ", ".join(f"{before[g]} → {after[g]} {g}" for g in groups),
-            "groups of the answer": tell_groups(answer.key),
         }
 
 
@@ -217,7 +216,7 @@ class MolOpt(OpenGeneration):
         lost, gained = group_changes((source.key,), (answer.key,))
         digits = {"LogP": 1, "MR": 0, "QED": 2}[name]
         return {
-            "groups": tell_groups(source.key),
+            **group_facts([source.key]),
             "estimate": f"{name} about {measure(name, source.key):.{digits}f}",
             "group changes": f"{say_groups(lost)} → {say_groups(gained)}",
             "estimate of the answer": f"{name} about {measure(name, answer.key):.{digits}f}",
@@ -260,7 +259,7 @@ class MolCustom(OpenGeneration):
         found = {name: n for name, n in self.counts(answer).items() if name in wanted}
         return {
             "requirement": say_counts(wanted),
-            "groups of the answer": tell_groups(answer.key),
+            **group_facts(answer=[answer.key]),
             "rings": say_rings(answer.mol),
             "check": say_counts(found),
         }

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from rdkit import Chem
 from rdkit.Chem import Crippen, rdMolDescriptors
 
-from chemr_lite.facts import groups_of, say_groups, say_rings, tell_descriptors, tell_groups
+from chemr_lite.facts import groups_of, say_groups, say_rings, tell_descriptors
 from chemr_lite.smiles import parse_smiles
-from chemr_lite.tasks.base import Row, YesNo, register
+from chemr_lite.tasks.base import Row, YesNo, group_facts, register
 
 ALERTS = ("aldehyde", "acyl chloride", "sulfonyl chloride", "isocyanate", "azide", "epoxide", "nitro", "alkyl bromide",
           "alkyl chloride", "thiol", "imine", "hydrazine", "disulfide", "anhydride")  # fmt: skip
@@ -32,7 +32,7 @@ class Property(YesNo):
         parsed = parse_smiles(row["input"])
         if not parsed.ok:
             return None
-        return {"groups": tell_groups(parsed.key), "rings": say_rings(parsed.mol), "descriptors": tell_descriptors(parsed.mol)}
+        return {**group_facts([parsed.key]), "rings": say_rings(parsed.mol), "descriptors": tell_descriptors(parsed.mol)}
 
 
 class Rule(Property):

@@ -5,15 +5,14 @@
 Correct is the same multiset of canonical fragments as the recorded product. Headline: exact match.
 """
 
-from chemr_lite.facts import group_changes, say_groups, tell_groups
+from chemr_lite.facts import group_changes, say_groups
 from chemr_lite.reactions import named_reaction
 from chemr_lite.smiles import molecules_of, parse_smiles
-from chemr_lite.tasks.base import Row, Score, Task, register, score_structures
+from chemr_lite.tasks.base import Row, Score, Task, group_facts, register, score_structures
 
 
-def reaction_facts(reactants: str, product: str) -> tuple[str, str, dict[str, str]] | None:
-    """What can be told of a reaction that the table of named reactions knows: the groups of the reactants, one by one in
-    their order, those of the product, and the steps about both sides. None for any other."""
+def reaction_facts(reactants: str, product: str) -> dict[str, str] | None:
+    """The steps about both sides of a reaction that the table of named reactions knows. None for any other."""
     left, right = parse_smiles(reactants), parse_smiles(product)
     if not (left.ok and right.ok and len(right.fragments) == 1):
         return None
@@ -31,13 +30,12 @@ def reaction_facts(reactants: str, product: str) -> tuple[str, str, dict[str, st
         )
         if pairs
     )
-    changes = {
+    return {
         "reaction type": known.name,
         "bonds": bonds or "none",
         "group changes": f"{consumed} → {formed}",
         "disconnection": f"{formed} ← {consumed}",
     }
-    return "; ".join(map(tell_groups, molecules_of(reactants))), tell_groups(right.key), changes
 
 
 class ReactionPrediction(Task):
@@ -54,7 +52,7 @@ class ReactionPrediction(Task):
 
     def facts(self, row: Row) -> dict[str, str] | None:
         told = reaction_facts(row["input"], row["answer"])
-        return told and {"groups": told[0], "groups of the answer": told[1], **told[2]}
+        return told and {**group_facts(molecules_of(row["input"]), molecules_of(row["answer"])), **told}
 
 
 register(ReactionPrediction())

@@ -7,7 +7,8 @@ copies are free. Headline: exact match. One product often has several right rout
 answer against the recorded one.
 """
 
-from chemr_lite.tasks.base import Row, Score, Task, register, score_structures
+from chemr_lite.smiles import molecules_of
+from chemr_lite.tasks.base import Row, Score, Task, group_facts, register, score_structures
 from chemr_lite.tasks.reaction_prediction import reaction_facts
 
 
@@ -25,7 +26,7 @@ class Retrosynthesis(Task):
 
     def facts(self, row: Row) -> dict[str, str] | None:
         told = reaction_facts(row["answer"], row["input"])
-        return told and {"groups": told[1], "groups of the answer": told[0], **told[2]}
+        return told and {**group_facts(molecules_of(row["input"]), molecules_of(row["answer"])), **told}
 
 
 register(Retrosynthesis())

@@ -11,7 +11,7 @@ accuracy beside it.
 from rdkit import Chem
 
 from chemr_lite.smiles import molecules_of, parse_smiles
-from chemr_lite.tasks.base import Row, YesNo, register
+from chemr_lite.tasks.base import Row, YesNo, group_facts, register
 from chemr_lite.tasks.reaction_prediction import reaction_facts
 
 # an aromatic carbon with a leaving group or boron on it, and a substituent on the ring carbon beside
@@ -33,9 +33,12 @@ class YieldPrediction(YesNo):
         return [row["input"]]  # a screen repeats its few products under all conditions
 
     def facts(self, row: Row) -> dict[str, str] | None:
-        told = reaction_facts(*self.sides(row).values())
-        beside = ", ".join(map(str, hindrance(self.sides(row)["reactants"]))) if told else ""
-        return told and {"groups": told[0], "groups of the answer": told[1], **told[2], "hindrance": f"substituents beside {beside}"}
+        reactants, product = self.sides(row).values()
+        told = reaction_facts(reactants, product)
+        if told is None:
+            return None
+        beside = ", ".join(map(str, hindrance(reactants)))
+        return {**group_facts(molecules_of(reactants), molecules_of(product)), **told, "hindrance": f"substituents beside {beside}"}
 
 
 def hindrance(reactants: str) -> list[int]:
