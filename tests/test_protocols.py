@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from chemr_lite import get_task, list_tasks
-from chemr_lite.protocols import DEFAULT, ProtocolError, load_protocols
+from chemr_lite.protocols import BUILT_IN, DEFAULT, ProtocolError, load_protocols
 
 AMIDE = {"task": "reaction_prediction", "input": "CC(=O)O.CN", "answer": "CNC(C)=O", "meta": {}}
 
@@ -36,7 +36,7 @@ def test_nano_reasons_in_the_same_steps_and_fewer(task):
 
 def test_steps_are_shared_by_tasks_and_each_is_used():
     known = yaml.safe_load(DEFAULT.read_text())["steps"]
-    used = [step.fact for steps in load_protocols().by_name.values() for step in steps]
+    used = [step.fact for name in BUILT_IN for steps in load_protocols(name).by_name.values() for step in steps]
     assert set(used) == set(known)
     assert sum(used.count(fact) > 1 for fact in known) > len(known) / 2
 
