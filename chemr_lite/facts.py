@@ -4,6 +4,7 @@ The patterns of FUNCTIONAL_GROUPS are written so that the members of a family ex
 not also an ether. One exception is by design: `Boc-protected amine` is also a carbamate, and only the former is told.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
@@ -198,6 +199,29 @@ def count_atoms(mol: Chem.Mol) -> dict[str, int]:
 def count_hydrogens(mol: Chem.Mol) -> int:
     """All hydrogens of `mol`, drawn or not."""
     return sum(atom.GetTotalNumHs(includeNeighbors=True) for atom in mol.GetAtoms() if atom.GetAtomicNum() > 1)
+
+
+_WRITTEN_ATOM = re.compile(r"[-=#$:/\\().<>]*(?:\[[^]]*\]|Cl|Br|[A-Za-z])(?:[-=#$:/\\]?(?:\d|%\d\d))*")
+
+
+def written_atoms(smiles: str) -> list[tuple[Chem.Atom, str]]:
+    """The heavy atoms of a valid SMILES in the order of its text, each with its part of that text."""
+    mol, parts = Chem.MolFromSmiles(smiles), _WRITTEN_ATOM.findall(smiles)
+    if mol.GetNumAtoms() != len(parts):  # hydrogens written as atoms of their own
+        return written_atoms(Chem.MolToSmiles(mol))
+    return list(zip(mol.GetAtoms(), parts, strict=True))
+
+
+def tally(smiles: str) -> str:
+    """A valid SMILES atom by atom, each with the number of its element so far, and that of hydrogens where it has some:
+    `CC=O` is `C 1 3,C 2 4,=O 1`."""
+    seen, hydrogens, said = Counter(), 0, []
+    for atom, text in written_atoms(smiles):
+        seen[atom.GetSymbol()] += 1
+        own = atom.GetTotalNumHs(includeNeighbors=True)
+        hydrogens += own
+        said.append(f"{text} {seen[atom.GetSymbol()]}" + (f" {hydrogens}" if own else ""))
+    return ",".join(said)
 
 
 def say_counts(counts: Mapping[str, int]) -> str:

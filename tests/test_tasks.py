@@ -12,6 +12,7 @@ from rdkit import Chem
 
 from chemr_lite.answers import render
 from chemr_lite.data import NANO_ROWS
+from chemr_lite.facts import tally
 from chemr_lite.protocols import load_protocols
 from chemr_lite.reasons import Reason
 from chemr_lite.rewards import score_completion
@@ -429,7 +430,7 @@ def test_no_trace_where_nothing_grounded_can_be_said(question):
         ),
         pytest.param(ADD, ["none", "0 hydroxyl", "0 → 1 hydroxyl", "primary alcohol"], id="add"),
         pytest.param(SWAP, ["primary alcohol", "1 hydroxyl, 0 halo", "1 → 0 hydroxyl, 0 → 1 halo", "alkyl chloride"], id="swap"),
-        pytest.param(UP_LOGP, ["primary alcohol", "LogP about 1.2", "primary alcohol → none", "LogP about 2.2"], id="logp"),
+        pytest.param(UP_LOGP, ["primary alcohol", "LogP about 1", "primary alcohol → none", "LogP about 2"], id="logp"),
         pytest.param(ATOMS, ["2 carbon, 1 oxygen", "C 1,C 0,O 0"], id="atoms"),
         pytest.param(BOND, ["1 single, 1 double", "C,=C 0,C 0"], id="bonds"),
         pytest.param(RING_BONDS, ["6 aromatic", "c1,c 5,c 4,c 3,c 2,c1 0"], id="bonds-of-a-ring"),
@@ -438,12 +439,14 @@ def test_no_trace_where_nothing_grounded_can_be_said(question):
             ["carboxylic acid, ester", "donors 1, acceptors 3, together 4", "Yes"],
             id="permeable",
         ),
-        pytest.param(NAME, ["amide", "1 aromatic", "11 carbon, 1 oxygen, 1 nitrogen"], id="name"),
-        pytest.param(DRAWN, ["amide", "1 aromatic", "11 carbon, 1 oxygen, 1 nitrogen"], id="structure"),
-        pytest.param(FORMULA, ["2 carbon, 1 oxygen", "6"], id="formula"),
-        pytest.param(row(NAMES + "iupac_to_formula", "CH4O", "methanol", smiles="CO"), ["1 carbon, 1 oxygen", "4"], id="formula-of-a-name"),
-        pytest.param(DESIGN, ["none", "carboxylic acid, primary amine", "atom 1 S"], id="design"),
-        pytest.param(CAPTION, ["1 aromatic", "ester, aryl chloride", "none"], id="caption"),
+        pytest.param(NAME, ["amide", "1 aromatic"], id="name"),
+        pytest.param(DRAWN, ["amide", "1 aromatic"], id="structure"),
+        pytest.param(FORMULA, ["primary alcohol", "C 1 3,C 2 5,O 1 6"], id="formula"),
+        pytest.param(
+            row(NAMES + "iupac_to_formula", "CH4O", "methanol", smiles="CO"), ["primary alcohol", "C 1 3,O 1 4"], id="formula-of-a-name"
+        ),
+        pytest.param(DESIGN, ["none", "carboxylic acid, primary amine"], id="design"),
+        pytest.param(CAPTION, ["1 aromatic", "ester, aryl chloride"], id="caption"),
         pytest.param(
             row("yield_prediction/rule_hindrance", "No", "Cc1ccccc1Br.OB(O)c1ccccc1>>Cc1ccccc1-c1ccccc1"),
             ["Suzuki coupling", "substituents beside 1, 0", "No"],
@@ -471,10 +474,10 @@ def test_no_trace_where_nothing_grounded_can_be_said(question):
             id="reagent",
         ),
         pytest.param(row("property_prediction/rule_alert", "Yes", "CC=O"), ["aldehyde", "alerts aldehyde", "Yes"], id="alert"),
-        pytest.param(row("property_prediction/rule_lipophilic", "No", "CO"), ["primary alcohol", "LogP about -0.4", "No"], id="lipophilic"),
+        pytest.param(row("property_prediction/rule_lipophilic", "No", "CO"), ["primary alcohol", "LogP about 0", "No"], id="lipophilic"),
         pytest.param(
             row("property_prediction/rule_compact", "No", "CCCCc1ccccc1"),
-            ["none", "heavy atoms 10, rings 1, rotatable bonds 3 of 2", "No"],
+            ["none", "rings 1, rotatable bonds 3 of 2", "No"],
             id="compact",
         ),
     ],
@@ -498,6 +501,19 @@ def test_counting_down_spells_the_molecule_and_ends_at_nothing(smiles):
     symbols = [atom.GetSymbol() for atom in Chem.MolFromSmiles(canonical).GetAtoms()]
     atoms = [entry.split(" ")[1] for entry in countdown(mol, "atoms", count_atoms(mol)).split(",")]
     assert set(dict(zip(symbols, atoms, strict=True)).values()) == {"0"}  # what the last of each element leaves
+
+
+@pytest.mark.parametrize(
+    "smiles, told",
+    [
+        ("CC=O", "C 1 3,C 2 4,=O 1"),
+        ("OC(C)c1ccccc1Cl", "O 1 1,C 1 2,(C 2 5,)c1 3,c 4 6,c 5 7,c 6 8,c 7 9,c1 8,Cl 1"),  # as it is written, not as RDKit would write it
+        ("[Na+].[O-]C", "[Na+] 1,.[O-] 1,C 1 3"),
+        ("[H]OC", "C 1 3,O 1 4"),
+    ],
+)
+def test_a_tally_counts_each_element_as_it_comes(smiles, told):
+    assert tally(smiles) == told
 
 
 # any text

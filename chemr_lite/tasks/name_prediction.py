@@ -15,10 +15,10 @@ from collections import Counter
 
 from rdkit.Chem import rdMolDescriptors
 
-from chemr_lite.facts import count_atoms, count_hydrogens, say_counts
+from chemr_lite.facts import count_atoms, count_hydrogens, say_counts, tally
 from chemr_lite.reasons import Reason
 from chemr_lite.smiles import parse_smiles, shows_stereo
-from chemr_lite.tasks.base import CORRECT, Row, Score, Task, register, score_structures, structure_facts, zero
+from chemr_lite.tasks.base import CORRECT, Row, Score, Task, group_facts, register, score_structures, structure_facts, zero
 
 MAX_NAME = 1000  # characters; the longest name in the public tests has 446
 STEREO = re.compile(r"\((?:\d*[a-z]?'*[rsez]\*?,?)+\)-?", re.IGNORECASE)  # (2r,3s)-, (e)-
@@ -103,7 +103,13 @@ class ToFormula(NamePrediction):
         known = parse_smiles(row["meta"].get("smiles", row["input"]))
         if not known.ok or rdMolDescriptors.CalcMolFormula(known.mol) != row["answer"]:
             return None
-        return {"atoms": say_counts(count_atoms(known.mol)), "hydrogens": str(count_hydrogens(known.mol))}
+        counted = known.text if self.label == "SMILES" else known.key
+        return {
+            **group_facts(answer=[known.key]),
+            "tally": tally(counted),
+            "atoms": say_counts(count_atoms(known.mol)),
+            "hydrogens": str(count_hydrogens(known.mol)),
+        }
 
 
 register(ToName("smiles_to_iupac", "Now predict the IUPAC name of this molecule.", "SMILES", "text"))

@@ -17,7 +17,7 @@ from functools import lru_cache
 from rdkit import Chem
 from rdkit.Chem import QED, Crippen, rdMolDescriptors
 
-from chemr_lite.facts import ELEMENTS, count_atoms, group_changes, say_counts, say_groups, say_rings
+from chemr_lite.facts import ELEMENTS, count_atoms, group_changes, say_counts, say_groups, say_rings, written_atoms
 from chemr_lite.reasons import Reason
 from chemr_lite.smiles import Parsed, parse_smiles, similarity, skeleton
 from chemr_lite.tasks.base import CORRECT, Row, Score, Task, group_facts, register, zero
@@ -65,17 +65,12 @@ def count_bonds(mol: Chem.Mol) -> dict[str, int]:
     return counts
 
 
-_WRITTEN_ATOM = re.compile(r"[-=#$:/\\().<>]*(?:\[[^]]*\]|Cl|Br|[A-Za-z])(?:[-=#$:/\\]?(?:\d|%\d\d))*")
-
-
 def countdown(mol: Chem.Mol, kind: str, wanted: Mapping[str, int]) -> str:
     """The canonical SMILES of `mol` atom by atom, each with what is then left of its element (`kind` atoms) or of the
     bonds it has just closed (`kind` bonds): `CC=O` under 2 carbon, 1 oxygen is `C 1,C 0,=O 0`."""
-    smiles = Chem.MolToSmiles(mol)
-    written = Chem.MolFromSmiles(smiles)  # its atoms are in the order of the text
     names = {number: name for name, number in ELEMENTS.items()}
     left, said = dict(wanted), []
-    for atom, text in zip(written.GetAtoms(), _WRITTEN_ATOM.findall(smiles), strict=True):
+    for atom, text in written_atoms(Chem.MolToSmiles(mol)):
         if kind == "atoms":
             spent = [names.get(atom.GetAtomicNum(), atom.GetSymbol())]
         else:
@@ -187,6 +182,12 @@ class MolEdit(OpenGeneration):
         }
 
 
+def _estimate(name: str, key: str) -> str:
+    """A property as exactly as it can be told by eye: what a model cannot work out it should not learn to state."""
+    step = {"LogP": 1, "MR": 5, "QED": 0.1}[name]
+    return f"{name} about {step * round(measure(name, key) / step):g}"
+
+
 class MolOpt(OpenGeneration):
     """Raise or lower a property: paid by how much of the source is kept, so a constant answer earns next to nothing.
 
@@ -214,12 +215,11 @@ class MolOpt(OpenGeneration):
         if not (source.ok and answer.ok):
             return None
         lost, gained = group_changes((source.key,), (answer.key,))
-        digits = {"LogP": 1, "MR": 0, "QED": 2}[name]
         return {
             **group_facts([source.key]),
-            "estimate": f"{name} about {measure(name, source.key):.{digits}f}",
+            "estimate": _estimate(name, source.key),
             "group changes": f"{say_groups(lost)} → {say_groups(gained)}",
-            "estimate of the answer": f"{name} about {measure(name, answer.key):.{digits}f}",
+            "estimate of the answer": _estimate(name, answer.key),
         }
 
 
