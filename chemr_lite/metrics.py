@@ -12,15 +12,16 @@ from statistics import fmean, pvariance
 from chemr_lite.answers import parse_completion
 from chemr_lite.claims import check_claims, tally
 from chemr_lite.mixing import balance_shares
+from chemr_lite.protocols import Protocols
 from chemr_lite.rewards import score_completion
 from chemr_lite.smiles import parse_smiles
 from chemr_lite.tasks import get_task
 from chemr_lite.tasks.base import Row
 
 
-def judge(row: Row, completion: str, strict: bool = True) -> dict:
+def judge(row: Row, completion: str, strict: bool = True, protocols: Protocols | None = None) -> dict:
     """One line of predictions.jsonl: the completion with its score, its reason, whether format and molecule hold, and how
-    many of the different claims in its reasoning can be checked and are supported. Without `strict` (other people's
+    many of the different claims in its reasoning, read along the steps of `protocols`, can be checked and are supported. Without `strict` (other people's
     models) an answer outside our format is looked for and scored all the same; `format` still says what held."""
     parsed, score = parse_completion(completion), score_completion(completion, row)
     in_format = parsed.answer is not None
@@ -28,7 +29,7 @@ def judge(row: Row, completion: str, strict: bool = True) -> dict:
         parsed = parse_completion(completion, strict=False)
         score = get_task(row["task"]).score(parsed.answer, row)
     answer = parsed.answer
-    supported, checkable = tally(check_claims(parsed.think, row, answer))
+    supported, checkable = tally(check_claims(parsed.think, row, answer, protocols))
     molecule = get_task(row["task"]).answers == "molecule"
     return {
         "task": row["task"], "input": row["input"], "gold": row["answer"], "meta": dict(row["meta"]), "completion": completion, "answer": answer,

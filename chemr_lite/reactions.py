@@ -191,6 +191,15 @@ def named_reaction(reactants: tuple[str, ...], product: str, only: tuple[str, ..
     return None
 
 
+@lru_cache(maxsize=20_000)
+def thinkable(reactants: tuple[str, ...], names: tuple[str, ...]) -> bool:
+    """Whether `reactants` (SMILES) have what a reaction of one of `names` needs, whatever it would give."""
+    mols = [Chem.MolFromSmiles(smiles) for smiles in reactants]
+    templates = [template for name, template in _ALL if name in names]
+    needs = [[template.GetReactantTemplate(i) for i in range(template.GetNumReactantTemplates())] for template in templates]
+    return any(all(any(mol.HasSubstructMatch(place) for mol in mols) for place in places) for places in needs)
+
+
 def identify(reactants: tuple[str, ...], product: str) -> str | None:
     """The name of the reaction that gives `product` from some of `reactants` (canonical SMILES), None for no known one."""
     found = named_reaction(reactants, product)

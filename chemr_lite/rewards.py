@@ -14,6 +14,7 @@ from statistics import fmean
 
 from chemr_lite.answers import parse_completion
 from chemr_lite.claims import check_claims, worth
+from chemr_lite.protocols import Protocols
 from chemr_lite.tasks import Score, get_task
 from chemr_lite.tasks.base import Row, zero
 
@@ -60,21 +61,21 @@ def chemistry(completions, task, answer, meta, log_metric=None, log_extra=None, 
     return [score.value for score in scores]
 
 
-def grounded(completions, task, answer, meta, input) -> list[float]:  # noqa: A002 - the column's name
+def grounded(completions, task, answer, meta, input, protocols: Protocols | None = None) -> list[float]:  # noqa: A002 - the column's name
     """What the claims in the reasoning of each completion are worth (chemr_lite.claims.worth); 0 outside the format."""
     values = []
     for text, t, a, m, asked in zip(completions, task, answer, meta, input, strict=True):
         completion = parse_completion(completion_text(text))
         row = {"task": t, "input": asked, "answer": a, "meta": read_meta(m)}
-        values.append(0.0 if completion.answer is None else worth(check_claims(completion.think, row, completion.answer)))
+        values.append(0.0 if completion.answer is None else worth(check_claims(completion.think, row, completion.answer, protocols)))
     return values
 
 
-def reward_functions(grounding: float = 0.0) -> list[Callable]:
+def reward_functions(grounding: float = 0.0, protocols: Protocols | None = None) -> list[Callable]:
     """The reward functions of chemr-lite, ready for `GRPOTrainer(reward_funcs=…)`.
 
     `grounding`, from 0 to 1, is the share of the reward that the claims in the reasoning earn; the rest is the answer's.
-    With it the dataset also needs the column `input`. Raises ValueError for a share that is none.
+    With it the dataset also needs the column `input`; `protocols` are those that the reasoning follows. Raises ValueError for a share that is none.
     """
     if not 0 <= grounding <= 1:
         raise ValueError(f"grounding must lie between 0 and 1, not {grounding}")
@@ -84,7 +85,7 @@ def reward_functions(grounding: float = 0.0) -> list[Callable]:
     def grounded_chemistry(completions, task, answer, meta, input, log_metric=None, **others) -> list[float]:  # noqa: A002
         """`chemistry` and `grounded`, weighed."""
         scores = chemistry(completions, task, answer, meta, log_metric, **others)
-        claims = grounded(completions, task, answer, meta, input)
+        claims = grounded(completions, task, answer, meta, input, protocols)
         if log_metric:
             log_metric("grounded", fmean(claims))
         return [(1 - grounding) * score + grounding * share for score, share in zip(scores, claims, strict=True)]

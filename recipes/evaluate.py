@@ -59,8 +59,10 @@ def answer_rows(
 
     from chemr_lite import build_prompt, get_task
     from chemr_lite.metrics import judge
+    from chemr_lite.protocols import load_protocols
     from recipes.generation import answer, probability_of_yes
 
+    protocols = load_protocols(options.protocols)
     asked = [(row, number) for row in rows for number in range(samples)]
     judged = _read_journal(journal)
     left = [(row, number) for row, number in asked if (row["task"], row["input"], number) not in judged]
@@ -72,7 +74,10 @@ def answer_rows(
             prompts = [build_prompt(get_task(row["task"]).question(row)) for row, _ in chunk]
             temperature = options.temperature if samples > 1 else None
             completions = answer(model, tokenizer, prompts, options.eval_batch_size, options.max_completion_tokens, temperature)
-            lines = [judge(row, completion) | {"sample": number} for (row, number), completion in zip(chunk, completions, strict=True)]
+            lines = [
+                judge(row, completion, protocols=protocols) | {"sample": number}
+                for (row, number), completion in zip(chunk, completions, strict=True)
+            ]
             choices = [i for i, line in enumerate(lines) if line["gold"] in ("Yes", "No")]
             shares = probability_of_yes(
                 model, tokenizer, [prompts[i] for i in choices], [completions[i] for i in choices], options.eval_batch_size
@@ -105,8 +110,8 @@ def _read_journal(path: Path | None) -> dict[tuple, dict]:
     return judged
 
 
-def read_predictions(path: Path, rows: list[dict]) -> list[dict]:
-    """Judged answers to `rows` from a file of predictions made elsewhere. Raises UsageError for a line that is none."""
+def read_predictions(path: Path, rows: list[dict], protocols=None) -> list[dict]:
+    """Judged answers to `rows` from a file of predictions made elsewhere, their claims read along `protocols`. Raises UsageError for a line that is none."""
     from chemr_lite import render
     from chemr_lite.metrics import judge
 
@@ -119,7 +124,7 @@ def read_predictions(path: Path, rows: list[dict]) -> list[dict]:
             said[line["task"], line["input"]] = line["completion"] if "completion" in line else render(None, line["answer"])
         except (ValueError, KeyError, TypeError) as error:
             raise cli.UsageError(f"{path}, line {number}: not a prediction with task, input and answer ({error})") from error
-    judged = [judge(row, said.get((row["task"], row["input"]), "")) for row in rows]
+    judged = [judge(row, said.get((row["task"], row["input"]), ""), protocols=protocols) for row in rows]
     found = sum((row["task"], row["input"]) in said for row in rows)
     if not found:
         raise cli.UsageError(f"{path}: none of its {len(said)} predictions belongs to a test row; task and input must be those of --data")
@@ -127,7 +132,7 @@ def read_predictions(path: Path, rows: list[dict]) -> list[dict]:
     return judged
 
 
-def report(judged: list[dict], output: Path, name: str, show: int = 0) -> dict:
+def report(judged: list[dict], output: Path, name: str, show: int = 0, protocols=None) -> dict:
     """Write metrics.json, metrics.md and predictions.jsonl to `output`, and show.html if asked, and return the figures."""
     from chemr_lite.benchmark import details, pass_at
     from chemr_lite.metrics import percent, summarise
@@ -153,7 +158,7 @@ def report(judged: list[dict], output: Path, name: str, show: int = 0) -> dict:
     if show:
         from recipes import page
 
-        page.write(judged, output / "show.html", name, show)
+        page.write(judged, output / "show.html", name, show, protocols)
     print(f"\n{text}\n\nwritten to {output}/metrics.json, metrics.md{', show.html' if show else ''} and predictions.jsonl")
     return metrics
 
@@ -197,6 +202,7 @@ def compare(before: str, after: str) -> None:
 def main() -> None:
     from chemr_lite.data import DataError
     from chemr_lite.models import ModelError
+    from chemr_lite.protocols import ProtocolError
 
     args = sys.argv[1:]
     if args[:1] == ["--compare"] and len(args) == 3:
@@ -212,15 +218,17 @@ def main() -> None:
         options.output = "outputs/evaluate"  # a run directory is no place for someone else's figures
     try:
         evaluate_target(args[0], options)
-    except (DataError, ModelError) as error:
+    except (DataError, ModelError, ProtocolError) as error:
         raise cli.UsageError(str(error)) from error
 
 
 def evaluate_target(target: str, options: Options) -> None:
     """Evaluate a phase's directory, a model, a file of answers, or the baselines; write and print the figures."""
+    from chemr_lite.protocols import load_protocols
     from chemr_lite.splits import sample
     from recipes import ladder
 
+    protocols = load_protocols(options.protocols)
     loaded = ladder.load_rows(options)
     print(f"{options.data}: {loaded.summary()}", *loaded.problems[:5], sep="\n  ")
     if not loaded.rows["test"]:
@@ -230,20 +238,20 @@ def evaluate_target(target: str, options: Options) -> None:
         from recipes.baselines import BASELINES
 
         for name, predict in BASELINES.items():
-            report(predict(loaded.rows["train"], rows), output / name, name, options.show)
+            report(predict(loaded.rows["train"], rows), output / name, name, options.show, protocols)
     elif options.server:
-        report(ask_server(rows, options, output), output, f"{options.server_model} at {options.server}", options.show)
+        report(ask_server(rows, options, output, protocols), output, f"{options.server_model} at {options.server}", options.show, protocols)
     elif target.endswith(".jsonl"):
         if not Path(target).exists():
             raise cli.UsageError(f"{target}: no such file")
-        report(read_predictions(Path(target), rows), output, Path(target).stem, options.show)
+        report(read_predictions(Path(target), rows, protocols), output, Path(target).stem, options.show, protocols)
     else:
-        report(_run_model(target, rows, options, output), output, target, options.show)
+        report(_run_model(target, rows, options, output), output, target, options.show, protocols)
         for finished in ("answered.jsonl", "asked.json"):
             (output / finished).unlink()
 
 
-def ask_server(rows: list[dict], options: Options, output: Path) -> list[dict]:
+def ask_server(rows: list[dict], options: Options, output: Path, protocols) -> list[dict]:
     """Judged answers of a served model; they are kept in `output` as they come, and asked for once."""
     from chemr_lite import build_prompt, get_task
     from chemr_lite.metrics import judge
@@ -259,7 +267,7 @@ def ask_server(rows: list[dict], options: Options, output: Path) -> list[dict]:
         raise cli.UsageError(f"{options.server} answered nothing")
     # what never came counts as not answered
     return [
-        judge(row, text, strict=False) | {"sample": n}
+        judge(row, text, strict=False, protocols=protocols) | {"sample": n}
         for row, texts in zip(rows, answers, strict=True)
         for n, text in enumerate([*texts, *[""] * (options.samples - len(texts))])
     ]

@@ -26,6 +26,7 @@ def run(options: cli.Options, data, backend: str) -> None:
 
     from chemr_lite import models, reward_functions
     from chemr_lite.mixing import Mixture
+    from chemr_lite.protocols import load_protocols
     from recipes import callbacks, generation, runs
     from recipes.sft import conclude, precision
 
@@ -54,7 +55,7 @@ def run(options: cli.Options, data, backend: str) -> None:
     trainer = GRPOTrainer(
         model=model,
         processing_class=tokenizer,
-        reward_funcs=[mixture.wrap(reward) for reward in reward_functions(options.grounding_reward)],
+        reward_funcs=[mixture.wrap(reward) for reward in reward_functions(options.grounding_reward, load_protocols(options.protocols))],
         train_dataset=mixture.dataset(steps),
         rollout_func=generation.rollout if hardware.device == "cpu" else None,
         callbacks=[check, journal],

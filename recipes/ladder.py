@@ -54,8 +54,8 @@ def _climb(options: Options, preset: str, last: str) -> None:
             raise UsageError(f"{options.data}: no {split} row in it")
     if options.train_rows:
         loaded.rows["train"] = splits.sample(loaded.rows["train"], options.train_rows)
-    if any(phase.name == "distill" for phase in missing):  # what phase 2 lacks is told before phase 1 is trained
-        protocols.load_protocols(options.protocols)
+    protocols.load_protocols(options.protocols)  # what cannot be used is told before anything is trained
+    if any(phase.name == "distill" for phase in missing):
         teacher.check(options)
     backend = models.choose_backend(options.backend)
     quieten()

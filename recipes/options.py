@@ -42,7 +42,9 @@ class Options:
     split: str = option("given", "given: the split of the data; scaffold: properties are split anew by Bemis-Murcko scaffold")
     tasks: str | None = option(None, "tasks or macro-tasks separated by commas; default: all that the data has")
     protocols: str = option(
-        "default", "reasoning protocols for phase 2: default, nano, or a YAML file made after chemr_lite/protocols.yaml"
+        "default",
+        "reasoning protocols, which traces are written along and claims read along: default, nano, or a YAML file made after "
+        "chemr_lite/protocols.yaml",
     )
     strict: bool = option(False, "stop at the first bad row instead of leaving it out")
     train_rows: int = option(0, "training rows per macro-task, spread over its sub-tasks; 0: all")

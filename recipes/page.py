@@ -11,6 +11,7 @@ from rdkit import Chem, rdBase
 from rdkit.Chem.Draw import rdMolDraw2D
 
 from chemr_lite import check_claims, get_task, parse_completion, parse_smiles
+from chemr_lite.protocols import Protocols
 
 SIZE = (260, 170)
 STYLE = """
@@ -59,12 +60,12 @@ def marked(text: str, claims) -> str:
     return re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", "".join(made) + escape(text[at:]))
 
 
-def answer(line: dict) -> str:
-    """One answer as an article."""
+def answer(line: dict, protocols: Protocols | None = None) -> str:
+    """One answer as an article, its claims read along the steps of `protocols`."""
     row = {"task": line["task"], "input": line["input"], "answer": line["gold"], "meta": line["meta"]}
     task, think = get_task(row["task"]), parse_completion(line["completion"], strict=False).think
     said = line["answer"] if line["answer"] is not None else line["completion"]
-    claims = check_claims(think, row, line["answer"])
+    claims = check_claims(think, row, line["answer"], protocols)
     known = {side: smiles for side, smiles in task.sides(row).items() if smiles != row["answer"]}
     pictures = [draw(smiles, side) for side, smiles in known.items()]
     if task.answers == "molecule":
@@ -81,12 +82,12 @@ def answer(line: dict) -> str:
     )
 
 
-def write(judged: list[dict], path: Path, title: str, each: int) -> None:
+def write(judged: list[dict], path: Path, title: str, each: int, protocols: Protocols | None = None) -> None:
     """Write the first `each` answers of every task to `path`."""
     by_task = defaultdict(list)
     for line in judged:
         by_task[line["task"]].append(line)
-    parts = [f"<h2>{escape(name)}</h2>" + "".join(map(answer, lines[:each])) for name, lines in by_task.items()]
+    parts = [f"<h2>{escape(name)}</h2>" + "".join(answer(line, protocols) for line in lines[:each]) for name, lines in by_task.items()]
     legend = '<mark class="yes">supported</mark> <mark class="no">not supported</mark> <mark class="open">cannot be checked</mark>'
     path.write_text(
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'

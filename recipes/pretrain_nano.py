@@ -1,13 +1,13 @@
 """Make nano from nothing: its rows, its tokenizer and the weights of a 2.8 M parameter Llama.
 
-    python recipes/pretrain_nano.py --output outputs/pretrain            # about 75 minutes on two CPU cores
+    python recipes/pretrain_nano.py --output outputs/pretrain            # about two hours on two CPU cores
     python recipes/pretrain_nano.py --output outputs/pretrain --install  # … and put the result into chemr_lite/nano/
 
 1. The generator (chemr_lite/nano) writes the finite rows of train, validation and test.
 2. It writes lines of chemistry that show no validation or test molecule; they are packed into blocks of 256 tokens.
 3. A Llama learns to continue them: Muon for the matrices, AdamW for the embeddings, cosine decay.
-4. Two shorter stages, at half the rate, show fresh lines as dialogue between user and assistant; in the second of them
-   a third of the lines count atoms or bonds down while they write a molecule.
+4. Three shorter stages, at half the rate, show fresh lines as dialogue between user and assistant; in the second of them
+   a third of the lines count atoms or bonds down while they write a molecule, in the third a third count atoms up or down.
 5. Validation loss, the share of valid SMILES among samples, time and hardware go into pretraining.json.
 
 Left out: dropout, masks between packed lines, several devices. Killed and started again, it goes on from its newest
@@ -30,7 +30,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 BLOCK = 256
-STAGES = ("text", "dialogue", "counting")
+STAGES = {"text": {}, "dialogue": {}, "counting": {"counted": 5}, "tallying": {"counted": 2, "tallied": 5}}
+"""The stages, and how many of their lines count (chemr_lite.nano.corpus.lines)."""
 NANO = Path(__file__).resolve().parents[1] / "chemr_lite" / "nano"
 
 
@@ -39,7 +40,12 @@ def options() -> argparse.Namespace:
     parser.add_argument("--output", type=Path, default=Path("outputs/pretrain"), help="working directory")
     parser.add_argument("--lines", type=int, default=600_000, help="lines of text to generate")
     parser.add_argument("--tokens", type=float, default=26e6, help="tokens to train on; the text is read again if short")
-    parser.add_argument("--dialogue-lines", type=int, default=100_000, help="lines of dialogue in each of the later stages, read once")
+    parser.add_argument(
+        "--dialogue-lines",
+        type=int,
+        default=100_000,
+        help="lines of dialogue in the second and third stage, read once; the fourth has half",
+    )
     parser.add_argument("--batch-size", type=int, default=32, help=f"blocks of {BLOCK} tokens a step")
     parser.add_argument("--learning-rate", type=float, default=2e-3, help="of AdamW; Muon takes ten times as much")
     parser.add_argument("--hidden-size", type=int, default=192, help="multiple of the head size, 64")
@@ -66,7 +72,7 @@ def _tokenise_lines(job: tuple[str, int, int, set[str]]) -> list[int]:
 
     stage, seed, count, forbidden = job
     tokenizer = build_tokenizer()
-    text = list(islice(lines(random.Random(seed), forbidden, pieces(), counted=stage == "counting"), count))
+    text = list(islice(lines(random.Random(seed), forbidden, pieces(), **STAGES[stage]), count))
     text = text if stage == "text" else [dialogue(line) for line in text]
     return [token for ids in tokenizer(text)["input_ids"] for token in (*ids, tokenizer.eos_token_id)]
 
@@ -78,7 +84,7 @@ def write_text(stage: str, path: Path, forbidden: set[str], lines: int, seed: in
 
     if not path.exists():
         chunk = 5000
-        first = seed * 1_000_003 + 1 + 500_000 * STAGES.index(stage)
+        first = seed * 1_000_003 + 1 + 500_000 * list(STAGES).index(stage)
         jobs = [(stage, first + i, chunk, forbidden) for i in range(math.ceil(lines / chunk))]
         with multiprocessing.get_context("spawn").Pool() as pool:
             parts = list(tqdm(pool.imap(_tokenise_lines, jobs), total=len(jobs), desc=f"writing {stage}"))
@@ -100,9 +106,31 @@ def build_model(hidden: int, layers: int, tokenizer):
     )  # fmt: skip
 
 
+def orthogonalise(grad, coefficients: tuple[float, float, float], steps: int, eps: float):
+    """Muon's Newton-Schulz iteration (Keller Jordan, 2024) in full precision. torch's own is in bf16 always, and a processor
+    that only emulates bf16 would spend most of a step in it."""
+    a, b, c = coefficients
+    made = grad.T if grad.size(0) > grad.size(1) else grad
+    made = made / made.norm().clamp(min=eps)
+    for _ in range(steps):
+        gram = made @ made.T
+        made = a * made + (b * gram + c * gram @ gram) @ made
+    return made.T if grad.size(0) > grad.size(1) else made
+
+
+def in_bf16(device: str) -> bool:
+    """Whether training is faster in bf16 here."""
+    from chemr_lite.models import cpu_has_bf16
+
+    return device == "cuda" or cpu_has_bf16()
+
+
 def build_optimizers(model, learning_rate: float) -> list:
     """Muon (torch's) on the weight matrices of the layers, AdamW on everything else."""
     import torch
+
+    if not in_bf16(model.device.type):
+        torch.optim._muon._zeropower_via_newtonschulz = orthogonalise
 
     matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name]
     others = [p for name, p in model.named_parameters() if p.ndim != 2 or "embed" in name]
@@ -169,7 +197,7 @@ def train(args: argparse.Namespace, model, blocks, tokens: float, learning_rate:
         rows = order[position * args.batch_size : (position + 1) * args.batch_size]
         ids = torch.from_numpy(training[rows.numpy()].astype("int64")).to(device)
         share = min(1.0, (step + 1) / warmup) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / steps)))
-        with torch.autocast(device, dtype=torch.bfloat16):
+        with torch.autocast(device, dtype=torch.bfloat16, enabled=in_bf16(device)):
             loss = model(input_ids=ids, labels=ids).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -193,7 +221,7 @@ def train(args: argparse.Namespace, model, blocks, tokens: float, learning_rate:
 def evaluate(model, blocks, device: str) -> float:
     import torch
 
-    with torch.no_grad(), torch.autocast(device, dtype=torch.bfloat16):
+    with torch.no_grad(), torch.autocast(device, dtype=torch.bfloat16, enabled=in_bf16(device)):
         losses = [model(input_ids=ids, labels=ids).loss.item() for ids in torch.from_numpy(blocks.astype("int64")).to(device).split(32)]
     return round(sum(losses) / len(losses), 4)
 
@@ -219,9 +247,10 @@ def main() -> None:
 
     rows = write_rows(args.output / "rows.jsonl.gz", args.seed)
     tokenizer = build_tokenizer()
+    sizes = {"text": args.lines, "tallying": args.dialogue_lines // 2}
     blocks = {
-        stage: write_text(stage, args.output / f"{stage}.npy", held_out(rows), args.dialogue_lines if at else args.lines, args.seed)
-        for at, stage in enumerate(STAGES)
+        stage: write_text(stage, args.output / f"{stage}.npy", held_out(rows), sizes.get(stage, args.dialogue_lines), args.seed)
+        for stage in STAGES
     }
     print(f"{len(rows)} rows, {blocks['text'].size / 1e6:.1f} M tokens of text, vocabulary {len(tokenizer)}")
 

@@ -4,6 +4,7 @@ A phase works in `<run>/<phase>.partial` and renames it to `<run>/<phase>` when 
 finished is. Checkpoints live in the partial directory and are removed at the end.
 """
 
+import hashlib
 import json
 import os
 import platform
@@ -54,7 +55,12 @@ def relevant(options: Options, phase: str) -> dict:
     grpo_only = {"prompts_per_step", "num_generations", "max_completion_tokens", "temperature", "beta", "max_grad_norm",
                  "adaptive", "grounding_reward", "validation_steps", "validation_rows"}  # fmt: skip
     skip = FREE | (grpo_only if phase != "grpo" else set()) | (TRACES if phase == "foundation" else set())
-    return {k: v for k, v in asdict(options).items() if k not in skip and not k.startswith(tuple(f"{p}_" for p in later))}
+    values = {k: v for k, v in asdict(options).items() if k not in skip and not k.startswith(tuple(f"{p}_" for p in later))}
+    for name in {"protocols", "traces"} & set(values):
+        path = Path(values[name])
+        if path.is_file():  # an edited file is another option
+            values[name] = f"{path} ({hashlib.sha256(path.read_bytes()).hexdigest()[:12]})"
+    return values
 
 
 @dataclass

@@ -19,17 +19,19 @@ def precision(hardware: models.Hardware) -> dict:
 
 
 def examples(rows: list[dict], completions: Callable[[dict], list[str]], tokenizer, max_length: int) -> tuple[list[dict], dict]:
-    """Training examples, and how many there are and how many are left out: cut off at `max_length` tokens one would lose its answer."""
-    made, long = [], 0
+    """Training examples, how many there are, with how many tokens, and how many are left out: cut off at `max_length` tokens one would lose its answer."""
+    made, long, tokens = [], 0, 0
     for row in rows:
         prompt = build_prompt(get_task(row["task"]).question(row))
         for text in completions(row):
             messages = [*prompt, {"role": "assistant", "content": text}]
-            if len(tokenizer.apply_chat_template(messages, tokenize=True, return_dict=False)) > max_length:
+            length = len(tokenizer.apply_chat_template(messages, tokenize=True, return_dict=False))
+            if length > max_length:
                 long += 1
             else:
+                tokens += length
                 made.append({"prompt": prompt, "completion": messages[-1:]})
-    return made, {"rows": len(made), "too_long": long}
+    return made, {"rows": len(made), "too_long": long, "tokens": tokens}
 
 
 def train(options: Options, name: str, completions: Callable[[dict], list[str]], data, backend: str) -> None:

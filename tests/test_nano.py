@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from itertools import islice
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rdkit import Chem
@@ -24,6 +25,7 @@ from chemr_lite.smiles import parse_smiles
 from chemr_lite.splits import SPLITS
 from chemr_lite.tasks import get_task
 from chemr_lite.tasks.base import YesNo
+from recipes.pretrain_nano import STAGES, orthogonalise
 
 with gzip.open(NANO_ROWS, "rt", encoding="utf-8") as file:
     ROWS = [json.loads(line) for line in file]
@@ -131,14 +133,15 @@ def test_the_generator_is_deterministic():
 # pretraining text
 
 
-def test_the_pretraining_text_shows_nothing_that_is_held_out():
+@pytest.mark.parametrize("shares", STAGES.values(), ids=STAGES)
+def test_the_pretraining_text_shows_nothing_that_is_held_out(shares):
     forbidden = held_out(ROWS)
-    shown = list(islice(lines(random.Random(1), forbidden, pieces()), 2000))
+    shown = list(islice(lines(random.Random(1), forbidden, pieces(), **shares), 2000))
     # a single building block is free, also where a line tells what another one needs
     found = {piece for line in shown for piece in re.split(r"\s|>>|<<|:", re.sub(r" from .*", "", line))} & forbidden
     assert not found
     # the same text without the rule does show some: the test above can fail
-    careless = list(islice(lines(random.Random(1), set(), pieces()), 2000))
+    careless = list(islice(lines(random.Random(1), set(), pieces(), **shares), 2000))
     assert {piece for line in careless for piece in re.split(r"\s|>>|<<|:", line)} & forbidden
 
 
@@ -153,6 +156,22 @@ def test_every_kind_of_line_is_written():
     assert all(sign in text for sign in (
         ">>", "<<", " has ", " in ", " = ", " plus ", " minus ", " → ", " ← ", " named ", " draws ", " told ", " needs ", " uses ", " beside ",
     ))  # fmt: skip
+    assert not re.search(": C 1 3", text)  # lines that count come in the later stages
+    counting = "\n".join(islice(lines(random.Random(6), set(), ["C"], **STAGES["tallying"]), 200))
+    assert re.search(r" in \d+ [a-z ,0-9]+: \S+ \d+,.* = ", counting) and re.search(r" has formula: \S+ \d.* = C\d*H", counting)
+
+
+def test_full_precision_makes_the_same_step():
+    """Muon as torch has it, in bf16, is what the iteration in full precision is held against."""
+    from torch.optim._muon import _zeropower_via_newtonschulz
+
+    for shape in ((64, 192), (192, 64)):
+        gradient = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+        settings = (3.4445, -4.775, 2.0315), 5, 1e-7
+        made = orthogonalise(gradient, *settings)
+        assert made.shape == shape and torch.allclose(made, _zeropower_via_newtonschulz(gradient, *settings).float(), atol=0.01)
+        values = torch.linalg.svdvals(made)
+        assert values.min() > 0.2 and values.max() < 1.5
 
 
 # tokenizer

@@ -3,8 +3,11 @@
 import pytest
 import yaml
 
-from chemr_lite import get_task, list_tasks
+from chemr_lite import get_task, list_tasks, render, reward_functions
+from chemr_lite.metrics import judge
 from chemr_lite.protocols import BUILT_IN, DEFAULT, ProtocolError, load_protocols
+from recipes import page, runs
+from recipes.options import Options
 
 AMIDE = {"task": "reaction_prediction", "input": "CC(=O)O.CN", "answer": "CNC(C)=O", "meta": {}}
 
@@ -57,6 +60,30 @@ def test_an_edited_protocol_changes_the_trace(tmp_path):
     # RDKit knows nothing of mechanisms: that step is a teacher's
     assert get_task("reaction_prediction").trace(AMIDE, protocols) == "1. **Named reaction:** amide coupling\n2. **Outcome:** amide"
     assert get_task("retrosynthesis").trace(AMIDE | {"input": "CNC(C)=O", "answer": "CC(=O)O.CN"}, protocols) is None
+
+
+def test_an_edited_protocol_says_what_its_claims_are_about(tmp_path):
+    """In figures, page and reward alike: under a heading of the reader's own the groups are the answer's, and an amide is none."""
+    row = {"task": "retrosynthesis", "input": "CNC(C)=O", "answer": "CC(=O)O.CN", "meta": {}}
+    text = render("1. **Leads:** amide", row["answer"])
+    mine = load_protocols(write(tmp_path, protocols={"retrosynthesis": {"Leads": "groups of the answer"}}))
+    for protocols, supported in ((None, 1), (mine, 0)):
+        line = judge(row, text, protocols=protocols)
+        assert (line["claims"], line["supported"]) == (1, supported)
+        page.write([line], tmp_path / "show.html", "a model", 1, protocols)
+        assert f"{supported} of 1 claims supported" in (tmp_path / "show.html").read_text()
+        columns = {"task": [row["task"]], "answer": [row["answer"]], "meta": ["{}"], "input": [row["input"]]}
+        (reward,) = reward_functions(1.0, protocols)
+        assert (reward(completions=[text], **columns)[0] > 0) == bool(supported)
+
+
+def test_an_edited_file_is_another_option(tmp_path):
+    path = write(tmp_path)
+    before = runs.relevant(Options(protocols=str(path)), "distill")["protocols"]
+    assert before == runs.relevant(Options(protocols=str(path)), "distill")["protocols"] and before.startswith(str(path))
+    path.write_text(path.read_text() + "# read again\n")
+    assert before != runs.relevant(Options(protocols=str(path)), "distill")["protocols"]
+    assert runs.relevant(Options(protocols="nano"), "distill")["protocols"] == "nano"
 
 
 @pytest.mark.parametrize(

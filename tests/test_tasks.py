@@ -422,15 +422,11 @@ def test_no_trace_where_nothing_grounded_can_be_said(question):
 @pytest.mark.parametrize(
     "question, told",
     [
-        pytest.param(
-            RETRO, ["amide", "amide coupling", "amide ← carboxylic acid, primary amine", "carboxylic acid; primary amine"], id="retro"
-        ),
-        pytest.param(
-            FORWARD, ["carboxylic acid; primary amine", "amide coupling", "carboxylic acid, primary amine → amide", "amide"], id="forward"
-        ),
-        pytest.param(ADD, ["none", "0 hydroxyl", "0 → 1 hydroxyl", "primary alcohol"], id="add"),
-        pytest.param(SWAP, ["primary alcohol", "1 hydroxyl, 0 halo", "1 → 0 hydroxyl, 0 → 1 halo", "alkyl chloride"], id="swap"),
-        pytest.param(UP_LOGP, ["primary alcohol", "LogP about 1", "primary alcohol → none", "LogP about 2"], id="logp"),
+        pytest.param(RETRO, ["amide", "amide coupling", "amide ← carboxylic acid, primary amine"], id="retro"),
+        pytest.param(FORWARD, ["carboxylic acid; primary amine", "amide coupling", "carboxylic acid, primary amine → amide"], id="forward"),
+        pytest.param(ADD, ["none", "0 hydroxyl", "0 → 1 hydroxyl"], id="add"),
+        pytest.param(SWAP, ["primary alcohol", "1 hydroxyl, 0 halo", "1 → 0 hydroxyl, 0 → 1 halo"], id="swap"),
+        pytest.param(UP_LOGP, ["primary alcohol", "primary alcohol → none"], id="logp"),
         pytest.param(ATOMS, ["2 carbon, 1 oxygen", "C 1,C 0,O 0"], id="atoms"),
         pytest.param(BOND, ["1 single, 1 double", "C,=C 0,C 0"], id="bonds"),
         pytest.param(RING_BONDS, ["6 aromatic", "c1,c 5,c 4,c 3,c 2,c1 0"], id="bonds-of-a-ring"),
@@ -486,6 +482,23 @@ def test_a_trace_tells_these_facts(question, told):
     steps = [step.heading for step in load_protocols("nano").of(question["task"])]
     expected = "\n".join(f"{n}. **{step}:** {text}" for n, (step, text) in enumerate(zip(steps, told, strict=True), 1))
     assert get_task(question["task"]).trace(question, load_protocols("nano")) == expected
+
+
+@pytest.mark.parametrize(
+    "question, step, told",
+    [
+        (RETRO, "groups of the answer", "carboxylic acid; primary amine"),
+        (FORWARD, "groups of the answer", "amide"),
+        (SWAP, "groups of the answer", "alkyl chloride"),
+        (UP_LOGP, "estimate", "LogP about 1"),
+        (UP_LOGP, "estimate of the answer", "LogP about 2"),
+        (FORMULA, "atoms", "2 carbon, 1 oxygen"),
+        (FORMULA, "hydrogens", "6"),
+    ],
+)
+def test_facts_that_nano_leaves_out(question, step, told):
+    assert step not in [s.fact for s in load_protocols("nano").of(question["task"])]
+    assert get_task(question["task"]).facts(question)[step] == told
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,10 @@
         → Claim("amide", "group", …, supported=True), Claim("two nitriles", "group", …, supported=False)
 
 passages.py cuts the text into clauses and tells which molecules each speaks of; readers.py finds the statements that
-RDKit can decide (KINDS) and holds them against those molecules; lexicon.py knows the words. `supported` is None where
-nothing can be decided: general knowledge, hypotheses, a reaction that the table of named reactions does not know.
-When in doubt a claim stands: a word has several readings, and one that holds is enough.
+RDKit can decide (KINDS) and holds them against those molecules; lexicon.py knows the words, composed.py the names that
+are put together. `supported` is None where nothing can be decided: general knowledge, hypotheses, a reaction that the
+table of named reactions does not know. When in doubt a claim stands: a word has several readings, and one that holds is
+enough.
 
 The answer's molecules are those that the trace leads to, where they are given (`answer`), else the row's own.
 """

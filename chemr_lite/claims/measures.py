@@ -25,7 +25,8 @@ def _pattern(smarts: str) -> Chem.Mol:
 
 @lru_cache(maxsize=100_000)
 def matches(smarts: str, smiles: str) -> int:
-    return len(mol_of(smiles).GetSubstructMatches(_pattern(smarts), maxMatches=100))
+    """How often a pattern, or any of several that exclude each other (`|`), is in a molecule."""
+    return sum(len(mol_of(smiles).GetSubstructMatches(_pattern(part), maxMatches=100)) for part in smarts.split("|"))
 
 
 @lru_cache(maxsize=100_000)
@@ -128,7 +129,7 @@ def rings(words: set[str]) -> Counter:
         sizes = [int(w[0]) if w[0].isdigit() else NUMBERS[w.split("-")[0]] for w in words if w.endswith("-membered")]
         return (
             all(size == wanted for wanted in sizes)
-            and (aromatic or not words & {"aromatic", "heteroaromatic"})
+            and (aromatic or not words & {"aromatic", "aryl", "heteroaromatic"})
             and not (aromatic and words & {"aliphatic", "saturated", "non-aromatic", "nonaromatic", "alicyclic"})
             and (hetero or not words & {"heteroaromatic", "heterocyclic"})
             and not (hetero and "carbocyclic" in words)
@@ -136,6 +137,13 @@ def rings(words: set[str]) -> Counter:
         )
 
     return lambda smiles: sum(map(fits, rings_of(smiles)))
+
+
+WHOLES: dict[str, Callable[[str], bool]] = {
+    "aromatic": lambda smiles: any(aromatic for _, aromatic, _, _ in rings_of(smiles)),
+    "aliphatic": lambda smiles: not any(aromatic for _, aromatic, _, _ in rings_of(smiles)),
+    "all aromatic": lambda smiles: bool(rings_of(smiles)) and all(aromatic for _, aromatic, _, _ in rings_of(smiles)),
+}
 
 
 @lru_cache(maxsize=8192)

@@ -14,9 +14,9 @@ Span = tuple[int, int]
 # one character for one, so that places stay what they are
 _PLAIN = str.maketrans("‐‑‒–—−₀₁₂₃₄₅₆₇₈₉’≡", "------0123456789'#")
 _HEADING = re.compile(r"[ \t]*(?:[-*#>]+[ \t]+)?(?:\d+[.)][ \t]*)?\*\*(?P<name>[^*\n]{2,60}?):?\*\*:?|[ \t]*#+[ \t]+(?P<title>[^\n]{2,60})")
-_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z*(\[\d-]|$)|;\s+")
+_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z*(\[\d\x00-]|$)|;\s+")
 _SIDE_WORDS = {
-    "product": r"\bproducts?\b|\btarget\b",
+    "product": r"\bproducts?\b|\btarget\b|\bfinal (?:molecule|compound)\b",
     "reactants": r"\breactants?\b|\bstarting materials?\b|\bprecursors?\b|\bsubstrates?\b|\bcoupling partners?\b",
     "source": r"\bsource\b|\boriginal\b|\bstarting (?:molecule|structure|compound)\b|\bbefore\b",
     "result": r"\bresult\w*\b|\bmodified\b|\bnew (?:molecule|compound)\b|\bafter\b",
@@ -118,7 +118,7 @@ class Passage:
             many = 1 if counted["least"].lower() in ("at least", "more than", "over") else 2
         told = TOLD.match(after)  # `Amides: 2`
         if told:
-            many, exactly, said = int(told["number"]), True, told["number"]
+            many, exactly, said = number(told["number"]), True, told["number"]
         nos = [m.end() for m in _NO.finditer(clause)]
         denied = bool(nos) and not _NO_MORE.search(clause, nos[-1]) or bool(_NO_AFTER.match(after))
         sure = bool(self.step) or self.asserts(start, end, clause, plural and not said and not denied)
@@ -153,13 +153,13 @@ _QUANTITY = re.compile(
     re.IGNORECASE,
 )
 _NOT_A_COUNT = re.compile(r"\b(?:positions?|carbons?|atoms?|at|c|step|rings?|site|locants?|number)\s*$", re.IGNORECASE)
-TOLD = re.compile(r"\s*[:=]\s*(?P<number>\d+)\b(?!\s*[\w%°→-])")
+TOLD = re.compile(rf"\s*[:=]\s*(?P<number>{NUMBER})\b(?!\s*[\w%°→-])", re.IGNORECASE)
 _NO = re.compile(
     r"\b(?:no(?! (?:more|less|fewer|additional|further|other)\b)|not(?! only| more than)|without|lack(?:s|ing)?|absen(?:t|ce of)|free of|devoid of|neither|nor|rather than|instead of|none of|never|missing|excluding)\b|n't\b",
     re.IGNORECASE,
 )
 _NO_MORE = re.compile(
-    r"(?:,|\band)\s+(?:an?|the|one|two|three|\d+|it|this|there|has|contains|only|with)\b|\bother than\b|\bexcept\b|\bno longer\b",
+    r"(?:,|\band)\s+(?:an?|the|one|two|three|\d+|it|this|there|has|contains|bears|carries|features|is|only|with)\b|\bother than\b|\bexcept\b|\bno longer\b",
     re.IGNORECASE,
 )
 _NO_AFTER = re.compile(
@@ -168,8 +168,8 @@ _NO_AFTER = re.compile(
 )  # fmt: skip
 _HEDGE = re.compile(
     r"\b(?:if|(?<!I )would(?! be (?:written|described|called|classified|named))|could|might|may|perhaps|possibl[ey]|whether|unless|suppose|typical(?:ly)?|usual(?:ly)?|often|general(?:ly)?|for example|e\.g\.|such as|unlike|"
-    r"compared (?:with|to)|similar to|(?<!looks )(?<!look )like|commonly|frequently|sometimes|normally|any|should|were to|imagine|consider adding|reminiscent|resembl\w+|mimic\w*|related to|"
-    r"known to|tend to|many|most|had we|in principle|in theory|had there|without knowing|hypothetical\w*|potential(?:ly)?|expected|ought|seems?|unclear|unknown|do i|"
+    r"compared (?:with|to)|similar to|(?<!looks )(?<!look )like|commonly|frequently|sometimes|normally|(?<!lacks )(?<!lack )(?<!lacking )(?<!of )(?<!without )(?<!contain )(?<!have )(?<!not )any|should|were to|imagine|consider adding|reminiscent|resembl\w+|mimic\w*|related to|"
+    r"known to|tend to|many|most|by-?products?|had we|in principle|in theory|had there|without knowing|hypothetical\w*|potential(?:ly)?|expected|ought|seems?|unclear|unknown|do i|"
     r"is there|does (?:it|the)|can be (?:oxidi|reduc|hydroly|convert|turn)\w*)\b", re.IGNORECASE,
 )  # fmt: skip
 # a rule of thumb, or what happens elsewhere
@@ -182,7 +182,7 @@ _BOUND = re.compile(
 )
 # `ester hydrolysis`, `amide-like`: another thing than an ester or an amide
 _NOT_THE_THING = re.compile(
-    r"[\s-]*(?:derivatives?|analog(?:ue)?s?|equivalents?|surrogates?|(?:bio)?isosteres?|mimics?|precursors?|like|type|chemistry|formation|hydrolysis|reduction|oxidation|"
+    r"[\s-]*(?:other than|besides|except|derivatives?|analog(?:ue)?s?|equivalents?|surrogates?|(?:bio)?isosteres?|mimics?|precursors?|like|type|chemistry|formation|hydrolysis|reduction|oxidation|"
     r"protection|deprotection|coupling|synthesis|cleavage|removal|exchange|metathesis|solvents?|base|scavenger|donors?|acceptors?|catal\w+|mediated|labile|stable|sensitive|"
     r"work-?up|conditions?|receptors?|inhibitors?|[a-z]+ase)\b", re.IGNORECASE,
 )  # fmt: skip

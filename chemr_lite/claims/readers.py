@@ -12,12 +12,12 @@ from functools import lru_cache, partial
 from rdkit import Chem
 from rdkit.Chem import QED, Crippen, Descriptors, rdMolDescriptors
 
-from chemr_lite.claims import measures
-from chemr_lite.claims.lexicon import GROUPS, REACTION_WORDS, RINGS, WORDS
+from chemr_lite.claims import composed, measures
+from chemr_lite.claims.lexicon import GROUPS, REACTION_FAMILIES, REACTION_WORDS, RINGS, WORDS
 from chemr_lite.claims.measures import Counter, counters, counts_on, holds, mol_of
 from chemr_lite.claims.passages import NUMBER, TOLD, Passage, Quantity, number
 from chemr_lite.facts import ELEMENTS, group_changes, groups_of, scaffold, stereocentres
-from chemr_lite.reactions import named_reaction
+from chemr_lite.reactions import named_reaction, thinkable
 from chemr_lite.smiles import parse_smiles
 from chemr_lite.tasks.open_generation import TOMG_GROUPS
 from chemr_lite.tasks.property_prediction import ALERTS
@@ -52,17 +52,23 @@ def _stated(
 
 _HEADS = (
     r"(?:[ -](?:functional groups?|protecting groups?|groups?|moiet(?:y|ies)|functionalit(?:y|ies)|functions?|units?|substituents?|linkages?|bonds?|residues?|motifs?|"
-    r"side[ -]chains?|fragments?|carbonyls?|nitrogens?|oxygens?|protons?|atoms?|rings?|ring systems?|cores?|nucle(?:us|i)|heterocycles?|systems?|skeletons?|tails?))?"
+    r"side[ -]chains?|fragments?|carbonyls?|C=O|nitrogens?|oxygens?|protons?|atoms?|rings?|ring systems?|cores?|nucle(?:us|i)|heterocycles?|systems?|skeletons?|tails?))?"
 )
 _WORD = "|".join(re.escape(word) for word in sorted(WORDS, key=len, reverse=True))
-_MENTION = _any_case(rf"(?<![\w=#])(?P<word>{_WORD})(?P<plural>e?s)?(?P<head>{_HEADS})(?![\w=#])")
+# `N-methylpiperidine` has a piperidine
+_BEARING = r"(?:(?:di|tri)?(?:methyl|ethyl|phenyl|benzyl|amino|chloro|bromo|fluoro|iodo|nitro|hydroxy|methoxy|cyano|oxo|acetyl))*"
+_RING_NAMES = "|".join(re.escape(word) for word in sorted((w for w, (kind, _) in WORDS.items() if kind == "ring"), key=len, reverse=True))
+_MENTION = _any_case(rf"(?<![\w=#])(?:{_BEARING}(?=(?:{_RING_NAMES})(?!\w)))?(?P<word>{_WORD})(?P<plural>e?s)?(?P<head>{_HEADS})(?![\w=#])")
 _MOVE = _any_case(rf"\b(?P<before>\d+)\s*(?:→|->)\s*(?P<after>\d+)\s+(?P<word>{_WORD})s?\b")
 _ARROW = re.compile(r"→|->|←|<-")
 # what becomes of a group in a reaction
 _FATE = _any_case(
-    r"\s*(?:(?:is|are|was|were|gets?|has been|have been|being|already|then|now)\s+)+(?P<not>not |never )?(?:\w+ly\s+|then\s+|now\s+|all\s+)?"
-    r"(?P<lost>displaced|replaced|removed|lost|gone|cleaved|consumed|converted|reduced|oxidi[sz]ed|hydroly[sz]ed|transformed|turned|esterified|acylated)\b|\s*(?P<became>becomes?|turns? into|disappears?|vanishes)\b"
-    r"|\s*(?:(?:is|are|was|were|stays?|remains?)\s+)?(?P<kept>survives?|untouched|unchanged|intact|retained|preserved|remains?\b|stays?\b)"
+    r"\s*(?:(?:is|are|was|were|gets?|has been|have been|being|already|then|now|ends? up)\s+)+(?P<not>not |never )?(?:\w+ly\s+|then\s+|now\s+|all\s+)?"
+    r"(?P<lost>displaced|replaced|removed|lost|gone|cleaved|consumed|converted|reduced|oxidi[sz]ed|hydroly[sz]ed|transformed|turned|esterified|acylated|acetylated|methylated|alkylated|benzylated|protected|hydrogenated)\b|\s*(?P<became>becomes?|turns? into|disappears?|vanishes)\b"
+    r"|(?: (?:of|in|from|on) the (?:reactants?|starting materials?|substrate|precursor|product|ring|molecule))?\s+(?:(?P<gone>(?:is|are) (?:no longer (?:there|present|seen|found)|gone)|(?:has|have) (?:become|been turned into))"
+    r"|(?P<new>(?:is|are|was|were|has been|have been)\s+(?:newly\s+)?(?:installed|introduced|generated|created)))\b"
+    r"|(?: (?:of|in|from|on) the (?:reactants?|starting materials?|substrate|precursor|ring|molecule))?\s+(?:(?:is|are|was|were|stays?|remains?)\s+)?(?:still\s+)?"
+    r"(?P<kept>survives?|persists?|untouched|unchanged|unaltered|unaffected|intact|retained|preserved|carried over|kept|(?:there|present) in the product|(?<=still )(?:there|present)|remains?\b|stays?\b)"
 )
 
 
@@ -71,7 +77,7 @@ _PLACE = _any_case(
     r"\s+(?:(?:is |are |sits? |located |directly )*(?P<where>in|on)|(?:is |are |directly )*(?:attached|bound|bonded|connected|linked) to) "
     r"(?:an?|the|its|one) (?:(?P<kind>aromatic|benzene|phenyl|aryl|aliphatic|saturated) )?(?P<what>ring|chain)\b(?! nitrogen| system)"
 )
-_RANK = _any_case(r"\s*is (?:a )?(?P<rank>primary|secondary|tertiary)\b")
+_RANK = _any_case(r"\s*(?:is|(?P<becomes>becomes|turns)|remains|stays) (?:an? )?(?P<rank>primary|secondary|tertiary)\b")
 
 
 def _patterns(word: str, passage: Passage) -> tuple[str, str, list[Counter]]:
@@ -101,24 +107,42 @@ def read_groups(passage: Passage) -> Iterator[Found]:
         plural = bool(found["plural"]) or found["head"].endswith("s")
         quantity = passage.quantity(*found.span(), plural)
         fate, rank = _FATE.match(passage.plain[found.end() :]), _RANK.match(passage.plain[found.end() :])
+        end = found.end()
+        if rank and name == "hydroxyl":
+            name = "alcohol"
         if rank and f"{rank['rank'].lower()} {name}" in GROUPS:  # `the amine is secondary`
             _, name, readings = _patterns(f"{rank['rank']} {name}", passage)
+            fate, end = None, end + rank.end()
+            if rank["becomes"] and all(sides):
+                more = any(after > before for before, after in counts_on(sides, readings))
+                yield (found.start(), end), kind, f"{name} appears", more if quantity.sure else None, False, ""
+                continue
         if arrow and passage.fact in ("group changes", "disconnection"):
             consumed = (found.start() < arrow.start()) == (passage.fact == "group changes")
             gone = [before - after for before, after in counts_on(sides, readings)]
             supported = any(quantity.fits(n if consumed else -n) for n in gone)
             yield found.span(), kind, f"{'consumes' if consumed else 'forms'} {quantity} {name}", supported, quantity.denied, ""
         elif fate and kind == "group" and all(sides) and quantity.sure and not quantity.denied:
-            goes = bool(fate["lost"] or fate["became"]) != bool(fate["not"])
+            goes = bool(fate["lost"] or fate["became"] or fate["gone"]) != bool(fate["not"])
             counts = counts_on(sides, readings)
-            supported = any(before > after for before, after in counts) if goes else any(before and after for before, after in counts)
-            yield found.span(), kind, f"{name} {'goes' if goes else 'stays'}", supported, False, ""
+            if fate["new"]:
+                supported, goes = any(after > before for before, after in counts), None
+            else:
+                supported = any(before > after for before, after in counts) if goes else any(before and after for before, after in counts)
+            says = f"{name} {'appears' if goes is None else 'goes' if goes else 'stays'}"
+            yield (found.start(), end + len(fate[0])), kind, says, supported, False, ""
         else:
             sits = _PLACE.match(passage.plain, found.end()) if kind == "group" else None
             if places := _places(sits):
                 readings = counters(GROUPS[name], places)
                 name = f"{name} {' or '.join(sorted(places))}"
-            yield _counted(passage, (found.start(), sits.end() if places else found.end()), kind, name, readings, quantity)
+            yield _counted(passage, (found.start(), sits.end() if places else end), kind, name, readings, quantity)
+
+
+def read_composed(passage: Passage) -> Iterator[Found]:
+    """`a 3,4-dichlorobenzyl group`, `bicyclo[2.2.1]heptane`."""
+    for span, kind, patterns in composed.find(passage.plain):
+        yield _counted(passage, span, kind, passage.plain[slice(*span)].lower(), counters(patterns))
 
 
 def read_moves(passage: Passage) -> Iterator[Found]:
@@ -153,18 +177,23 @@ def read_none(passage: Passage) -> Iterator[Found]:
 # rings by their kind
 
 _RING_WORD = (
-    r"(?:aromatic|heteroaromatic|aliphatic|saturated|unsaturated|non-aromatic|nonaromatic|heterocyclic|carbocyclic|alicyclic|fused|benzo-fused|"
+    r"(?:aromatic|aryl|heteroaromatic|aliphatic|saturated|unsaturated|non-aromatic|nonaromatic|heterocyclic|carbocyclic|alicyclic|fused|benzo-fused|"
     r"(?:three|four|five|six|seven|eight|3|4|5|6|7|8)-membered)"
 )
 _RING = _any_case(
     rf"\b(?:(?P<words>(?:{_RING_WORD}(?:\s+|,\s*|\s+and\s+))+)(?P<other>[a-z]+\s+)??)?"
-    r"(?P<noun>rings?(?: systems?)?|heterocycles?|heteroarenes?|carbocycles?|aromatics?)\b(?!\s*(?:size|strain|current|nitrogen|oxygen|carbon|atom|closure|opening))"
+    r"(?P<noun>rings?(?: systems?)?|lactones?|lactams?|heterocycles?|heteroarenes?|carbocycles?|aromatics?)\b(?!\s*(?:size|strain|current|nitrogen|oxygen|carbon|atom|closure|opening))"
 )
+_IS_OF_SIZE = _any_case(r"\s+is (?:an? )?(?P<size>(?:three|four|five|six|seven|eight|[3-8])-membered)\b")
 _NUMBERED = _any_case(rf"(?:(?<![\w.-]){NUMBER}|\bno|\bzero)\s+$")
 _TERSE_RING = re.compile(r"\b(?P<number>\d+)\s+(?P<word>aromatic|aliphatic)\b|\brings\s+(?P<total>\d+)\b")
 _CYCLE = _any_case(r"\b(?P<word>acyclic|monocyclic|bicyclic|tricyclic|tetracyclic|polycyclic|macrocycl\w+|spiro(?:cyclic)?|bridged)\b")
 
 
+_WHOLE = _any_case(
+    r"\b(?:it|molecule|compound|structure|product) is (?:fully |overall )?(?P<word>aromatic|aliphatic)\b(?! [a-z])|\b(?P<all>all(?: of (?:which|them|the rings))?(?: are|:)?(?: fully)? aromatic)\b(?!-| [a-z])"
+)
+_HAS_RING = _any_case(r"\b(?:contains|has|carries|bears|includes|features|there is)\s+(?P<ring>a ring)\b(?! \w+gen| system)")
 _OF_THEM = _any_case(rf"\b(?P<number>{NUMBER}) of (?:them|these|the rings|the \w+ rings) (?:is |are )?(?P<word>{_RING_WORD})")
 
 
@@ -180,11 +209,22 @@ def read_rings(passage: Passage) -> Iterator[Found]:
             [measures.rings(word)],
             Quantity(int(found["number"] or found["total"]), True),
         )
+    for found in _HAS_RING.finditer(passage.plain):
+        yield _counted(
+            passage, found.span("ring"), "ring", "ring", [measures.rings(set())], Quantity(1, False, passage.asserts(*found.span()))
+        )
+    for found in _WHOLE.finditer(passage.plain):
+        word = "all aromatic" if found["all"] else found["word"].lower()
+        yield _stated(passage, found.span(), "ring", word, measures.WHOLES[word], passage.quantity(*found.span()))
     for found in _OF_THEM.finditer(passage.plain):
         word = found["word"].lower()
         yield _counted(passage, found.span(), "ring", f"{word} ring", [measures.rings({word})], Quantity(number(found["number"]), True))
     for found in _RING.finditer(passage.plain):
         words, noun = set(re.findall(_RING_WORD, (found["words"] or "").lower())), found["noun"].lower()
+        size = _IS_OF_SIZE.match(passage.plain, found.end())
+        words |= {size["size"].lower()} if size else set()
+        if noun.startswith("lact") and not any(word.endswith("membered") for word in words):
+            continue
         counted = _NUMBERED.search(passage.plain[: found.start()]) or TOLD.match(passage.plain[found.end() :])
         if (noun.startswith("aromatic") or not words) and not counted:
             continue
@@ -204,7 +244,7 @@ def read_rings(passage: Passage) -> Iterator[Found]:
 
 # formula, atoms, bonds
 
-_FORMULA = re.compile(r"(?<![\w(])(?:C\d*H\d+|C\d+)(?:[A-Z][a-z]?\d*)*(?:[+-]\d?)?(?![\w-])")
+_FORMULA = re.compile(r"(?<!\w)(?<!\w\()(?:C\d*H\d+|C\d+)(?:[A-Z][a-z]?\d*)*(?:[+-]\d?)?(?![\w-])")
 
 
 def read_formula(passage: Passage) -> Iterator[Found]:
@@ -224,6 +264,13 @@ _ATOM = _any_case(
     rf"\b(?:(?P<heavy>heavy|non-hydrogen)\s+atoms?|(?P<hydrogen>hydrogen)(?:\s+atom)?s?|(?P<hetero>heteroatoms?)|(?:(?P<kind>aromatic|sp2|sp3)\s+)?(?P<element>{'|'.join(_ELEMENTS)})(?:\s+atom)?s?)\b"
     r"(?!-|\s+(?:is|are|were)\s+(?:lost|removed|added|gone)|\s+(?:bond|longer|shorter|more|chain|linker|spacer|away|skeleton|donor|acceptor|bearing)|\s+(?:in|of) the (?:ring|chain))"
 )
+_TOLD_COUNT = re.compile(
+    rf"\b(?P<element>Cl|Br|[CHNOSPFB]|I(?! count)|{'|'.join(sorted(_ELEMENTS))}|{'|'.join(word.capitalize() for word in sorted(_ELEMENTS))})[ -]?(?:atoms?|count)(?:\s+count)?\s*(?::|=|\bis\b|\bof\b)?\s*(?P<number>{NUMBER})\b(?! [a-z])"
+)
+_BARE = _any_case(
+    rf"\b(?:contain\w*|has|have|keeps?|retains?|free of|devoid of|lacks?|no|without|any|includes?)\s+(?:an? |any |its )?(?P<element>{'|'.join(sorted(_ELEMENTS))})(?: atoms?)?\b(?![ -](?:\w+ed|\w+yl|bonds?|chain|ring|donor|acceptor|bear\w+|substituent|group)\b|-)"
+    rf"|\b(?P<present>{'|'.join(sorted(_ELEMENTS))}) is (?:also )?(?P<not>not )?(?:present|found|there)\b"
+)
 _SYMBOL = re.compile(rf"(?<![\w.,-]){NUMBER}\s+(?P<symbol>Cl|Br|[CHNOSPFIB])(?:\s+atoms?)?(?=[\s,;.)]|$)(?!\s*-)")
 _TOLD_AFTER = _any_case(r"\s*(?::|=|-|\()?\s*(?P<number>\d+)\b(?!\s*(?:atoms?|[a-z]))")
 _HAS_A = _any_case(r"\b(?:contain\w*|has|bear\w*|includ\w*)\s+an?\s+$")
@@ -231,7 +278,7 @@ _HAS_A = _any_case(r"\b(?:contain\w*|has|bear\w*|includ\w*)\s+an?\s+$")
 
 # `the benzene ring has six carbons` is no count of the molecule
 _OF_A_PART = _any_case(
-    r"\b(?:each|every|rings?|chains?|groups?|linkers?|substituents?|moiety|carbonyl|carbon|nitrogen|ester|amide|acid|amine|ketone|methyl|phenyl)\b[^,;:]{0,20}?"
+    r"\b(?:each|every|both|neither|nor|rings?|chains?|groups?|linkers?|substituents?|moiety|carbonyl|carbon|nitrogen|ester|amide|acid|amine|ketone|methyl|phenyl)\b[^,;:]{0,20}?"
     rf"\b(?:has|have|contains?|bears?|carr\w+|with)\s+(?:{NUMBER}|an?|no)\s+$"
 )
 
@@ -241,11 +288,24 @@ def read_atoms(passage: Passage) -> Iterator[Found]:
     bare = re.fullmatch(r"\s*(\d+)\s*", passage.plain) if passage.fact == "hydrogens" else None
     if bare:
         yield _counted(passage, bare.span(1), "atoms", "hydrogen", [measures.hydrogens], Quantity(int(bare[1]), True))
+    for found in _TOLD_COUNT.finditer(passage.plain):
+        said = found["element"]
+        element = _ELEMENTS.get(said.lower()) if len(said) > 2 else Chem.GetPeriodicTable().GetAtomicNumber(said)
+        count = measures.hydrogens if element == 1 else measures.atoms(element)
+        quantity = Quantity(number(found["number"]), True, passage.asserts(*found.span()))
+        yield _counted(passage, found.span(), "atoms", f"{said} atoms", [count], quantity)
     for found in _SYMBOL.finditer(passage.plain):
         element = Chem.GetPeriodicTable().GetAtomicNumber(found["symbol"])
         count = measures.hydrogens if element == 1 else measures.atoms(element)
         said = passage.quantity(found.start("symbol"), found.end())
         yield _counted(passage, found.span(), "atoms", f"{found['symbol']} atoms", [count], said)
+    for found in _BARE.finditer(passage.plain):
+        said = (found["element"] or found["present"]).lower()
+        if said == "hydrogen" or _OF_A_PART.search(passage.plain[: found.start("element")]):
+            continue
+        span = found.span("element") if found["element"] else found.span()
+        quantity = Quantity(0, True) if found["not"] else passage.quantity(*span)
+        yield _counted(passage, span, "atoms", f"{said} atoms", [measures.atoms(_ELEMENTS[said])], quantity)
     for found in _ATOM.finditer(passage.plain):
         before = passage.plain[: found.start()]
         after = None if _NUMBERED.search(before) else _TOLD_AFTER.match(passage.plain[found.end() :])
@@ -333,9 +393,12 @@ def read_properties(passage: Passage) -> Iterator[Found]:
 
 _CHARGE = _any_case(
     r"\b(?P<whole>net|overall|total)?\s*(?P<formal>formal)?\s*charge\b(?P<gap>[^.;,\d+-]{0,30}?)(?P<value>[+-]?\d|\bzero\b|[+-]?\b(?:one|two)\b)"
-    r"|(?P<before>[+-]\d)\s+charge\b|(?P<word>\bneutral\b(?! (?:form|pH|condition|acid|amine|base))|\bcation(?:ic)?\b|\banion(?:ic)?\b|\bzwitterion(?:ic)?\b|"
-    r"\bpositively charged\b|\bnegatively charged\b|\buncharged\b|\bno (?:net|overall|formal) charge\b)"
+    r"|(?P<before>[+-]\d)\s+charge\b|(?P<word>\bmonocation\b|\bdication\b|\bmonoanion\b|\bdianion\b|\bneutral\b(?! (?:form|pH|condition|acid|amine|base))|\bcation(?:ic)?\b|\banion(?:ic)?\b|\bzwitterion(?:ic)?\b|"
+    r"\bpositively charged\b|\bnegatively charged\b|\b(?:net|overall|formal) (?:positive|negative) charge\b|\buncharged\b|\bno (?:net|overall|formal) charge\b)"
 )
+
+
+_IONS = {"monocation": 1, "dication": 2, "monoanion": -1, "dianion": -2}
 
 
 def _charges(smiles: str) -> list[int]:
@@ -356,9 +419,11 @@ def read_charge(passage: Passage) -> Iterator[Found]:
             is_so, says = value in totals or bool(found["formal"] and any(value in ion for ion in ions)), f"charge {value:+d}"
         else:
             word = found["word"].lower()
+            part = re.search(r"(?:ium|ate|ide) $", passage.plain[: found.start()])  # of a zwitterion, perhaps
             is_so, says = (
-                (any(max(ion) > 0 and sum(ion) > 0 for ion in ions), "cation") if "cation" in word or "positive" in word
-                else (any(min(ion) < 0 and sum(ion) < 0 for ion in ions), "anion") if "anion" in word or "negative" in word
+                (_IONS[word] in totals, word) if word in _IONS
+                else (any(max(ion) > 0 and (part or sum(ion) > 0) for ion in ions), "cation") if "cation" in word or "positive" in word
+                else (any(min(ion) < 0 and (part or sum(ion) < 0) for ion in ions), "anion") if "anion" in word or "negative" in word
                 else (any(max(ion) > 0 > min(ion) for ion in ions), "zwitterion") if "zwitter" in word
                 else (0 in totals, "neutral")
             )  # fmt: skip
@@ -375,7 +440,8 @@ _CENTRE = _any_case(
 _CHIRAL = _any_case(r"\b(?P<word>achiral|chiral|optically active)\b(?! (?:cent|carbon|auxil|pool|HPLC|separat|resol|catal|purity|atom))")
 _LABELS = re.compile(
     r"(?<!\w)\((?P<labels>\d*[RSEZ](?:,\s?\d*[RSEZ])*)\)|(?<![\w-])(?P<one>[RSEZ])[- ](?:configur\w+|enantiomer|isomer|geometry|alkene|olefin|stereo\w*|absolute|label\w*|at\b)"
-    r"|(?:configur\w+|geometry|label|descriptor|(?:stereo)?cent(?:re|er)s?|carbon|double bond|alkene|olefin) (?:is |are |of |at \w+ is |drawn as |both )*\(?(?P<late>[RSEZ])\)?(?![\w'])|\b(?P<cis>cis|trans)(?=[- ](?:double|alkene|olefin|config|geometry|isomer|disubst))"
+    r"|(?:configur\w+|geometry|label|descriptor|(?:stereo)?cent(?:re|er)s?|carbon|double bond|alkene|olefin) (?:is |are |of |at \w+ is |drawn as |both )*\(?(?P<late>[RSEZ])\)?(?![\w'])|\b(?P<cis>(?i:cis|trans))(?=[- ](?:double|alkene|olefin|config|geometry|isomer|disubst|enone|chalcone|cinnam|stilbene))"
+    r"|\b(?:geometry|alkene|olefin|double bond|C=C) is (?P<iscis>cis|trans)\b|\ban? (?P<kind>[EZ])(?:-| )(?=\w*(?:chalcone|enone|alkene|olefin|cinnam\w+|stilbene|enal|enoate|acrylate))"
 )
 _ATOM_LABEL = re.compile(r"\batom (?P<index>\d+) (?P<label>[RS?])(?!\w)")
 _SOME_CENTRE = _any_case(rf"(?:{NUMBER}|\bno|\ban?|\bany|\bits|\bthe only|\bwithout|\black\w*)\s+(?:[a-z-]+\s+){{0,2}}$")
@@ -407,7 +473,13 @@ def read_stereo(passage: Passage) -> Iterator[Found]:
             passage, found.span(), "stereo", "chiral" if chiral else "achiral", lambda s, chiral=chiral: bool(stereocentres(s)) == chiral
         )
     for found in _LABELS.finditer(passage.plain):
-        said = found["labels"] or found["one"] or found["late"] or {"cis": "Z", "trans": "E"}[found["cis"]]
+        said = (
+            found["labels"]
+            or found["one"]
+            or found["late"]
+            or found["kind"]
+            or {"cis": "Z", "trans": "E"}[(found["cis"] or found["iscis"]).lower()]
+        )
         labels = Tally(re.findall("[RSEZ]", said))
         yield _stated(
             passage,
@@ -442,8 +514,13 @@ def read_smiles(passage: Passage) -> Iterator[Found]:
         elif piece.key in {parse_smiles(s).key for s in molecules}:
             continue
         elif _PIECE.search(passage.plain[:start]) or _PIECE.match(passage.plain[end:].lstrip("` '\")")):
+            pattern = Chem.MolFromSmarts(smiles) if "[" in smiles else None  # C(=O)[OH] means that hydrogen
             yield _stated(
-                passage, (start, end), "fragment", f"piece {piece.key}", lambda s, piece=piece: mol_of(s).HasSubstructMatch(piece.mol)
+                passage,
+                (start, end),
+                "fragment",
+                f"piece {piece.key}",
+                lambda s, piece=piece, pattern=pattern: mol_of(s).HasSubstructMatch(pattern or piece.mol),
             )
 
 
@@ -451,7 +528,7 @@ def read_smiles(passage: Passage) -> Iterator[Found]:
 
 _REACTION = _any_case(
     rf"(?<![\w-])(?P<word>{'|'.join(re.escape(word) for word in sorted(REACTION_WORDS, key=len, reverse=True))})"
-    r"(?:s|[- ](?:reactions?|couplings?|chemistry|conditions|type|step|process))?(?!\w)"
+    r"(?:s|[- ](?:reactions?|oxidation|rearrangement|annulation|synthesis|condensation|olefination|couplings?|chemistry|conditions|type|step|process))?(?!\w)"
 )
 _MIGHT = _any_case(r"\b(?:might|could|would|may)\b")
 
@@ -473,10 +550,11 @@ def read_reactions(passage: Passage) -> Iterator[Found]:
     reaction = _reaction(passage)
     for found in _REACTION.finditer(passage.plain) if reaction else ():
         names, strict = REACTION_WORDS[found["word"].lower()]
+        one = found["word"].lower() not in REACTION_FAMILIES and names  # `oxidation` is more than the table knows
         quantity = passage.quantity(*found.span())
         supported: bool | None = True
         if not named_reaction(*reaction, names):
-            supported = False if strict and named_reaction(*reaction) else None
+            supported = False if strict and (named_reaction(*reaction) or one and not thinkable(reaction[0], names)) else None
         if supported is not None and quantity.denied:
             supported = not supported
         sure = quantity.sure and not _MIGHT.search(passage.plain)
@@ -528,5 +606,5 @@ def read_bond_changes(passage: Passage) -> Iterator[Found]:
 
 READERS = (
     read_reactions, read_bond_changes, read_moves, read_none, read_formula, read_charge, read_stereo, read_bonds, read_properties,
-    read_groups, read_rings, read_atoms, read_smiles,
+    read_composed, read_groups, read_rings, read_atoms, read_smiles,
 )  # fmt: skip

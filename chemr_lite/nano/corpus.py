@@ -5,10 +5,12 @@ CC(=O)NCc1ccccc1 has amide                    OCC = CCO
 CCO has 2 carbon, 1 oxygen                    CCO minus hydroxyl plus halo CCCl
 Oc1ccccc1Cl named 2-chlorophenol              2-chlorophenol draws Oc1ccccc1Cl
 2 carbon, 1 oxygen in 2 carbon, 1 oxygen: C 1,C 0,O 0 = CCO
+CCO has formula: C 1 3,C 2 5,O 1 6 = C2H6O
 
-In two shorter stages the same kind of lines come as dialogue, cut at their sign: the user gives the left side, the
+In three shorter stages the same kind of lines come as dialogue, cut at their sign: the user gives the left side, the
 assistant the right one. That makes nano, like the instruct models it stands for, familiar with its chat template. Lines
-like the last, which count down atoms or bonds while they write a molecule, come in the third stage only.
+like the last two come in a later stage only: those that count atoms or bonds down while they write a molecule in the
+third, those that count atoms and hydrogens up in the fourth.
 """
 
 import random
@@ -18,7 +20,7 @@ from collections.abc import Iterator
 from rdkit import Chem
 from rdkit.Chem import rdMolDescriptors
 
-from chemr_lite.facts import count_atoms, count_hydrogens, group_changes, groups_of, say_counts, say_groups, say_rings, tell_groups
+from chemr_lite.facts import count_atoms, count_hydrogens, group_changes, groups_of, say_counts, say_groups, say_rings, tally, tell_groups
 from chemr_lite.nano import molecules
 from chemr_lite.nano.names import named
 from chemr_lite.nano.rows import COUPLINGS
@@ -124,14 +126,24 @@ def _counted_lines(rng: random.Random) -> tuple[set[str], list[str]]:
     return {smiles}, [f"{said} in {said}: {countdown(mol, kind, counts)} = {smiles}"]
 
 
-def lines(rng: random.Random, forbidden: set[str], vocabulary: list[str], counted: bool = False) -> Iterator[str]:
+def _tallied_lines(rng: random.Random) -> tuple[set[str], list[str]]:
+    smiles, name, _ = named(rng)
+    shown = rng.choice((smiles, name))
+    if rng.random() < 0.3:
+        shown = smiles = molecules.molecule(rng, 6, 20)
+    return {smiles}, [f"{shown} has formula: {tally(smiles)} = {rdMolDescriptors.CalcMolFormula(Chem.MolFromSmiles(smiles))}"]
+
+
+def lines(rng: random.Random, forbidden: set[str], vocabulary: list[str], counted: float = 0, tallied: float = 0) -> Iterator[str]:
     """Lines without end; none shows a molecule or a set of reactants in `forbidden` (a single building block of two is free,
-    as it is in the rows). `counted` adds the kind that counts down.
+    as it is in the rows). `counted` and `tallied` are how many
+    there are of the kinds that count down and up, where the others come to 12.
 
     One line in twenty repeats random words of `vocabulary`, so that every token is seen and copying is learnt.
     """
     while True:
-        make = rng.choices((_reaction_lines, _molecule_lines, _edit_lines, _name_lines, _counted_lines), (5, 3, 1.5, 2.5, 5 * counted))[0]
+        kinds = (_reaction_lines, _molecule_lines, _edit_lines, _name_lines, _counted_lines, _tallied_lines)
+        make = rng.choices(kinds, (5, 3, 1.5, 2.5, counted, tallied))[0]
         shown, made = make(rng)
         if shown & forbidden:
             continue

@@ -1,0 +1,214 @@
+"""What a part of the method is worth: the same phase with that part changed, at equal numbers of tokens, over seeds.
+
+    python recipes/ablate.py --preset nano                     # every arm and seed that is missing
+    python recipes/ablate.py --seeds 0 --arms answers          # some of them; two such commands may run side by side
+    python recipes/ablate.py --results recipes/results/nano    # also where the table and the picture go
+
+Arms of phase 2, all from one phase 1:
+
+    protocol   traces along the protocol, as recipes/distill.py writes them
+    shuffled   the same facts, row by row in another order, without numbers and headings: free reasoning
+    answers    no reasoning: what phase 1 learnt, for longer
+
+1. Each seed trains phase 1 once; each arm starts from a copy of it.
+2. An arm with shorter texts goes over them more often, so that all read as many tokens as the arm `protocol`.
+3. All answer the same held-out rows greedily. A difference is told per seed, then as mean with a 95 % interval over seeds
+   (Student's t): an interval that holds 0 shows nothing.
+"""
+
+import json
+import random
+import re
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import fmean, stdev
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from recipes import options as cli
+
+_HEADING = re.compile(r"^\d+\. \*\*.+?:\*\* ", re.MULTILINE)
+COLOURS = {"protocol": "#0b6e4f", "shuffled": "#c1440e", "answers": "#1f77b4"}
+
+
+@dataclass
+class Options(cli.Options):
+    # ablation alone
+    arms: str = cli.option("protocol,shuffled,answers", "which arms, separated by commas")
+    seeds: str = cli.option("0,1,2", "seeds, separated by commas")
+    results: str | None = cli.option(None, "folder for ablation.json, .md and .png; default: the run directory")
+
+
+def completion(arm: str, row: dict, protocols) -> str:
+    """What `arm` teaches a model to write for `row`."""
+    from chemr_lite import get_task, render
+
+    trace = None if arm == "answers" else get_task(row["task"]).trace(row, protocols)
+    if trace and arm == "shuffled":
+        facts = _HEADING.sub("", trace).split("\n")
+        random.Random(row["input"]).shuffle(facts)
+        trace = "\n".join(facts)
+    return render(trace, row["answer"])
+
+
+def run_arm(arm: str, options: Options, preset: str, rows: list[dict], epochs: float) -> None:
+    """Train `arm` in `<output>/seed<N>/<arm>` from a copy of that seed's phase 1, unless it is there."""
+    from recipes import ladder, runs
+
+    seed = Path(options.output) / f"seed{options.seed}"
+    folder, first = seed / arm, replace(options, output=str(seed / "first"))
+    if not runs.Phase(first, "foundation").finished:
+        ladder.climb(first, preset, "foundation")
+    folder.mkdir(exist_ok=True)
+    for shared in ("base", "foundation"):
+        if not (folder / shared).exists():
+            shutil.copytree(seed / "first" / shared, folder / f"{shared}.copy", dirs_exist_ok=True)
+            (folder / f"{shared}.copy").rename(folder / shared)
+    changed = replace(options, output=str(folder), distill_epochs=epochs)
+    if arm != "protocol":
+        path = folder / "texts.jsonl"
+        from chemr_lite.protocols import load_protocols
+
+        protocols = load_protocols(options.protocols)
+        texts = ({"task": row["task"], "input": row["input"], "completion": completion(arm, row, protocols)} for row in rows)
+        path.write_text("".join(json.dumps(line) + "\n" for line in texts))
+        changed.traces = str(path)
+    ladder.climb(changed, preset, "distill")
+
+
+def epochs_of(arms: list[str], options: Options, rows: list[dict]) -> dict[str, float]:
+    """How often each arm goes over its texts to read as many tokens as the protocol does in `distill_epochs`."""
+    from chemr_lite import models
+    from chemr_lite.protocols import load_protocols
+    from recipes.sft import examples
+
+    tokenizer, protocols = models.load_tokenizer(options.model), load_protocols(options.protocols)
+
+    def tokens(arm: str) -> int:
+        return examples(rows, lambda row: [completion(arm, row, protocols)], tokenizer, options.max_length)[1]["tokens"]
+
+    whole = options.distill_epochs * tokens("protocol")
+    return {arm: options.distill_epochs if arm == "protocol" else round(whole / tokens(arm), 3) for arm in arms}
+
+
+def collect(output: Path) -> dict[str, dict[int, dict]]:
+    """The figures of every finished arm by seed, in the order of COLOURS."""
+    from recipes import runs
+
+    found: dict[str, dict[int, dict]] = {arm: {} for arm in COLOURS}
+    for arm, by_seed in found.items():
+        for path in sorted(output.glob(f"seed*/{arm}/distill/metrics.json")):
+            run = runs.read_json(path.with_name("run.json"))
+            facts = {"epochs": run["options"]["distill_epochs"], "tokens": run["examples"]["tokens"], "minutes": run["train_minutes"]}
+            by_seed[int(path.parts[-4].removeprefix("seed"))] = runs.read_json(path) | facts
+    return {arm: by_seed for arm, by_seed in found.items() if by_seed}
+
+
+def difference(one: dict[int, dict], other: dict[int, dict], figure: Callable[[dict], float]) -> tuple[float, float | None]:
+    """Mean of `one` − `other` over the seeds that both have, and the half-width of its 95 % interval (None for one seed)."""
+    from scipy.stats import t
+
+    apart = [figure(one[seed]) - figure(other[seed]) for seed in sorted(one.keys() & other.keys())]
+    return fmean(apart), float(t.ppf(0.975, len(apart) - 1)) * stdev(apart) / len(apart) ** 0.5 if len(apart) > 1 else None
+
+
+def table(found: dict[str, dict[int, dict]]) -> str:
+    """The arms as a Markdown table, and what the protocol gains over each."""
+
+    def row(name: str, figure: Callable[[dict], float | None]) -> str:
+        told = []
+        for by_seed in found.values():
+            values = [figure(figures) for figures in by_seed.values()]
+            spread = f" ± {stdev(values):.1f}" if name == "balanced" and len(values) > 1 else ""
+            told.append("–" if None in values else f"{fmean(values):.1f}{spread}")
+        return f"| {name} | {' | '.join(told)} |"
+
+    macros = next(iter(next(iter(found.values())).values()))["macros"]
+    lines = [f"| | {' | '.join(found)} |", f"| --- |{' ---: |' * len(found)}", row("balanced", lambda f: f["balanced"])]
+    lines += [row(macro, lambda f, macro=macro: f["macros"][macro]) for macro in macros]
+    lines += [row(f"{name}, %", lambda f, name=name: f[name]) for name in ("validity", "format", "grounding")]
+    lines += [row("passes over the rows", lambda f: f["epochs"]), row("million tokens", lambda f: f["epochs"] * f["tokens"] / 1e6)]
+    lines += [row("minutes of training", lambda f: f["minutes"])]
+    seeds = "; ".join(f"{arm} {', '.join(map(str, sorted(by_seed)))}" for arm, by_seed in found.items())
+    lines += ["", f"Seeds: {seeds}. ± is the standard deviation over them.", ""]
+    for arm in found:
+        if arm != "protocol" and found.get("protocol", {}).keys() & found[arm].keys():
+            gain, width = difference(found["protocol"], found[arm], lambda f: f["balanced"])
+            interval = "(one seed)" if width is None else f"[{gain - width:+.1f}, {gain + width:+.1f}]"
+            lines.append(f"protocol − {arm}: {gain:+.1f} {interval}  ")
+    return "\n".join(lines)
+
+
+def draw(found: dict[str, dict[int, dict]], path: Path) -> None:
+    """A line for each macro-task: a point for each arm's mean, a small one for each seed."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    macros = list(next(iter(next(iter(found.values())).values()))["macros"])
+    names = ["balanced", *macros]
+    figure, axes = plt.subplots(figsize=(8.5, 5), layout="constrained")
+    for arm, by_seed in found.items():
+        for place, name in enumerate(names):
+            scores = [f["balanced"] if name == "balanced" else f["macros"][name] for f in by_seed.values()]
+            axes.scatter(scores, [place] * len(scores), s=12, color=COLOURS[arm], alpha=0.5, linewidths=0)
+            axes.scatter([fmean(scores)], [place], s=90, color=COLOURS[arm], marker="|", linewidths=2.5, label=arm if place == 0 else None)
+    axes.set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
+    axes.get_yticklabels()[0].set_fontweight("bold")
+    axes.invert_yaxis()
+    axes.set_xlim(0, 100)
+    axes.set_xlabel("score after phase 2, 0 to 100; a stroke is the mean, a dot a seed")
+    axes.set_title("What the protocol is worth, at equal numbers of tokens", fontsize=11)
+    axes.grid(axis="y", color="#e6e9ee")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+def main() -> None:
+    from recipes import ladder, runs
+
+    options, preset = cli.parse(__doc__, kind=Options)
+    if options.output == f"outputs/{preset}":
+        options.output = f"outputs/ablate-{preset}"
+    arms = options.arms.split(",")
+    unknown = [arm for arm in arms if arm not in COLOURS]
+    if unknown:
+        raise cli.UsageError(f"--arms: no arm {', '.join(map(repr, unknown))}; choose {', '.join(COLOURS)}")
+    try:
+        seeds = [int(seed) for seed in options.seeds.split(",")]
+    except ValueError as error:
+        raise cli.UsageError(f"--seeds {options.seeds!r}: give whole numbers, separated by commas") from error
+    rows = ladder.load_rows(options).rows["train"]
+    if options.train_rows:
+        from chemr_lite import splits
+
+        rows = splits.sample(rows, options.train_rows)
+    epochs = epochs_of(arms, options, rows)
+    for seed in seeds:
+        for arm in arms:
+            print(f"\n== seed {seed}, {arm}: {epochs[arm]:g} passes over the rows", flush=True)
+            run_arm(arm, replace(options, seed=seed), preset, rows, epochs[arm])
+    found = collect(Path(options.output))
+    results = Path(options.results or options.output)
+    results.mkdir(parents=True, exist_ok=True)
+    told = {
+        arm: {
+            seed: {k: f[k] for k in ("balanced", "macros", "validity", "format", "grounding", "epochs", "tokens", "minutes", "n")}
+            for seed, f in by_seed.items()
+        }
+        for arm, by_seed in found.items()
+    }
+    runs.write_json(results / "ablation.json", told)
+    (results / "ablation.md").write_text(table(found) + "\n")
+    draw(found, results / "ablation.png")
+    print(f"\n{table(found)}\n\nwritten to {results}/ablation.json, ablation.md and ablation.png")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""The ablation: what each arm teaches, that they read alike, and what is told of their figures."""
+
+import json
+import math
+import sys
+
+import pytest
+
+from chemr_lite import data, get_task, render
+from chemr_lite.protocols import load_protocols
+from recipes import ablate
+from recipes.options import UsageError
+
+PROTOCOLS = load_protocols("nano")
+ROWS = data.load(["nano"], tasks=["reaction_prediction"]).rows["train"][:40]
+
+
+def reasoning(text: str) -> list[str]:
+    return text.split("<think>")[1].split("</think>")[0].strip().split("\n")
+
+
+@pytest.mark.parametrize("row", ROWS[:5], ids=lambda row: row["input"])
+def test_what_the_arms_teach(row):
+    whole = render(get_task(row["task"]).trace(row, PROTOCOLS), row["answer"])
+    protocol, shuffled, answers = (ablate.completion(arm, row, PROTOCOLS) for arm in ("protocol", "shuffled", "answers"))
+    assert protocol == whole and answers == render(None, row["answer"])
+    assert "**" not in shuffled
+    assert sorted(reasoning(shuffled)) == sorted(line.split(":** ")[1] for line in reasoning(protocol))
+    assert shuffled == ablate.completion("shuffled", row, PROTOCOLS)
+
+
+def test_shuffled_steps_come_in_every_order():
+    firsts = set()
+    for row in ROWS:
+        told = [line.split(":** ")[1] for line in reasoning(ablate.completion("protocol", row, PROTOCOLS))]
+        firsts.add(told.index(reasoning(ablate.completion("shuffled", row, PROTOCOLS))[0]))
+    assert firsts == {0, 1, 2, 3}
+
+
+def figures(balanced: float) -> dict:
+    return {"balanced": balanced, "macros": {"retrosynthesis": balanced}, "validity": 90.0, "format": 99.0, "grounding": None}
+
+
+def finished(folder, arm: str, seed: int, balanced: float) -> None:
+    phase = folder / f"seed{seed}" / arm / "distill"
+    phase.mkdir(parents=True)
+    (phase / "metrics.json").write_text(json.dumps(figures(balanced)))
+    facts = {"options": {"distill_epochs": 2.0}, "examples": {"tokens": 1_500_000}, "train_minutes": 7.0}
+    (phase / "run.json").write_text(json.dumps(facts))
+
+
+def test_differences_are_paired_by_seed(tmp_path):
+    for seed, (one, other) in enumerate(((60, 50), (64, 52), (62, 48))):
+        finished(tmp_path, "protocol", seed, one)
+        finished(tmp_path, "answers", seed, other)
+    finished(tmp_path, "shuffled", 1, 60)
+    (tmp_path / "seed0/shuffled/distill.partial").mkdir(parents=True)  # still under way
+    found = ablate.collect(tmp_path)
+    assert {arm: sorted(by_seed) for arm, by_seed in found.items()} == {"protocol": [0, 1, 2], "shuffled": [1], "answers": [0, 1, 2]}
+    gain, width = ablate.difference(found["protocol"], found["answers"], lambda f: f["balanced"])
+    assert gain == 12 and width == pytest.approx(4.303 * 2 / math.sqrt(3), abs=0.01)  # 10, 12, 14
+    text = ablate.table(found)
+    assert "| balanced | 62.0 ± 2.0 | 60.0 | 50.0 ± 2.0 |" in text and "| million tokens | 3.0 | 3.0 | 3.0 |" in text
+    assert "protocol − answers: +12.0 [+7.0, +17.0]" in text and "protocol − shuffled: +4.0 (one seed)" in text
+    ablate.draw(found, tmp_path / "ablation.png")
+    assert (tmp_path / "ablation.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_the_arms_are_trained_on_equal_tokens_and_once(tmp_path, monkeypatch, capsys):
+    args = ["--preset", "smoke", "--tasks", "retrosynthesis", "--train-rows", "60", "--eval-rows", "4", "--seeds", "5"]
+    args += ["--arms", "protocol,answers", "--output", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", ["ablate.py", *args])
+    ablate.main()
+    read = {}
+    for arm in ("protocol", "answers"):
+        facts = json.loads((tmp_path / "seed5" / arm / "distill/run.json").read_text())
+        assert facts["options"]["seed"] == 5 and facts["examples"]["rows"] == 60
+        read[arm] = facts["options"]["distill_epochs"] * facts["examples"]["tokens"]
+        said = (tmp_path / "seed5" / arm / "foundation/run.json").read_bytes()
+        assert said == (tmp_path / "seed5/first/foundation/run.json").read_bytes()
+    assert read["answers"] == pytest.approx(read["protocol"], rel=0.001)
+    assert set(json.loads((tmp_path / "ablation.json").read_text())) == {"protocol", "answers"}
+    capsys.readouterr()
+    ablate.main()
+    assert capsys.readouterr().out.count("nothing left to train") == 2
+
+
+@pytest.mark.parametrize("args, told", [(["--arms", "free"], "no arm 'free'; choose protocol"), (["--seeds", "a"], "whole numbers")])
+def test_what_it_does_not_know(args, told, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["ablate.py", "--preset", "smoke", "--output", str(tmp_path / "run"), *args])
+    with pytest.raises(UsageError):
+        ablate.main()
+    assert told in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
