@@ -24,7 +24,7 @@ _PLACES = {"ortho": 2, "o": 2, "meta": 3, "m": 3, "para": 4, "p": 4}
 _any_of = "|".join
 _ONE = rf"(?:(?P<places{{0}}>(?:[2-6](?:,[2-6])*|ortho|meta|para|o|m|p)-)?(?P<many{{0}}>mono|di|tri|tetra|penta)?\(?(?P<name{{0}}>{_any_of(sorted(_SUBSTITUENTS, key=len, reverse=True))})\)?)"
 _PHENYL = re.compile(
-    rf"(?<![\w,=#]){_ONE.format(1)}(?:-?{_ONE.format(2)})?(?P<head>{_any_of(sorted(_HEADS, key=len, reverse=True))})(?:s|(?:[ -](?:group|ring|moiety|unit|substituent|arm|tail)s?))?(?!\w)",
+    rf"(?<![\w,=#])(?<!\d-){_ONE.format(1)}(?:-?{_ONE.format(2)})?(?P<head>{_any_of(sorted(_HEADS, key=len, reverse=True))})(?:s|(?:[ -](?:group|ring|moiety|unit|substituent|arm|tail)s?))?(?!\w)",
     re.IGNORECASE,
 )
 _BICYCLO = re.compile(r"(?<!\w)bicyclo\[(\d)\.(\d)\.(\d)\]\w*(?: (?:skeleton|core|system|framework|cage))?", re.IGNORECASE)
