@@ -225,9 +225,23 @@ def test_a_served_nano_teaches(smoke, merged, served_nano, tmp_path):
     counts = json.loads((run / "teacher/filter.json").read_text())
     assert sum(sum(reasons.values()) for reasons in counts.values()) == len(answers)
     kept = sum(reasons.get("kept", 0) for reasons in counts.values())
-    assert kept, counts
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert json.loads((run / "distill/run.json").read_text())["examples"]["rows"] == 9 * 200 + kept
+    if kept:
+        assert done.returncode == 0, done.stderr[-3000:]
+        assert json.loads((run / "distill/run.json").read_text())["examples"]["rows"] == 9 * 200 + kept
+    else:  # after a minute of training nano is a poor teacher
+        assert done.returncode == 2 and "no trace" in done.stderr and "filter.json says why" in done.stderr
+
+
+def test_a_served_nano_is_evaluated_as_the_one_on_disk(smoke, merged, served_nano, tmp_path):
+    common = ["--preset", "smoke", "--tasks", "property_prediction", "--eval-rows", 8]
+    here = recipe("evaluate", merged, *common, "--output", tmp_path / "here")
+    there = recipe(
+        "evaluate", "--server", served_nano, "--server-model", merged, "--server-tokens", 80, *common, "--output", tmp_path / "there"
+    )
+    assert here.returncode == there.returncode == 0, (here.stderr + there.stderr)[-3000:]
+    one, other = ([json.loads(line) for line in (tmp_path / at / "predictions.jsonl").read_text().splitlines()] for at in ("here", "there"))
+    alike = [a["completion"] == b["completion"] for a, b in zip(one, other, strict=True)]
+    assert len(alike) == 8 and sum(alike) >= 6  # here the merged weights are rounded to 4 bits, there they are not
 
 
 def write(path: Path, text: str) -> Path:
