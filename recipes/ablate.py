@@ -22,7 +22,7 @@ import re
 import shutil
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from statistics import fmean, stdev
 
@@ -54,7 +54,7 @@ def completion(arm: str, row: dict, protocols) -> str:
     return render(trace, row["answer"])
 
 
-def run_arm(arm: str, options: Options, preset: str, rows: list[dict], epochs: float) -> None:
+def run_arm(arm: str, options: cli.Options, preset: str, rows: list[dict], epochs: float) -> None:
     """Train `arm` in `<output>/seed<N>/<arm>` from a copy of that seed's phase 1, unless it is there."""
     from recipes import ladder, runs
 
@@ -193,7 +193,9 @@ def main() -> None:
     for seed in seeds:
         for arm in arms:
             print(f"\n== seed {seed}, {arm}: {epochs[arm]:g} passes over the rows", flush=True)
-            run_arm(arm, replace(options, seed=seed), preset, rows, epochs[arm])
+            # which arms and seeds there are besides is nothing to a run
+            plain = cli.Options(**{f.name: getattr(options, f.name) for f in fields(cli.Options)})
+            run_arm(arm, replace(plain, seed=seed), preset, rows, epochs[arm])
     found = collect(Path(options.output))
     results = Path(options.results or options.output)
     results.mkdir(parents=True, exist_ok=True)

@@ -234,14 +234,14 @@ def test_a_served_nano_teaches(smoke, merged, served_nano, tmp_path):
 
 def test_a_served_nano_is_evaluated_as_the_one_on_disk(smoke, merged, served_nano, tmp_path):
     common = ["--preset", "smoke", "--tasks", "property_prediction", "--eval-rows", 8]
-    here = recipe("evaluate", merged, *common, "--output", tmp_path / "here")
+    here = recipe("evaluate", smoke / "distill", *common, "--output", tmp_path / "here")
     there = recipe(
         "evaluate", "--server", served_nano, "--server-model", merged, "--server-tokens", 80, *common, "--output", tmp_path / "there"
     )
     assert here.returncode == there.returncode == 0, (here.stderr + there.stderr)[-3000:]
     one, other = ([json.loads(line) for line in (tmp_path / at / "predictions.jsonl").read_text().splitlines()] for at in ("here", "there"))
     alike = [a["completion"] == b["completion"] for a, b in zip(one, other, strict=True)]
-    assert len(alike) == 8 and sum(alike) >= 6  # here the merged weights are rounded to 4 bits, there they are not
+    assert len(alike) == 8 and sum(alike) >= 7  # a near tie may fall the other way
 
 
 def write(path: Path, text: str) -> Path:
