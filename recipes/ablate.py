@@ -207,9 +207,10 @@ def main() -> None:
         for arm, by_seed in found.items()
     }
     runs.write_json(results / "ablation.json", told)
-    (results / "ablation.md").write_text(table(found) + "\n")
+    text = table(found)
+    (results / "ablation.md").write_text(text + "\n")
     draw(found, results / "ablation.png")
-    print(f"\n{table(found)}\n\nwritten to {results}/ablation.json, ablation.md and ablation.png")
+    print(f"\n{text}\n\nwritten to {results}/ablation.json, ablation.md and ablation.png")
 
 
 if __name__ == "__main__":

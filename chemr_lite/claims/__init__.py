@@ -3,9 +3,9 @@
     check_claims("The product contains an amide and two nitriles.", row)
         → Claim("amide", "group", …, supported=True), Claim("two nitriles", "group", …, supported=False)
 
-passages.py cuts the text into clauses and tells which molecules each speaks of; readers.py finds the statements that
-RDKit can decide (KINDS) and holds them against those molecules; lexicon.py knows the words, composed.py the names that
-are put together. `supported` is None where nothing can be decided: general knowledge, hypotheses, a reaction that the
+passages.py cuts the text into clauses and tells which molecules each speaks of; groups.py, amounts.py, shape.py and
+changes.py, in the order of readers.py, find the statements that RDKit can decide (KINDS) and hold them against those
+molecules (found.py); lexicon.py knows the words, composed.py the names that are put together. `supported` is None where nothing can be decided: general knowledge, hypotheses, a reaction that the
 table of named reactions does not know. When in doubt a claim stands: a word has several readings, and one that holds is
 enough.
 

@@ -136,8 +136,8 @@ def _tallied_lines(rng: random.Random) -> tuple[set[str], list[str]]:
 
 def lines(rng: random.Random, forbidden: set[str], vocabulary: list[str], counted: float = 0, tallied: float = 0) -> Iterator[str]:
     """Lines without end; none shows a molecule or a set of reactants in `forbidden` (a single building block of two is free,
-    as it is in the rows). `counted` and `tallied` are how many
-    there are of the kinds that count down and up, where the others come to 12.
+    as it is in the rows). `counted` and `tallied` are how many there are of the kinds that count down and up, where the
+    others come to 12.
 
     One line in twenty repeats random words of `vocabulary`, so that every token is seen and copying is learnt.
     """
