@@ -1,6 +1,6 @@
 """chemr-lite: rewards, gate, tasks, mixing and protocols for teaching language models to reason about chemistry.
 
-Importing this package loads RDKit and nothing heavier; torch comes in only with `chemr_lite.models`.
+Importing this package loads RDKit and nothing heavier; torch comes in only with `Chemist` and `chemr_lite.models`.
 """
 
 from chemr_lite.answers import build_prompt, parse_completion, render
@@ -10,6 +10,7 @@ from chemr_lite.smiles import parse_smiles, similarity
 from chemr_lite.tasks import Score, get_task, list_tasks, select_tasks
 
 __all__ = [
+    "Chemist",
     "Score",
     "build_prompt",
     "check_claims",
@@ -23,3 +24,11 @@ __all__ = [
     "similarity",
 ]
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str):
+    if name == "Chemist":
+        from chemr_lite.chemist import Chemist
+
+        return Chemist
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,6 +4,7 @@ On CUDA Unsloth loads it (`backend="unsloth"`), elsewhere, or with `backend="hf"
 Both give NF4 weights with a LoRA on every linear layer, and both continue the adapter of an earlier phase.
 """
 
+import json
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -134,13 +135,16 @@ def _keep_unpacked(model) -> None:
             module.forward = partial(linear, weight=weight, bias=module.bias)
 
 
-def with_adapter(model, adapter: Path, trainable: bool = False):
-    """`model` with the LoRA saved in `adapter`."""
+def with_adapter(model, adapter: Path, trainable: bool = False, name: str = "default"):
+    """`model` with the LoRA saved in `adapter`; one that has a LoRA already is given this one beside it, under its `name`."""
     from peft import PeftModel
     from safetensors import SafetensorError
 
     try:
-        return PeftModel.from_pretrained(model, str(adapter), is_trainable=trainable)
+        if isinstance(model, PeftModel):
+            model.load_adapter(str(adapter), name, is_trainable=trainable)
+            return model
+        return PeftModel.from_pretrained(model, str(adapter), name, is_trainable=trainable)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise ModelError(
             f"{adapter}: its adapter cannot be read ({_first_line(error)}); delete the folder to train that phase again"
@@ -169,6 +173,17 @@ def restore_adapter(model, weights: dict) -> None:
 def base_path(name: str) -> str:
     """`nano` stands for the embedded model; anything else is a folder or a name on the hub."""
     return str(NANO) if name == "nano" else name
+
+
+def base_of(adapter: Path) -> str:
+    """The base model that the adapter in the folder `adapter` goes with. Raises ModelError."""
+    path = adapter / "adapter_config.json"
+    try:
+        name = json.loads(path.read_text())["base_model_name_or_path"]
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(f"{path} is missing or damaged ({error}); name a finished phase's directory, as outputs/nano/grpo") from error
+    # an adapter that was trained in another copy of this package knows nano by its place there
+    return "nano" if Path(name).parts[-3:] == NANO.parts[-3:] else name
 
 
 def _load_hf(source: str, adapter: Path | None, hardware: Hardware, max_length: int, lora_r: int, lora_alpha: int, seed: int):

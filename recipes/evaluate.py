@@ -58,9 +58,9 @@ def answer_rows(
     from tqdm import tqdm
 
     from chemr_lite import build_prompt, get_task
+    from chemr_lite.generation import answer, probability_of_yes
     from chemr_lite.metrics import judge
     from chemr_lite.protocols import load_protocols
-    from recipes.generation import answer, probability_of_yes
 
     protocols = load_protocols(options.protocols)
     asked = [(row, number) for row in rows for number in range(samples)]
@@ -163,6 +163,15 @@ def report(judged: list[dict], output: Path, name: str, show: int = 0, protocols
     return metrics
 
 
+def read_judged(folder: Path) -> list[dict]:
+    """The judged answers in an evaluated `folder`. Raises UsageError."""
+    path = folder / "predictions.jsonl"
+    try:
+        return [json.loads(line) for line in path.read_text().split("\n") if line]
+    except (OSError, ValueError) as error:
+        raise cli.UsageError(f"{path}: cannot be read ({error}); evaluate {folder} first") from error
+
+
 def table(metrics: dict, name: str) -> str:
     """The figures of one model as a Markdown table: a line per task, its headline first, then its benchmark's own."""
     lines = [f"**{name}**: balanced {metrics['balanced']:.1f} ± {metrics['interval']:.1f} (n = {metrics['n']})", ""]
@@ -184,11 +193,7 @@ def compare(before: str, after: str) -> None:
 
     judged = []
     for folder in (before, after):
-        path = Path(folder) / "predictions.jsonl"
-        try:
-            judged.append([json.loads(line) for line in path.read_text().split("\n") if line])
-        except (OSError, ValueError) as error:
-            raise cli.UsageError(f"{path}: cannot be read ({error}); evaluate {folder} first") from error
+        judged.append(read_judged(Path(folder)))
     try:
         gains = benchmark.compare(*judged)
     except ValueError as error:
@@ -278,7 +283,7 @@ def _run_model(target: str, rows: list[dict], options: Options, output: Path) ->
     from recipes import ladder, runs
 
     adapter = Path(target) if (Path(target) / "adapter_config.json").exists() else None
-    name = runs.read_json(adapter / "adapter_config.json")["base_model_name_or_path"] if adapter else target
+    name = models.base_of(adapter) if adapter else target
     output.mkdir(parents=True, exist_ok=True)
     asked = output / "asked.json"  # answers are taken up only by the same question to the same model
     wanted = {"target": target, "data": options.data, "tasks": options.tasks, "samples": options.samples, "seed": options.seed}

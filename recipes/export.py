@@ -20,15 +20,13 @@ from recipes.options import UsageError
 def merge(adapter: Path, output: Path) -> None:
     """Write the model of a phase's directory `adapter` to `output`; nothing is left there if it fails."""
     from chemr_lite import models
-    from recipes import ladder, runs
+    from recipes import ladder
 
-    if not (adapter / "adapter_config.json").exists():
-        raise UsageError(f"{adapter}: no adapter_config.json in it; name a phase's directory, as outputs/nano/grpo")
     if output.exists():
         raise UsageError(f"{output} is there already; give another --output, or delete it")
     ladder.quieten()
-    name = runs.read_json(adapter / "adapter_config.json")["base_model_name_or_path"]
     try:
+        name = models.base_of(adapter)
         tokenizer = models.load_tokenizer(name)
         base = models.load_base(models.base_path(name), models.detect_hardware()).dequantize()
         merged = models.with_adapter(base, adapter).merge_and_unload()

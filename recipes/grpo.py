@@ -21,13 +21,24 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from recipes import options as cli
 
 
+def rollout(prompts: list[list[dict]], trainer) -> dict:
+    """GRPOTrainer's `rollout_func` on CPU: samples for its prompts, which come once for each completion wanted."""
+    from chemr_lite.generation import complete
+
+    tokenizer = trainer.processing_class
+    asked = tokenizer.apply_chat_template(prompts, add_generation_prompt=True, tokenize=True, return_dict=False)
+    model = trainer.accelerator.unwrap_model(trainer.model)
+    made = complete(model, asked, trainer.max_completion_length, tokenizer.eos_token_id, trainer.temperature)
+    return {"prompt_ids": asked, "completion_ids": made, "logprobs": None}  # None: on policy, nothing to correct
+
+
 def run(options: cli.Options, data, backend: str) -> None:
     from trl import GRPOConfig, GRPOTrainer
 
     from chemr_lite import models, reward_functions
     from chemr_lite.mixing import Mixture
     from chemr_lite.protocols import load_protocols
-    from recipes import callbacks, generation, runs
+    from recipes import callbacks, runs
     from recipes.sft import conclude, precision
 
     phase, hardware = runs.Phase(options, "grpo"), models.detect_hardware()
@@ -57,7 +68,7 @@ def run(options: cli.Options, data, backend: str) -> None:
         processing_class=tokenizer,
         reward_funcs=[mixture.wrap(reward) for reward in reward_functions(options.grounding_reward, load_protocols(options.protocols))],
         train_dataset=mixture.dataset(steps),
-        rollout_func=generation.rollout if hardware.device == "cpu" else None,
+        rollout_func=rollout if hardware.device == "cpu" else None,
         callbacks=[check, journal],
         args=GRPOConfig(
             output_dir=str(phase.partial),

@@ -14,21 +14,28 @@ from chemr_lite import check_claims, get_task, parse_completion, parse_smiles
 from chemr_lite.protocols import Protocols
 
 SIZE = (260, 170)
-STYLE = """
-:root { color-scheme: light; --line: #d5dae1; --ink: #1b2430; --soft: #5c6b7d; --good: #d9f2e0; --bad: #fbdcd7; --none: #eef1f5 }
-* { box-sizing: border-box }
-body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); max-width: 62rem; margin: 0 auto; padding: 1rem }
-h1 { font-size: 1.4rem } h2 { font-size: 1.1rem; margin: 2rem 0 .5rem }
-article { border: 1px solid var(--line); border-radius: 8px; padding: 1rem; margin: 0 0 1rem }
+ARTICLE_STYLE = """
+:root { --line: #d5dae1; --ink: #1b2430; --soft: #5c6b7d; --good: #d9f2e0; --bad: #fbdcd7; --none: #eef1f5 }
+article { background: #fff; color: var(--ink); border: 1px solid var(--line); border-radius: 8px; padding: 1rem; margin: 0 0 1rem }
 article > p:first-child { margin-top: 0 }
 .row { display: flex; flex-wrap: wrap; gap: 1rem } figure { margin: 0; max-width: 100%; min-width: 0 } figure svg { max-width: 100%; height: auto; display: block }
 figcaption, .soft { color: var(--soft); font-size: .875rem }
-p, code { overflow-wrap: anywhere } code { font-size: .875rem }
+article p, code { overflow-wrap: anywhere } code { font-size: .875rem }
 .think { white-space: pre-wrap; overflow-wrap: anywhere; background: #fafbfc; border-left: 3px solid var(--line); padding: .5rem .75rem; margin: .75rem 0 }
-mark { padding: 0 .15em; border-radius: 3px; color: inherit } mark.yes { background: var(--good) } mark.open { background: var(--none) }
+mark { padding: 0 .15em; border-radius: 3px; color: var(--ink) } mark.yes { background: var(--good) } mark.open { background: var(--none) }
 mark.no { background: var(--bad); text-decoration: underline wavy #b3261e 1px }
 .verdict { font-weight: 600 } .verdict.yes { color: #14662f } .verdict.no { color: #a3211a }
 """
+STYLE = (
+    """
+:root { color-scheme: light }
+* { box-sizing: border-box }
+body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); max-width: 62rem; margin: 0 auto; padding: 1rem }
+h1 { font-size: 1.4rem } h2 { font-size: 1.1rem; margin: 2rem 0 .5rem }
+"""
+    + ARTICLE_STYLE
+)
+LEGEND = '<mark class="yes">supported</mark> <mark class="no">not supported</mark> <mark class="open">cannot be checked</mark>'
 
 
 def draw(smiles: str, caption: str) -> str:
@@ -60,26 +67,33 @@ def marked(text: str, claims) -> str:
     return re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", "".join(made) + escape(text[at:]))
 
 
-def answer(line: dict, protocols: Protocols | None = None) -> str:
-    """One answer as an article, its claims read along the steps of `protocols`."""
-    row = {"task": line["task"], "input": line["input"], "answer": line["gold"], "meta": line["meta"]}
-    task, think = get_task(row["task"]), parse_completion(line["completion"], strict=False).think
-    said = line["answer"] if line["answer"] is not None else line["completion"]
-    claims = check_claims(think, row, line["answer"], protocols)
+def article(row, completion: str, answer: str | None, claims: list, verdict: str, good: bool | None) -> str:
+    """A question and its answer, the `claims` of the reasoning marked; `verdict` (HTML) is green or red as `good` says."""
+    task, think = get_task(row["task"]), parse_completion(completion, strict=False).think
+    said = answer if answer is not None else completion
     known = {side: smiles for side, smiles in task.sides(row).items() if smiles != row["answer"]}
     pictures = [draw(smiles, side) for side, smiles in known.items()]
     if task.answers == "molecule":
         both = draw(said, "answer") + (draw(row["answer"], "recorded") if row["answer"] else "")
     else:
-        both = f"<p><b>Answer:</b> {escape(said[:2000])}</p><p><b>Recorded:</b> {escape(row['answer'])}</p>"
+        recorded = f"<p><b>Recorded:</b> {escape(row['answer'])}</p>" if row["answer"] else ""
+        both = f"<p><b>Answer:</b> {escape(said[:2000])}</p>{recorded}"
     checked = [claim for claim in claims if claim.supported is not None]
     tally = f"{sum(claim.supported for claim in checked)} of {len(checked)} claims supported" if checked else "no claim to check"
-    verdict = "yes" if line["correct"] else "no"
+    colour = {True: "yes", False: "no", None: ""}[good]
     return (
         f'<article><p>{escape(task.question(row)).replace(chr(10), "<br>")}</p><div class="row">{"".join(pictures)}</div>'
         f'<div class="think">{marked(think, claims) or "no reasoning"}</div><div class="row">{both}</div>'
-        f'<p><span class="verdict {verdict}">{escape(line["reason"])}</span>, score {line["score"]:.2f} · <span class="soft">{tally}</span></p></article>'
+        f'<p><span class="verdict {colour}">{verdict}</span> · <span class="soft">{tally}</span></p></article>'
     )
+
+
+def judged_article(line: dict, protocols: Protocols | None = None) -> str:
+    """A line of predictions.jsonl as an article, its claims read along the steps of `protocols`."""
+    row = {"task": line["task"], "input": line["input"], "answer": line["gold"], "meta": line["meta"]}
+    claims = check_claims(parse_completion(line["completion"], strict=False).think, row, line["answer"], protocols)
+    verdict = f"{escape(line['reason'])}, score {line['score']:.2f}"
+    return article(row, line["completion"], line["answer"], claims, verdict, line["correct"])
 
 
 def write(judged: list[dict], path: Path, title: str, each: int, protocols: Protocols | None = None) -> None:
@@ -87,11 +101,12 @@ def write(judged: list[dict], path: Path, title: str, each: int, protocols: Prot
     by_task = defaultdict(list)
     for line in judged:
         by_task[line["task"]].append(line)
-    parts = [f"<h2>{escape(name)}</h2>" + "".join(answer(line, protocols) for line in lines[:each]) for name, lines in by_task.items()]
-    legend = '<mark class="yes">supported</mark> <mark class="no">not supported</mark> <mark class="open">cannot be checked</mark>'
+    parts = [
+        f"<h2>{escape(name)}</h2>" + "".join(judged_article(line, protocols) for line in lines[:each]) for name, lines in by_task.items()
+    ]
     path.write_text(
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(title)}</title><style>{STYLE}</style></head><body><h1>{escape(title)}</h1>"
-        f"<p>Claims of the reasoning, held against the molecules: {legend}</p>{''.join(parts)}</body></html>\n",
+        f"<p>Claims of the reasoning, held against the molecules: {LEGEND}</p>{''.join(parts)}</body></html>\n",
         encoding="utf-8",
     )

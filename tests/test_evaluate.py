@@ -6,9 +6,9 @@ import sys
 import pytest
 
 from chemr_lite import build_prompt, data, get_task, models, render
+from chemr_lite.generation import answer, probability_of_yes
 from chemr_lite.splits import sample
 from recipes import baselines, evaluate
-from recipes.generation import answer, probability_of_yes
 
 TASKS = ["retrosynthesis", "property_prediction/rule_alert"]
 

@@ -4,8 +4,7 @@ import pytest
 import torch
 from peft.tuners.lora import LoraLayer
 
-from chemr_lite import build_prompt, data, get_task, models, splits
-from recipes import generation
+from chemr_lite import build_prompt, data, generation, get_task, models, splits
 
 
 @pytest.fixture(scope="module")

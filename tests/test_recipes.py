@@ -176,7 +176,7 @@ def test_a_merged_model_answers_as_base_and_adapter_do(smoke, merged):
     from transformers import AutoModelForCausalLM
 
     from chemr_lite import build_prompt, data, get_task, models
-    from recipes.generation import complete
+    from chemr_lite.generation import complete
 
     rows = data.load(["nano"]).rows["test"][::60]
     tokenizer = models.load_tokenizer(str(merged))

@@ -51,7 +51,8 @@ class RuleSelection(ReagentSelection):
     def sides(self, row: Row) -> dict[str, str]:
         parts = dict(line.split(": ", 1) for line in row["input"].splitlines())
         # a reactant that is asked for is part of the product, a reagent is not
-        reactants = f"{parts['Reactant']}.{row['answer']}" if "Reactant" in parts else parts["Reactants"]
+        both = (parts["Reactant"], row["answer"]) if "Reactant" in parts else (parts["Reactants"],)
+        reactants = ".".join(part for part in both if part)
         return {"reactants": reactants, "product": parts["Product"]}
 
     def facts(self, row: Row) -> dict[str, str] | None:

@@ -1,4 +1,4 @@
-"""Completions for evaluation and for GRPO: `model.generate` on a GPU, a loop of our own on a CPU.
+"""Completions: `model.generate` on a GPU, a loop of our own on a CPU.
 
 On two cores a small model answers several times faster than `generate` lets it, because here
 
@@ -64,10 +64,13 @@ def multiplied_out(model):
 
 
 @torch.inference_mode()
-def complete(model, prompts: Sequence[Sequence[int]], max_new_tokens: int, end: int, temperature: float | None = None) -> list[list[int]]:
+def complete(
+    model, prompts: Sequence[Sequence[int]], max_new_tokens: int, end: int, temperature: float | None = None, streamer=None
+) -> list[list[int]]:
     """The tokens that `model`, on CPU, puts after each prompt: up to and with `end`, or `max_new_tokens` of them.
 
-    Greedy, or sampled at `temperature` from torch's global generator; a prompt given n times gets n samples.
+    Greedy, or sampled at `temperature` from torch's global generator; a prompt given n times gets n samples. `streamer`,
+    one of transformers', is given the tokens of a single prompt as they come.
     """
     different = list(dict.fromkeys(map(tuple, prompts)))
     ids, mask = _pad(different, end)
@@ -77,6 +80,8 @@ def complete(model, prompts: Sequence[Sequence[int]], max_new_tokens: int, end: 
     writes = torch.arange(len(prompts))  # the completion that each row of the batch is writing
     was_training = model.training
     model.eval()
+    if streamer:
+        streamer.put(ids)
     with multiplied_out(model):
         for step in range(max_new_tokens):
             read = model(ids, attention_mask=mask, position_ids=places, past_key_values=cache, use_cache=True, logits_to_keep=1)
@@ -89,6 +94,8 @@ def complete(model, prompts: Sequence[Sequence[int]], max_new_tokens: int, end: 
                     layer.select(rows)
             tokens = _draw((logits / temperature).softmax(-1)) if temperature else logits.argmax(-1)
             made[writes, step] = tokens
+            if streamer:
+                streamer.put(tokens)
             going = (made[writes, : step + 1] != end).all(1)
             if not going.any():
                 break
@@ -100,6 +107,8 @@ def complete(model, prompts: Sequence[Sequence[int]], max_new_tokens: int, end: 
             ids, places = tokens[:, None], places + 1
             mask = torch.cat([mask, mask.new_ones(len(mask), 1)], 1)
     model.train(was_training)
+    if streamer:
+        streamer.end()
     return _cut(made, end)
 
 
@@ -109,33 +118,33 @@ def _draw(probabilities: torch.Tensor) -> torch.Tensor:
     return drawn[:, 0].clamp(max=probabilities.shape[1] - 1)  # the sum may end a rounding below 1
 
 
-def rollout(prompts: list[list[dict]], trainer) -> dict:
-    """GRPOTrainer's `rollout_func` on CPU: samples for its prompts, which come once for each completion wanted."""
-    tokenizer = trainer.processing_class
-    asked = tokenizer.apply_chat_template(prompts, add_generation_prompt=True, tokenize=True, return_dict=False)
-    model = trainer.accelerator.unwrap_model(trainer.model)
-    made = complete(model, asked, trainer.max_completion_length, tokenizer.eos_token_id, trainer.temperature)
-    return {"prompt_ids": asked, "completion_ids": made, "logprobs": None}  # None: on policy, nothing to correct
-
-
 def answer(
-    model, tokenizer, prompts: list[list[dict]], batch_size: int, max_new_tokens: int, temperature: float | None = None
+    model,
+    tokenizer,
+    prompts: list[list[dict]],
+    batch_size: int,
+    max_new_tokens: int,
+    temperature: float | None = None,
+    streamer=None,
 ) -> list[str]:
-    """The completion of each prompt (a list of messages) as text, in order: greedy, or sampled at `temperature`."""
+    """The completion of each prompt (a list of messages) as text, in order: greedy, or sampled at `temperature`; that of a
+    single prompt also to `streamer` while it comes."""
     asked = [tokenizer.apply_chat_template(prompt, add_generation_prompt=True, tokenize=True, return_dict=False) for prompt in prompts]
     order = sorted(range(len(asked)), key=lambda i: len(asked[i]))
     texts = [""] * len(asked)
     for start in range(0, len(order), batch_size):
         batch = order[start : start + batch_size]
         run = complete if model.device.type == "cpu" else _generate
-        made = run(model, [asked[i] for i in batch], max_new_tokens, tokenizer.eos_token_id, temperature)
+        made = run(model, [asked[i] for i in batch], max_new_tokens, tokenizer.eos_token_id, temperature, streamer)
         for i, text in zip(batch, tokenizer.batch_decode(made, skip_special_tokens=True), strict=True):
             texts[i] = text
     return texts
 
 
 @torch.inference_mode()
-def _generate(model, prompts: Sequence[Sequence[int]], max_new_tokens: int, end: int, temperature: float | None) -> list[list[int]]:
+def _generate(
+    model, prompts: Sequence[Sequence[int]], max_new_tokens: int, end: int, temperature: float | None, streamer=None
+) -> list[list[int]]:
     """`complete` by the model's own `generate`: Unsloth and CUDA have their fast ways there."""
     ids, mask = _pad(prompts, end)
     was_training = model.training
@@ -143,7 +152,7 @@ def _generate(model, prompts: Sequence[Sequence[int]], max_new_tokens: int, end:
     made = model.generate(
         input_ids=ids.to(model.device), attention_mask=mask.to(model.device),
         max_new_tokens=max_new_tokens, do_sample=temperature is not None, use_cache=True,
-        temperature=temperature, top_p=None, top_k=None, pad_token_id=end, eos_token_id=end,
+        temperature=temperature, top_p=None, top_k=None, pad_token_id=end, eos_token_id=end, streamer=streamer,
     )  # fmt: skip
     model.train(was_training)
     return _cut(made[:, ids.shape[1] :], end)
