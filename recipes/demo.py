@@ -23,6 +23,7 @@ NONE = "nothing"
 TYPED = "whatever the words say"
 CSS = """
 .gradio-container { max-width: 72rem !important }
+article, #preview .row { --body-text-color: var(--ink); background: #fff; border-radius: 8px }  /* also where all else is dark */
 .note { border-left: 3px solid #b8860b; padding: .5rem .75rem; overflow-wrap: anywhere }
 #editor iframe { width: 100%; height: 30rem; border: 1px solid #d5dae1; border-radius: 8px; background: #fff }
 """
@@ -204,7 +205,10 @@ def build(chemists: dict, rows: list[dict]):
                 draw, take = gr.Button("Open the editor"), gr.Button("Take the drawing as the question")
             gr.HTML('<div class="place"></div>', elem_id="editor")
         with gr.Row():
-            left, right = gr.HTML(elem_id="left"), gr.HTML(elem_id="right")
+            with gr.Column(min_width=320):
+                left = gr.HTML(elem_id="left")
+            with gr.Column(min_width=320):
+                right = gr.HTML(elem_id="right")
         gr.Examples(examples, [task, question], label="Examples, from rows that the model was not trained on", examples_per_page=9)
         for changed in (task, question):
             changed.change(

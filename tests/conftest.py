@@ -1,16 +1,44 @@
-"""One thread for each of the two test processes, and a served model on loopback, well-behaved or hostile."""
+"""What several test files share: one thread for each of the two test processes, a run of the smoke preset, and a served model
+on loopback, well-behaved or hostile."""
 
 import json
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
+from filelock import FileLock
+
+ROOT = Path(__file__).resolve().parents[1]
 
 # tests run two files at a time: with one thread each they share two cores, with two they would wait for each other
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def recipe(name: str, *args, **kwargs) -> subprocess.CompletedProcess:
+    """A recipe as a user runs it, in a process of its own: offline, on CPU."""
+    env = os.environ | {"HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
+    command = [sys.executable, str(ROOT / "recipes" / f"{name}.py"), *map(str, args)]
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=300, check=False, **kwargs)
+
+
+@pytest.fixture(scope="session")
+def smoke(tmp_path_factory, worker_id) -> Path:
+    """All three phases on the smoke preset, trained once for all test processes. Tests leave it as it is."""
+    own = tmp_path_factory.getbasetemp()
+    shared = own if worker_id == "master" else own.parent
+    run = shared / "smoke"
+    with FileLock(shared / "smoke.lock"):
+        if not (run / "ladder.json").exists():
+            done = recipe("grpo", "--preset", "smoke", "--output", run)
+            assert done.returncode == 0, done.stderr[-3000:]
+            assert "foundation → distill → grpo" in done.stdout and "balanced" in done.stdout
+    return run
 
 
 class Handler(BaseHTTPRequestHandler):

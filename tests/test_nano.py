@@ -25,6 +25,7 @@ from chemr_lite.smiles import parse_smiles
 from chemr_lite.splits import SPLITS
 from chemr_lite.tasks import get_task
 from chemr_lite.tasks.base import YesNo
+from chemr_lite.tasks.open_generation import read_instruction
 from recipes.pretrain_nano import STAGES, orthogonalise
 
 with gzip.open(NANO_ROWS, "rt", encoding="utf-8") as file:
@@ -69,6 +70,13 @@ def test_keys_are_canonical():
     for key in set().union(*(keys(row) for row in ROWS[::7])):
         parsed = parse_smiles(key)
         assert ".".join(sorted(key.split("."))) == ".".join(parsed.fragments)
+
+
+def test_instructions_can_be_read_back():
+    open_rows = [row for row in ROWS if row["task"].startswith("open_generation/")]
+    assert len(open_rows) > 1000
+    for row in open_rows:
+        assert read_instruction(row["input"]) == (row["task"].split("/")[1], row["meta"])
 
 
 @pytest.mark.parametrize("task", [task for task in MAKERS if isinstance(get_task(task), YesNo)])

@@ -15,30 +15,15 @@ from pathlib import Path
 import pytest
 
 from chemr_lite import list_tasks, render
+from tests.conftest import recipe
 
 ROOT = Path(__file__).resolve().parents[1]
 PHASES = ("foundation", "distill", "grpo")
 
 
-def recipe(name: str, *args, **kwargs) -> subprocess.CompletedProcess:
-    env = os.environ | {"HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
-    command = [sys.executable, str(ROOT / "recipes" / f"{name}.py"), *map(str, args)]
-    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=300, check=False, **kwargs)
-
-
 def figures(run: Path) -> dict:
     """Everything a run measured, without its timings."""
     return {name: json.loads((run / name / "metrics.json").read_text()) for name in ("base", *PHASES)}
-
-
-@pytest.fixture(scope="module")
-def smoke(tmp_path_factory) -> Path:
-    run = tmp_path_factory.mktemp("runs") / "smoke"
-    done = recipe("grpo", "--preset", "smoke", "--output", run)
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert "foundation → distill → grpo" in done.stdout
-    assert "balanced" in done.stdout
-    return run
 
 
 def test_the_ladder_has_all_rungs(smoke):

@@ -344,11 +344,14 @@ def test_gold_in_the_format_is_worth_everything(task):
 
 
 @pytest.mark.parametrize("task", NANO)
-def test_a_trace_has_a_numbered_line_for_each_step(task):
-    steps = [step.heading for step in load_protocols("nano").of(task)]
+@pytest.mark.parametrize("name", ["default", "nano"])
+def test_a_trace_has_a_numbered_line_for_each_step(task, name):
+    protocols = load_protocols(name)
     for nano in NANO[task]:
-        told = get_task(task).trace(nano, load_protocols("nano")).split("\n")
-        assert len(told) == len(steps), nano
+        steps = [step.heading for step in protocols.of(task) if name == "nano" or step.fact in get_task(task).facts(nano)]
+        trace = get_task(task).trace(nano, protocols)
+        told = trace.split("\n") if trace else []
+        assert len(told) == len(steps) and (told or name == "nano"), nano
         for number, (line, step) in enumerate(zip(told, steps, strict=True), 1):
             head = f"{number}. **{step}:** "
             assert line.startswith(head) and line.removeprefix(head).strip(), nano
@@ -424,12 +427,6 @@ def test_no_trace_where_nothing_grounded_can_be_said(question):
     [
         pytest.param(RETRO, ["amide", "amide coupling", "amide ← carboxylic acid, primary amine"], id="retro"),
         pytest.param(FORWARD, ["carboxylic acid; primary amine", "amide coupling", "carboxylic acid, primary amine → amide"], id="forward"),
-        pytest.param(ADD, ["none", "0 hydroxyl", "0 → 1 hydroxyl"], id="add"),
-        pytest.param(SWAP, ["primary alcohol", "1 hydroxyl, 0 halo", "1 → 0 hydroxyl, 0 → 1 halo"], id="swap"),
-        pytest.param(UP_LOGP, ["primary alcohol", "primary alcohol → none"], id="logp"),
-        pytest.param(ATOMS, ["2 carbon, 1 oxygen", "C 1,C 0,O 0"], id="atoms"),
-        pytest.param(BOND, ["1 single, 1 double", "C,=C 0,C 0"], id="bonds"),
-        pytest.param(RING_BONDS, ["6 aromatic", "c1,c 5,c 4,c 3,c 2,c1 0"], id="bonds-of-a-ring"),
         pytest.param(
             row("property_prediction/rule_permeable", "Yes", "CC(=O)Oc1ccccc1C(=O)O"),
             ["carboxylic acid, ester", "donors 1, acceptors 3, together 4", "Yes"],
@@ -489,7 +486,16 @@ def test_a_trace_tells_these_facts(question, told):
     [
         (RETRO, "groups of the answer", "carboxylic acid; primary amine"),
         (FORWARD, "groups of the answer", "amide"),
+        (ADD, "groups", "none"),
+        (ADD, "counts", "0 hydroxyl"),
+        (ADD, "change", "0 → 1 hydroxyl"),
         (SWAP, "groups of the answer", "alkyl chloride"),
+        (SWAP, "change", "1 → 0 hydroxyl, 0 → 1 halo"),
+        (UP_LOGP, "group changes", "primary alcohol → none"),
+        (ATOMS, "requirement", "2 carbon, 1 oxygen"),
+        (ATOMS, "countdown", "C 1,C 0,O 0"),
+        (BOND, "countdown", "C,=C 0,C 0"),
+        (RING_BONDS, "countdown", "c1,c 5,c 4,c 3,c 2,c1 0"),
         (UP_LOGP, "estimate", "LogP about 1"),
         (UP_LOGP, "estimate of the answer", "LogP about 2"),
         (FORMULA, "atoms", "2 carbon, 1 oxygen"),

@@ -82,7 +82,9 @@ def countdown(mol: Chem.Mol, kind: str, wanted: Mapping[str, int]) -> str:
     return ",".join(said)
 
 
-_WANTED = re.compile(r"(\d+) ([a-z]+(?: ring)?)s?(?: (atom|bond|group)s?)")
+_ITEM = r"(\d+) ([a-z]+(?: ring)?)"
+# TOMG-Bench says of each what it is (2 carbon atoms, 1 oxygen atom), nano of all at the end (2 carbon, 1 oxygen atoms)
+_WANTED = re.compile(r"((?:\d+ [a-z]+(?: ring)?, )*\d+ [a-z]+(?: ring)?) (atom|bond|group)s?")
 _GROUP_NAMES = re.compile(r"\b(" + "|".join(sorted(TOMG_GROUPS, key=len, reverse=True)) + r")\b")
 
 
@@ -91,8 +93,8 @@ def read_instruction(text: str) -> tuple[str, dict]:
     plain = text.replace("benzene_ring", "benzene ring")
     wanted = _WANTED.findall(plain)
     if wanted:
-        kind = f"{wanted[0][2]}s"
-        return f"mol_custom_{kind}", {kind: {name: int(n) for n, name, _ in wanted}}
+        kind = f"{wanted[0][1]}s"
+        return f"mol_custom_{kind}", {kind: {name: int(n) for items, _ in wanted for n, name in re.findall(_ITEM, items)}}
     source = max(plain.rstrip(".").split(), key=lambda word: (parse_smiles(word).ok, len(word)))
     if not parse_smiles(source).ok:
         raise ValueError(f"no molecule in the instruction {text[:80]!r}")

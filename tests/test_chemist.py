@@ -1,0 +1,140 @@
+"""Asking a trained model: what comes in is checked, what comes out is judged as in training."""
+
+import pytest
+
+from chemr_lite import Chemist, check_claims, data, get_task, splits
+from chemr_lite.chemist import QuestionError, read_question, read_words
+from chemr_lite.metrics import judge
+from chemr_lite.models import ModelError
+from recipes.evaluate import read_judged
+
+ROWS = splits.sample(data.load(["nano"]).rows["test"], 9)
+
+
+@pytest.fixture(scope="module")
+def chemist(smoke):
+    return Chemist(smoke)
+
+
+def test_it_answers_as_the_phase_was_evaluated(chemist, smoke):
+    lines = read_judged(smoke / "grpo")[::7]
+    rows = [{"task": line["task"], "input": line["input"], "answer": line["gold"], "meta": line["meta"]} for line in lines]
+    replies = chemist.ask_all(rows)
+    assert [reply.completion for reply in replies] == [line["completion"] for line in lines]
+    assert [reply.answer for reply in replies] == [line["answer"] for line in lines]
+    assert [reply.score.value for reply in replies] == [line["score"] for line in lines]
+    assert [str(reply.score.reason) for reply in replies] == [line["reason"] for line in lines]
+    for reply, line in zip(replies, lines, strict=True):
+        assert reply.claims == check_claims(reply.reasoning, line | {"answer": line["gold"]}, line["answer"], chemist.protocols)
+        if line["valid"] is not None:
+            assert (reply.answer is not None and reply.verdict == "correct") == line["valid"]
+
+
+def test_it_knows_how_the_phase_was_trained(chemist, smoke):
+    assert chemist.adapter == smoke / "grpo"
+    assert [step.heading for step in chemist.protocols.of("retrosynthesis")] == ["Product analysis", "Reaction type", "Disconnection"]
+    assert chemist.protocols.of("open_generation/mol_opt_qed") == ()  # nano's, not the default ones
+    assert chemist.max_new_tokens < 200
+
+
+def test_one_question_alone(chemist):
+    reply = chemist.ask("retrosynthesis", " CC(=O)Nc1ccc(O)cc1 ")
+    assert reply.row == {"task": "retrosynthesis", "input": "CC(=O)Nc1ccc(O)cc1", "answer": "", "meta": {}}
+    assert reply.score is None  # nothing is known to hold it against
+    assert reply.completion == chemist.ask_all([reply.row, *ROWS])[0].completion
+    judged = chemist.ask("retrosynthesis", "CC(=O)Nc1ccc(O)cc1", gold="CC(=O)O.Nc1ccc(O)cc1")
+    assert judged.completion == reply.completion and judged.score.value in (0.0, 1.0)
+
+
+def test_open_generation_is_verified_without_an_answer(chemist):
+    reply = chemist.ask("open_generation", "Please increase the LogP value of the molecule OCCO.")
+    assert reply.row["task"] == "open_generation/mol_opt_logp"
+    line = judge(reply.row, reply.completion)
+    assert (reply.score.value, str(reply.score.reason)) == (line["score"], line["reason"])
+    good = chemist.read(reply.row, "<think></think>\n<answer>CCCO</answer>")
+    assert good.verdict == "correct" and good.score.value > 0
+
+
+def test_a_reply_outside_the_format_or_the_gate(chemist):
+    row = read_question("retrosynthesis", "CC(=O)NC")
+    bare = chemist.read(row, "CC(=O)O.CN")
+    assert bare.answer is None and bare.verdict == "missing_tags"
+    assert chemist.read(row, "<think></think><answer>CC(=O)O and methylamine</answer>").verdict == "inner_whitespace"
+    wrong = chemist.read(row, "<think>1. **Product analysis:** amide, nitrile</think><answer>CC(=O)O.CN</answer>")
+    assert [(claim.text, claim.supported) for claim in wrong.claims] == [("amide", True), ("nitrile", False)]
+
+
+def test_the_stream_grows_to_the_answer(chemist):
+    row = ROWS[5]
+    texts = list(chemist.stream(row))
+    assert len(texts) > 3
+    assert all(later.startswith(earlier) for earlier, later in zip(texts, texts[1:], strict=False))
+    assert texts[-1] == chemist.ask_all([row])[0].completion
+
+
+def test_what_fails_while_streaming_is_told(chemist, monkeypatch):
+    def fail(*_, **__):
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr("chemr_lite.chemist.answer", fail)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        list(chemist.stream(ROWS[0]))
+
+
+def test_phases_share_a_base_and_keep_their_own_answers(chemist, smoke):
+    before = [reply.completion for reply in chemist.ask_all(ROWS)]
+    first = chemist.beside(smoke / "foundation")
+    answers = [reply.completion for reply in first.ask_all(ROWS)]
+    assert answers == [reply.completion for reply in Chemist(smoke / "foundation", max_new_tokens=chemist.max_new_tokens).ask_all(ROWS)]
+    assert answers != before == [reply.completion for reply in chemist.ask_all(ROWS)]
+    assert first.model is chemist.model
+    with pytest.raises(ModelError, match="adapter_config.json is missing"):
+        chemist.beside(smoke / "base")
+
+
+def test_a_base_can_be_asked_too():
+    base = Chemist("nano", max_new_tokens=8)
+    assert base.adapter is None and len(base.ask("molecule_captioning", "CCO").completion) > 0
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row["task"])
+def test_questions_of_every_task_can_be_asked(row):
+    known = row["meta"] if row["task"].startswith("reagent") else None
+    assert read_question(row["task"], row["input"], row["answer"], known)["task"] == row["task"]
+    assert read_question(row["task"], row["input"])["input"] == row["input"]  # and without their answer
+    asked = read_words(get_task(row["task"]).question(row))
+    assert (asked["task"], asked["input"]) == (row["task"], row["input"])
+
+
+@pytest.mark.parametrize(
+    ("task", "text", "told"),
+    [
+        ("retrosynthesis", "  ", "The question is empty."),
+        ("retrosynthesis", "aspirin", "The product 'aspirin' is no molecule: syntax."),
+        ("reaction_prediction", "CCO.C(C)(C)(C)(C)C", "no molecule: chemistry"),
+        ("property_prediction/bbbp", "<script>alert(1)</script>", "no molecule: reaction arrow"),
+        ("yield_prediction/suzuki", "CCO", "no molecule: empty"),
+        ("reagent_selection/rule_reactant", "CCO", "three lines, Reactants, Product and List"),
+        ("open_generation", "make it better", "Please add a hydroxyl to the molecule CCC."),
+        ("open_generation/mol_opt_qed", "Please add a hydroxyl to the molecule CCC.", "asks for open_generation/mol_edit_add, not for"),
+    ],
+)
+def test_what_cannot_be_asked_is_told_kindly(task, text, told):
+    with pytest.raises(QuestionError) as error:
+        read_question(task, text)
+    assert told in str(error.value)
+
+
+def test_an_answer_that_cannot_be_right_is_refused():
+    with pytest.raises(QuestionError, match="does not pass its own task"):
+        read_question("reaction_prediction", "CCO", gold="no molecule")
+
+
+def test_an_unknown_task_names_its_neighbours():
+    with pytest.raises(KeyError, match="retrosynthesis"):
+        read_question("retrosynthesys", "CCO")
+
+
+def test_a_model_that_is_not_there(tmp_path):
+    with pytest.raises(ModelError, match="--preset nano"):
+        Chemist(tmp_path / "none")
