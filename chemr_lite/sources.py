@@ -113,6 +113,18 @@ SOURCES: dict[str, tuple[File | Hub, ...]] = {
     "smolinstruct": (Hub("SMolInstruct", "osunlp/SMolInstruct", "refs/convert/parquet"),),
 }  # fmt: skip
 
+# as the repositories that the files come from say it
+LICENCES = {
+    "nano": "Apache-2.0, made by chemr-lite's generator",
+    "chemllmbench": "none given by its repository",
+    "chebi20": "MIT (ChEBI-20-MM), BSD-3 (MolT5); the descriptions are ChEBI's, CC BY 4.0",
+    "uspto50k": "Apache-2.0; the reactions are CC0",
+    "uspto-forward": "GPL-3.0 for the repository; the reactions are CC0",
+    "tomg": "none given by its repository",
+    "yields": "MIT; measured by Ahneman et al. 2018 and Perera et al. 2018",
+    "smolinstruct": "CC BY 4.0 (see its page)",
+}
+
 
 def names() -> list[str]:
     return [*SOURCES, "all"]

@@ -223,12 +223,14 @@ def build(chemists: dict, rows: list[dict]):
 
 
 def look() -> dict:
-    """How `launch` dresses the page: our style, and fonts that no server is asked for."""
+    """How `launch` shows the page: on loopback, in our style, with fonts that no server is asked for."""
     import gradio as gr
 
     from recipes.page import ARTICLE_STYLE
 
-    return {"theme": gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"]), "css": ARTICLE_STYLE + CSS}
+    theme = gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"])
+    dressed = {"theme": theme, "css": ARTICLE_STYLE + CSS, "footer_links": []}
+    return dressed | {"server_name": "127.0.0.1", "ssr_mode": False, "quiet": True, "prevent_thread_lock": True}
 
 
 def main() -> None:
@@ -242,16 +244,7 @@ def main() -> None:
     chemists = load(args.target)
     page = build(chemists, known_rows(next(iter(chemists.values()))))
     try:
-        _, local, public = page.launch(
-            server_name="127.0.0.1",
-            server_port=args.port,
-            share=args.share,
-            ssr_mode=False,
-            footer_links=[],
-            quiet=True,
-            prevent_thread_lock=True,
-            **look(),
-        )
+        _, local, public = page.launch(server_port=args.port, share=args.share, **look())
     except OSError as error:
         raise UsageError(f"the page cannot be served: {error}; choose another --port") from error
     print(f"asking {', '.join(chemists)} of {args.target} at {public or local}; Ctrl+C ends it", flush=True)

@@ -1,14 +1,21 @@
 """A phase's model in one piece: base and adapter merged, as any tool loads it that reads a Hugging Face model folder.
 
     python recipes/export.py outputs/nano/grpo                       # writes outputs/nano/grpo-merged
+    python recipes/export.py outputs/nano/grpo --precision 4bit      # NF4, a quarter of the size, for bitsandbytes on a GPU
+    python recipes/export.py outputs/t4/grpo --gguf --llama-cpp DIR  # also model.gguf, and a Modelfile for Ollama
+    python recipes/export.py outputs/t4/grpo --push-to-hub you/name  # also to the Hugging Face hub, with a model card
     transformers serve outputs/nano/grpo-merged                      # then it answers at http://localhost:8000/v1
 
 1. The 4-bit base is unpacked: the adapter has learnt to go with those weights, not with the ones they were rounded from.
-2. The adapter is added in, and all is written as safetensors in the precision that this machine computes in.
+2. The adapter is added in, and all is written as safetensors, in 16 bits unless you ask for others. In fp32 the greedy
+   answers are those of base and adapter, token for token; a rounder precision may change some.
+3. README.md beside it is a model card, written from the phase's run.json and the ladder.
 """
 
 import argparse
+import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -16,31 +23,44 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from recipes.options import UsageError
 
+PRECISIONS = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32", "4bit": "bfloat16"}  # 4bit is rounded from bf16
+CONVERTER = "convert_hf_to_gguf.py"
+MODELFILE = '''FROM ./model.gguf
+SYSTEM """{system}"""
+PARAMETER temperature 0
+'''
 
-def merge(adapter: Path, output: Path) -> None:
-    """Write the model of a phase's directory `adapter` to `output`; nothing is left there if it fails."""
+
+def merge(adapter: Path, output: Path, precision: str, copies: int = 1, name: str | None = None) -> None:
+    """Write the model of a phase's directory `adapter`, its tokenizer and its card to `output`, which needs room for it
+    `copies` times; nothing is left there if it fails."""
+    import torch
+
     from chemr_lite import models
-    from recipes import ladder
+    from recipes import card, ladder
 
     if output.exists():
         raise UsageError(f"{output} is there already; give another --output, or delete it")
     ladder.quieten()
     try:
-        name = models.base_of(adapter)
-        tokenizer = models.load_tokenizer(name)
-        base = models.load_base(models.base_path(name), models.detect_hardware()).dequantize()
-        merged = models.with_adapter(base, adapter).merge_and_unload()
+        base_name = models.base_of(adapter)
+        tokenizer = models.load_tokenizer(base_name)
+        base = models.load_base(base_name, models.detect_hardware()).dequantize()
+        merged = models.with_adapter(base, adapter).merge_and_unload().to(getattr(torch, PRECISIONS[precision]))
     except models.ModelError as error:
         raise UsageError(str(error)) from error
     partial = output.with_name(output.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     try:
         partial.mkdir(parents=True)
-        needed, free = merged.get_memory_footprint(), shutil.disk_usage(partial).free
+        needed, free = copies * merged.get_memory_footprint(), shutil.disk_usage(partial).free
         if needed > free:
             raise UsageError(f"{output} needs {needed / 2**30:.1f} GiB and {free / 2**30:.1f} are free; give an --output on a larger disk")
         merged.save_pretrained(partial)
         tokenizer.save_pretrained(partial)
+        if precision == "4bit":
+            models.load_base(str(partial), models.detect_hardware()).save_pretrained(partial)
+        (partial / "README.md").write_text(card.write(adapter, base_name, name or output.name))
         partial.rename(output)
     except OSError as error:
         raise UsageError(f"{output} cannot be written: {error.strerror or error}; choose another --output") from error
@@ -49,12 +69,67 @@ def merge(adapter: Path, output: Path) -> None:
     print(f"{adapter} and its base, merged, in {output}")
 
 
+def find_converter(llama_cpp: str | None) -> Path:
+    """llama.cpp's converter, in the folder that is given or on the PATH."""
+    given = Path(llama_cpp, CONVERTER) if llama_cpp else None
+    found = given if given and given.exists() else shutil.which(CONVERTER)
+    if not found:
+        raise UsageError(
+            f"--gguf needs llama.cpp's {CONVERTER}, which is {f'not in {llama_cpp}' if llama_cpp else 'not on the PATH'}: "
+            "git clone https://github.com/ggml-org/llama.cpp, then give --llama-cpp llama.cpp"
+        )
+    return Path(found)
+
+
+def to_gguf(folder: Path, converter: Path) -> None:
+    """Write model.gguf (16 bits) and a Modelfile into the model folder."""
+    from chemr_lite.answers import SYSTEM
+
+    target = folder / "model.gguf"
+    command = [sys.executable, str(converter), str(folder), "--outfile", str(target), "--outtype", "f16"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode or not target.exists():
+        last = (done.stderr.strip() or done.stdout.strip() or "it wrote nothing").splitlines()[-1]
+        raise UsageError(f"{converter} cannot convert {folder}, which is whole otherwise: {last}")
+    (folder / "Modelfile").write_text(MODELFILE.format(system=SYSTEM))
+    print(f"{target}; with Ollama: cd {folder} && ollama create {folder.name} -f Modelfile")
+
+
+def push(folder: Path, repo: str, public: bool) -> None:
+    """Upload a model folder to the Hugging Face hub. The token comes from HF_TOKEN or from `hf auth login`."""
+    from huggingface_hub import HfApi, get_token
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    if not get_token():
+        raise UsageError(f"--push-to-hub needs a token of the hub with the right to write: set HF_TOKEN, or run hf auth login. {folder} stays")
+    try:
+        hub = HfApi()
+        hub.create_repo(repo, private=not public, exist_ok=True)
+        hub.upload_folder(repo_id=repo, folder_path=folder, commit_message="Model and card, by chemr-lite")
+    except (HfHubHTTPError, HFValidationError, OSError) as error:
+        raise UsageError(f"{repo} cannot be pushed: {' '.join(str(error).split())[:300]}. {folder} stays") from error
+    print(f"pushed to {hub.endpoint}/{repo}{'' if public else ', private until you change that there'}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("phase", type=Path, help="a finished phase's directory, with an adapter in it")
     parser.add_argument("--output", type=Path, help="where to write the model; default: the phase's directory with -merged")
+    parser.add_argument("--precision", choices=PRECISIONS, default="bf16", help="of the weights; default: bf16")
+    parser.add_argument("--gguf", action="store_true", help="also write model.gguf and a Modelfile, by llama.cpp's converter")
+    parser.add_argument("--llama-cpp", metavar="DIR", help="llama.cpp's folder, default: $LLAMA_CPP")
+    parser.add_argument("--push-to-hub", metavar="REPO", help="also upload the folder to this repository of yours, private unless --public")
+    parser.add_argument("--public", action="store_true", help="with --push-to-hub: a repository that everybody sees")
     args = parser.parse_args()
-    merge(args.phase, args.output or args.phase.with_name(args.phase.name + "-merged"))
+    if args.gguf and args.precision == "4bit":
+        raise UsageError("--gguf is written from 16 or 32 bits; leave --precision 4bit out")
+    converter = find_converter(args.llama_cpp or os.environ.get("LLAMA_CPP")) if args.gguf else None
+    output = args.output or args.phase.with_name(args.phase.name + "-merged")
+    merge(args.phase, output, args.precision, 2 if args.gguf else 1, args.push_to_hub)
+    if converter:
+        to_gguf(output, converter)
+    if args.push_to_hub:
+        push(output, args.push_to_hub, args.public)
 
 
 if __name__ == "__main__":

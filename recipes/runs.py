@@ -37,8 +37,12 @@ TRACES = {
 def write_json(path: Path, value) -> None:
     """JSON, written aside and renamed: a reader never sees half of it."""
     aside = path.with_name(path.name + ".tmp")
-    aside.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+    aside.write_text(as_json(value))
     aside.replace(path)
+
+
+def as_json(value) -> str:
+    return json.dumps(value, indent=1, ensure_ascii=False) + "\n"
 
 
 def read_json(path: Path):
