@@ -122,7 +122,7 @@ LICENCES = {
     "uspto-forward": "GPL-3.0 for the repository; the reactions are CC0",
     "tomg": "none given by its repository",
     "yields": "MIT; measured by Ahneman et al. 2018 and Perera et al. 2018",
-    "smolinstruct": "CC BY 4.0 (see its page)",
+    "smolinstruct": "see its page on the hub",
 }
 
 

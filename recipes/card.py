@@ -6,12 +6,12 @@ from pathlib import Path
 from chemr_lite.sources import LICENCES
 from recipes import ladder, runs
 
-USE = '''```python
+USE = """```python
 from chemr_lite import Chemist
 
 reply = Chemist("{name}").ask("retrosynthesis", "CC(=O)Nc1ccc(O)cc1")
 print(reply.answer, reply.reasoning, reply.verdict, sep="\\n")
-```'''
+```"""
 PHASE = {
     "foundation": "chemical foundation training: answers of all tasks, supervised",
     "distill": "distillation of chemical reasoning protocols: traces whose claims are checked, supervised",
@@ -22,8 +22,8 @@ PHASE = {
 def write(phase: Path, base: str, name: str) -> str:
     """The card, as the README.md of the repository `name`, of the model in the directory `phase` on the model `base`."""
     run = runs.read_json(phase / "run.json")
-    options, done = run["options"], runs.PHASES[: runs.PHASES.index(run["phase"]) + 1]
-    data = {part: LICENCES.get(part, "your own files") for part in options["data"].split(",")}
+    options, done = _public(run["options"]), runs.PHASES[: runs.PHASES.index(run["phase"]) + 1]
+    data = {part: LICENCES.get(part, "a file of its maker's own") for part in options["data"].split(",")}
     if "all" in data:
         data = {part: licence for part, licence in LICENCES.items() if part != "nano"}
     rungs = [row for row in ladder.collect(phase.parent) if row["phase"] in ("base", *done)]
@@ -32,7 +32,7 @@ def write(phase: Path, base: str, name: str) -> str:
     lines = [
         f"---\n{hub}library_name: transformers\npipeline_tag: text-generation\ntags: [chemistry, smiles, chemr-lite, grpo, qlora]\n---",
         f"# {name}",
-        f"{'The nano model of chemr-lite' if base == 'nano' else base}, taught to reason about molecules and reactions with chemr-lite, "
+        f"{'The nano model of chemr-lite' if base == 'nano' else options['model']}, taught to reason about molecules and reactions with chemr-lite, "
         "a reproduction of *Chem-R: Learning to Reason as a Chemist* (arXiv 2510.16880). It is not the paper's model.",
         "\n".join(f"{number}. {PHASE[name]}" for number, name in enumerate(done, 1)),
         "## Use",
@@ -64,6 +64,19 @@ def write(phase: Path, base: str, name: str) -> str:
         + "```",
     ]
     return "\n\n".join(lines) + "\n"
+
+
+def _public(options: dict) -> dict:
+    """The options without the folders of the machine they were used on."""
+    names = {
+        key: ",".join(Path(part).name for part in options[key].split(",")) for key in ("data", "protocols", "traces") if options.get(key)
+    }
+    model = options["model"]
+    return (
+        {key: value for key, value in options.items() if key != "data_root"}
+        | names
+        | {"model": Path(model).name if Path(model).exists() else model}
+    )
 
 
 def _facts(run: dict, options: dict) -> dict:

@@ -143,7 +143,7 @@ class Desk:
 
     def write(self, name: str, row: dict) -> Iterator[str]:
         from chemr_lite import check_claims, get_task
-        from recipes.page import article, marked
+        from recipes.page import marked, reply_article
 
         chemist, text = self.chemists[name], ""
         for text in chemist.stream(row):
@@ -151,24 +151,7 @@ class Desk:
             claims = check_claims(think, row, None, chemist.protocols)
             question = escape(get_task(row["task"]).question(row)).replace("\n", "<br>")
             yield f'<h3>{escape(name)}</h3><article><p>{question}</p><div class="think">{marked(think, claims)}</div></article>'
-        reply = chemist.read(row, text)
-        yield f"<h3>{escape(name)}</h3>" + article(row, text, reply.answer, reply.claims, *verdict(reply))
-
-
-def verdict(reply) -> tuple[str, bool | None]:
-    """What gate and score say of a reply, and whether that is good."""
-    from chemr_lite import get_task
-
-    word = str(reply.verdict).replace("_", " ")
-    if reply.answer is None:
-        return f"outside the format: {word}", False
-    molecule = get_task(reply.row["task"]).answers == "molecule"
-    if molecule and reply.verdict != "correct":
-        return f"no molecule: {word}", False
-    gate = "passes the gate; " if molecule else ""
-    if reply.score is None:
-        return f"{gate}nothing is recorded to hold it against", None
-    return f"{gate}{str(reply.score.reason).replace('_', ' ')}, score {reply.score.value:.2f}", reply.score.correct
+        yield f"<h3>{escape(name)}</h3>{reply_article(chemist.read(row, text))}"
 
 
 def note(text: str) -> str:

@@ -4,6 +4,7 @@
     python recipes/export.py outputs/nano/grpo --precision 4bit      # NF4, a quarter of the size, for bitsandbytes on a GPU
     python recipes/export.py outputs/t4/grpo --gguf --llama-cpp DIR  # also model.gguf, and a Modelfile for Ollama
     python recipes/export.py outputs/t4/grpo --push-to-hub you/name  # also to the Hugging Face hub, with a model card
+    python recipes/export.py outputs/t4 --adapters t4-adapters       # the adapters of all phases, to keep or to share
     transformers serve outputs/nano/grpo-merged                      # then it answers at http://localhost:8000/v1
 
 1. The 4-bit base is unpacked: the adapter has learnt to go with those weights, not with the ones they were rounded from.
@@ -69,6 +70,36 @@ def merge(adapter: Path, output: Path, precision: str, copies: int = 1, name: st
     print(f"{adapter} and its base, merged, in {output}")
 
 
+def keep(run: Path, folder: Path) -> None:
+    """Copy what is finished in a run directory, without checkpoints, to a new `folder`, with a card and Kaggle's metadata."""
+    from chemr_lite import models
+    from recipes import card, runs
+
+    phases = [name for name in runs.PHASES if (run / name / "adapter_config.json").exists()]
+    if not phases:
+        raise UsageError(f"{run}: no finished phase in it; name a run directory, as outputs/nano")
+    if folder.exists():
+        raise UsageError(f"{folder} is there already; give another --adapters, or delete it")
+    partial = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        for name in ("base", *phases):
+            shutil.copytree(run / name, partial / name)
+        for path in run.glob("ladder.*"):
+            shutil.copy(path, partial)
+        last = run / phases[-1]
+        (partial / "README.md").write_text(card.write(last, models.base_of(last), folder.name))
+        runs.write_json(
+            partial / "dataset-metadata.json", {"title": folder.name, "id": f"YOUR-NAME/{folder.name}", "licenses": [{"name": "other"}]}
+        )
+        partial.rename(folder)
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be written: {error.strerror or error}; choose another --adapters") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    print(f"{', '.join(phases)} of {run} in {folder}: Chemist reads it, and kaggle datasets create -p {folder} uploads it")
+
+
 def find_converter(llama_cpp: str | None) -> Path:
     """llama.cpp's converter, in the folder that is given or on the PATH."""
     given = Path(llama_cpp, CONVERTER) if llama_cpp else None
@@ -95,13 +126,19 @@ def to_gguf(folder: Path, converter: Path) -> None:
     print(f"{target}; with Ollama: cd {folder} && ollama create {folder.name} -f Modelfile")
 
 
-def push(folder: Path, repo: str, public: bool) -> None:
-    """Upload a model folder to the Hugging Face hub. The token comes from HF_TOKEN or from `hf auth login`."""
-    from huggingface_hub import HfApi, get_token
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+def check_token() -> None:
+    """Refuse before anything is made, where the hub would refuse after all of it."""
+    from huggingface_hub import get_token
 
     if not get_token():
-        raise UsageError(f"--push-to-hub needs a token of the hub with the right to write: set HF_TOKEN, or run hf auth login. {folder} stays")
+        raise UsageError("--push-to-hub needs a token of the hub with the right to write: set HF_TOKEN, or run hf auth login")
+
+
+def push(folder: Path, repo: str, public: bool) -> None:
+    """Upload a model folder to the Hugging Face hub."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
     try:
         hub = HfApi()
         hub.create_repo(repo, private=not public, exist_ok=True)
@@ -113,17 +150,22 @@ def push(folder: Path, repo: str, public: bool) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("phase", type=Path, help="a finished phase's directory, with an adapter in it")
+    parser.add_argument("phase", type=Path, help="a finished phase's directory, with an adapter in it; with --adapters a run directory")
     parser.add_argument("--output", type=Path, help="where to write the model; default: the phase's directory with -merged")
     parser.add_argument("--precision", choices=PRECISIONS, default="bf16", help="of the weights; default: bf16")
     parser.add_argument("--gguf", action="store_true", help="also write model.gguf and a Modelfile, by llama.cpp's converter")
     parser.add_argument("--llama-cpp", metavar="DIR", help="llama.cpp's folder, default: $LLAMA_CPP")
     parser.add_argument("--push-to-hub", metavar="REPO", help="also upload the folder to this repository of yours, private unless --public")
     parser.add_argument("--public", action="store_true", help="with --push-to-hub: a repository that everybody sees")
+    parser.add_argument("--adapters", type=Path, metavar="FOLDER", help="copy the adapters of all phases there, and merge nothing")
     args = parser.parse_args()
+    if args.adapters:
+        return keep(args.phase, args.adapters)
     if args.gguf and args.precision == "4bit":
         raise UsageError("--gguf is written from 16 or 32 bits; leave --precision 4bit out")
     converter = find_converter(args.llama_cpp or os.environ.get("LLAMA_CPP")) if args.gguf else None
+    if args.push_to_hub:
+        check_token()
     output = args.output or args.phase.with_name(args.phase.name + "-merged")
     merge(args.phase, output, args.precision, 2 if args.gguf else 1, args.push_to_hub)
     if converter:

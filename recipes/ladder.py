@@ -71,7 +71,7 @@ def _climb(options: Options, preset: str, last: str) -> None:
         from recipes import distill, foundation, grpo
 
         {"foundation": foundation, "distill": distill, "grpo": grpo}[phase.name].run(phase.options, loaded, backend)
-    rows = collect(options)
+    rows = collect(Path(options.output))
     write(options, preset, rows)
     print(f"done in {(time.time() - started) / 60:.1f} minutes, peak memory {runs.peak_memory_gb()} GiB")
 
@@ -128,11 +128,11 @@ def evaluate_base(options: Options, loaded, hardware) -> None:
     print(f"[base] balanced {metrics['balanced']} (n = {metrics['n']})")
 
 
-def collect(options: Options) -> list[dict]:
-    """The rungs that are there: metrics of base and of every finished phase, in order."""
+def collect(run: Path) -> list[dict]:
+    """The rungs that are there in a run directory: metrics of base and of every finished phase, in order."""
     rows = []
     for name in ("base", *runs.PHASES):
-        path = Path(options.output) / name / "metrics.json"
+        path = run / name / "metrics.json"
         if path.exists():
             metrics = runs.read_json(path)
             scores = {task: figures["score"] for task, figures in metrics["tasks"].items()}

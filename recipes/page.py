@@ -96,6 +96,25 @@ def judged_article(line: dict, protocols: Protocols | None = None) -> str:
     return article(row, line["completion"], line["answer"], claims, verdict, line["correct"])
 
 
+def verdict(reply) -> tuple[str, bool | None]:
+    """What gate and score say of a reply, and whether that is good."""
+    word = str(reply.verdict).replace("_", " ")
+    if reply.answer is None:
+        return f"outside the format: {word}", False
+    molecule = get_task(reply.row["task"]).answers == "molecule"
+    if molecule and reply.verdict != "correct":
+        return f"no molecule: {word}", False
+    gate = "passes the gate; " if molecule else ""
+    if reply.score is None:
+        return f"{gate}nothing is recorded to hold it against", None
+    return f"{gate}{str(reply.score.reason).replace('_', ' ')}, score {reply.score.value:.2f}", reply.score.correct
+
+
+def reply_article(reply) -> str:
+    """A chemr_lite.chemist.Reply as an article."""
+    return article(reply.row, reply.completion, reply.answer, reply.claims, *verdict(reply))
+
+
 def write(judged: list[dict], path: Path, title: str, each: int, protocols: Protocols | None = None) -> None:
     """Write the first `each` answers of every task to `path`."""
     by_task = defaultdict(list)

@@ -20,11 +20,11 @@ ROOT = Path(__file__).resolve().parents[1]
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
-def recipe(name: str, *args, **kwargs) -> subprocess.CompletedProcess:
-    """A recipe as a user runs it, in a process of its own: offline, on CPU."""
-    env = os.environ | {"HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
+def recipe(name: str, *args, **variables: str) -> subprocess.CompletedProcess:
+    """A recipe as a user runs it, in a process of its own: on CPU, and offline if the environment's `variables` say no other."""
+    env = os.environ | {"HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""} | variables
     command = [sys.executable, str(ROOT / "recipes" / f"{name}.py"), *map(str, args)]
-    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=300, check=False, **kwargs)
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=300, check=False)
 
 
 @pytest.fixture(scope="session")

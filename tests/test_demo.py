@@ -9,6 +9,7 @@ import pytest
 
 from chemr_lite.chemist import read_question
 from recipes import demo
+from recipes.page import verdict
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 
@@ -98,7 +99,7 @@ def test_what_a_model_wrote_is_escaped(desk, chemists, completion, monkeypatch):
 def test_the_verdict(chemists, answer, told, good):
     row = read_question("retrosynthesis", "CNC(C)=O", gold="CC(=O)O.CN")
     text = f"<think></think>{answer}" if "answer" in answer else answer
-    assert demo.verdict(chemists["grpo"].read(row, text)) == (told, good)
+    assert verdict(chemists["grpo"].read(row, text)) == (told, good)
 
 
 def test_twenty_at_once_are_not_mixed_up(address, chemists, rows):

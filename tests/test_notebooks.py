@@ -21,7 +21,7 @@ LADDERS = {
     "03_grpo": ["base", "foundation", "distill", "grpo"],
     "04_evaluate": ["base", "foundation", "distill", "grpo"],
 }
-FLAGS = {f.name for f in fields(Options)} | {"preset", "config", "help"}
+FLAGS = {f.name for f in fields(Options)} | {"preset", "config", "help", "adapters"}  # the last is export.py's
 
 
 def read(name: str) -> nbformat.NotebookNode:
@@ -86,6 +86,20 @@ def test_recipes_flags_and_presets_exist(name):
         assert (ROOT / "recipes" / f"{recipe}.py").exists(), recipe
     assert {flag.replace("-", "_") for flag in re.findall(r"(?<![\w-])--([a-z][\w-]*)", text)} <= FLAGS
     assert set(re.findall(r"(?:--preset |PRESET = \")(\w+)", text)) <= set(PRESETS)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_badges_point_at_this_notebook_and_install_clones_the_same_repository(name):
+    first, install = read(name).cells[0].source, code(name)[0]
+    (repository,) = re.findall(r'REPO = "https://github.com/([^"]+)"', install)
+    paths = re.findall(r"github(?:\.com)?/" + repository + r"/blob/main/([^)]+)\)", first)
+    assert paths == [f"notebooks/{name}.ipynb"] * 2 and (ROOT / paths[0]).exists()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_packages_are_pinned_in_one_place(name):
+    text = "\n".join(code(name))
+    assert "requirements.txt" in text and not re.search(r"pip install[^\n]*==", text)
 
 
 @pytest.mark.parametrize("name", NAMES)
