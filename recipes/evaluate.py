@@ -243,7 +243,11 @@ def evaluate_target(target: str, options: Options) -> None:
         from recipes.baselines import BASELINES
 
         for name, predict in BASELINES.items():
-            report(predict(loaded.rows["train"], rows), output / name, name, options.show, protocols)
+            judged = predict(loaded.rows["train"], rows)
+            if any(line["answer"] for line in judged):
+                report(judged, output / name, name, options.show, protocols)
+            else:
+                print(f"\n{name}: answers none of these tasks")
     elif options.server:
         report(ask_server(rows, options, output, protocols), output, f"{options.server_model} at {options.server}", options.show, protocols)
     elif target.endswith(".jsonl"):
