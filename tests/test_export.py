@@ -14,6 +14,7 @@ from recipes import export as recipe
 
 CONVERTER = """
 import sys
+from pathlib import Path
 
 folder, target = Path(sys.argv[1]), Path(sys.argv[sys.argv.index("--outfile") + 1])
 weights = (folder / "model.safetensors").read_bytes()
