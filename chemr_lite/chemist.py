@@ -137,7 +137,8 @@ class Chemist:
         trained = _trained_with(adapter) if adapter else {}
         self.adapter, self._adapter_name = adapter, name
         self.protocols = protocols or _protocols_of(trained)
-        self.max_new_tokens = max_new_tokens or trained.get("max_completion_tokens") or MAX_NEW_TOKENS
+        learnt = trained.get("max_completion_tokens") or trained.get("max_length")  # phases 1 and 2 know only the second
+        self.max_new_tokens = max_new_tokens or learnt or MAX_NEW_TOKENS
 
     def beside(self, phase: str | Path) -> "Chemist":
         """Another phase of the same run; both share one base in memory. Raises ModelError."""
