@@ -1,6 +1,10 @@
-"""What happens beside training: the journal of a run, the progress bar, and greedy checks on validation rows."""
+"""What happens beside training: the journal of a run, the progress bar, greedy checks on validation rows, and a clean end
+before a borrowed machine is taken back."""
 
 import json
+import signal
+import threading
+import time
 from pathlib import Path
 
 from transformers import TrainerCallback
@@ -65,3 +69,34 @@ class GreedyCheck(TrainerCallback):
         self.journal.write(
             state.global_step, {"validation": figures["balanced"], **{f"validation/{k}": v for k, v in figures["macros"].items()}}
         )
+
+
+class Limit(TrainerCallback):
+    """Ends training after the step under way, with a checkpoint, once --max-hours are over or SIGTERM has come."""
+
+    STATUS = 75  # "temporary failure": try the same command again
+    started = time.time()  # of the program, near enough: every phase counts from here
+
+    def __init__(self, max_hours: float):
+        self.until = self.started + 3600 * max_hours if max_hours else float("inf")
+        self.reason, self.stopped_at = "", ""
+        if threading.current_thread() is threading.main_thread():  # nobody else may
+            self.before = signal.signal(signal.SIGTERM, self._told)
+
+    def _told(self, *_):
+        self.reason = "as the system asked"
+
+    def on_step_end(self, args, state, control, **_):
+        if time.time() > self.until:
+            self.reason = "since --max-hours are over"
+        if self.reason and state.global_step < state.max_steps:
+            control.should_save = control.should_training_stop = True
+            self.stopped_at = f"{state.global_step} of {state.max_steps} steps"
+
+    def conclude(self, name: str) -> None:
+        """After training: end the program, if training was ended; the checkpoint is written by then."""
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, self.before)
+        if self.stopped_at:
+            print(f"[{name}] stopped after {self.stopped_at}, {self.reason}; the same command goes on from there", flush=True)
+            raise SystemExit(self.STATUS)

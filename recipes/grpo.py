@@ -62,14 +62,14 @@ def run(options: cli.Options, data, backend: str) -> None:
     journal = callbacks.Journal(
         phase.partial, runs.step_of(checkpoint), [lambda folder: runs.write_json(folder / "mixing.json", mixture.state)]
     )
-    check = callbacks.GreedyCheck(options, tokenizer, data, journal)
+    check, limit = callbacks.GreedyCheck(options, tokenizer, data, journal), callbacks.Limit(options.max_hours)
     trainer = GRPOTrainer(
         model=model,
         processing_class=tokenizer,
         reward_funcs=[mixture.wrap(reward) for reward in reward_functions(options.grounding_reward, load_protocols(options.protocols))],
         train_dataset=mixture.dataset(steps),
         rollout_func=rollout if hardware.device == "cpu" else None,
-        callbacks=[check, journal],
+        callbacks=[check, limit, journal],
         args=GRPOConfig(
             output_dir=str(phase.partial),
             seed=options.seed,
@@ -99,6 +99,7 @@ def run(options: cli.Options, data, backend: str) -> None:
     callbacks.Bar.replace(trainer)
     started = time.time()
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    limit.conclude("grpo")
     (phase.partial / "mixing.json").write_text(json.dumps(mixture.state, indent=1) + "\n")
     conclude(phase, trainer.model, tokenizer, data, time.time() - started)
 

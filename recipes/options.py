@@ -56,6 +56,7 @@ class Options:
     output: str | None = option(None, "run directory; default: outputs/<preset>")
     seed: int = option(0, "seed of the adapter, of the order of rows and of sampling")
     max_steps: int = option(0, "stop this recipe's own phase after so many steps; 0: as configured")
+    max_hours: float = option(0.0, "stop cleanly, to go on later, so many hours after the start; 0: never")
     save_steps: int = option(50, "steps between checkpoints")
     foundation_epochs: float = option(2.0, "phase 1: passes over the training rows, answers only")
     foundation_learning_rate: float = option(2e-3, "phase 1")

@@ -20,7 +20,17 @@ from recipes.options import Options, UsageError
 PHASES = ("foundation", "distill", "grpo")
 PACKAGES = ("torch", "transformers", "trl", "peft", "bitsandbytes", "rdkit", "datasets", "accelerate", "unsloth")
 # options that may differ between two starts of one run: they change where or how it is shown, not what is trained
-FREE = {"output", "eval_batch_size", "save_steps", "backend", "teacher_url", "teacher_concurrency", "teacher_price", "teacher_budget"}
+FREE = {
+    "output",
+    "eval_batch_size",
+    "save_steps",
+    "max_hours",
+    "backend",
+    "teacher_url",
+    "teacher_concurrency",
+    "teacher_price",
+    "teacher_budget",
+}
 # options that decide which traces there are: nothing to phase 1
 TRACES = {
     "protocols",

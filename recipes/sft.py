@@ -53,12 +53,12 @@ def train(options: Options, name: str, completions: Callable[[dict], list[str]],
     weights = models.adapter_weights(model)
     values = asdict(options)
     journal = callbacks.Journal(phase.partial, runs.step_of(checkpoint))
-    check = callbacks.GreedyCheck(options, tokenizer, data, journal)
+    check, limit = callbacks.GreedyCheck(options, tokenizer, data, journal), callbacks.Limit(options.max_hours)
     trainer = SFTTrainer(
         model=model,
         processing_class=tokenizer,
         train_dataset=Dataset.from_list(made),
-        callbacks=[check, journal],
+        callbacks=[check, limit, journal],
         args=SFTConfig(
             output_dir=str(phase.partial),
             seed=options.seed,
@@ -84,6 +84,7 @@ def train(options: Options, name: str, completions: Callable[[dict], list[str]],
     callbacks.Bar.replace(trainer)
     started = time.time()
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    limit.conclude(name)
     conclude(phase, trainer.model, tokenizer, data, time.time() - started)
 
 

@@ -11,10 +11,12 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from chemr_lite import list_tasks, render
+from recipes.callbacks import Limit
 from tests.conftest import recipe
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -88,21 +90,23 @@ def test_other_options_for_the_same_directory_are_refused(smoke):
     assert "seed 0 → 7" in refused.stderr and "--output" in refused.stderr
 
 
-def test_kill_minus_nine_then_the_same_command_ends_with_the_same_metrics(smoke, tmp_path):
-    """Killed once in phase 2 and once in phase 3, right after a checkpoint appeared; phase 1 is taken over whole."""
+def test_killed_or_asked_to_end_then_the_same_command_ends_with_the_same_metrics(smoke, tmp_path):
+    """kill -9 in phase 2 right after a checkpoint appeared, SIGTERM in phase 3; phase 1 is taken over whole."""
     run = tmp_path / "killed"
     for name in ("base", "foundation"):
         shutil.copytree(smoke / name, run / name)
     env = os.environ | {"HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
     command = [sys.executable, str(ROOT / "recipes/grpo.py"), "--preset", "smoke", "--output", str(run)]
-    for phase in ("distill", "grpo"):
-        process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    for phase, how in (("distill", signal.SIGKILL), ("grpo", signal.SIGTERM)):
+        process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         deadline = time.time() + 240
         while not list((run / f"{phase}.partial").glob("checkpoint-*/complete")):
             assert process.poll() is None and time.time() < deadline
             time.sleep(0.02)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.send_signal(how)
+        told = process.communicate()[0]
+        assert process.returncode == (-9 if how is signal.SIGKILL else Limit.STATUS)
+        assert how is signal.SIGKILL or ("as the system asked; the same command goes on" in told and "Traceback" not in told)
         assert not (run / phase).exists(), "a killed phase must not look finished"
     resumed = recipe("grpo", "--preset", "smoke", "--output", run)
     assert resumed.returncode == 0, resumed.stderr[-3000:]
@@ -112,6 +116,22 @@ def test_kill_minus_nine_then_the_same_command_ends_with_the_same_metrics(smoke,
 
     ours, theirs = (load_file(folder / "grpo" / "adapter_model.safetensors") for folder in (run, smoke))
     assert all((ours[k] == theirs[k]).all() for k in theirs)
+
+
+def test_the_hours_are_over():
+    state, control = SimpleNamespace(global_step=3, max_steps=9), SimpleNamespace(should_save=False, should_training_stop=False)
+    patient, late = Limit(1000.0), Limit(1e-9)
+    patient.on_step_end(None, state, control)
+    patient.conclude("grpo")
+    assert not control.should_training_stop
+    late.on_step_end(None, state, control)
+    assert control.should_save and control.should_training_stop
+    with pytest.raises(SystemExit) as ended:
+        late.conclude("grpo")
+    assert ended.value.code == Limit.STATUS
+    done = Limit(1e-9)
+    done.on_step_end(None, SimpleNamespace(global_step=9, max_steps=9), control)
+    done.conclude("grpo")  # the last step is made: nothing was cut short
 
 
 def test_files_train_and_bad_lines_are_told(tmp_path):
