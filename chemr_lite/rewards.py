@@ -15,8 +15,11 @@ from statistics import fmean
 from chemr_lite.answers import parse_completion
 from chemr_lite.claims import check_claims, worth
 from chemr_lite.protocols import Protocols
+from chemr_lite.reasons import Reason
 from chemr_lite.tasks import Score, get_task
 from chemr_lite.tasks.base import Row, zero
+
+OUTSIDE = {Reason.MISSING_TAGS, Reason.REPEATED_TAGS, Reason.MISPLACED_TEXT}  # the format
 
 
 def score_completion(text: str, row: Row) -> Score:
@@ -44,7 +47,8 @@ def chemistry(completions, task, answer, meta, log_metric=None, log_extra=None, 
     """The score of each completion under its row's task.
 
     Args are aligned lists: completions (strings or messages), task names, gold answers, metas (JSON text or mappings).
-    Logs `accuracy/<task>` per task, and per completion the reason of its score.
+    Logs `accuracy/<task>` per task, `format`, the share of completions that keep to it, and per completion the reason of
+    its score.
     """
     scores = [
         score_completion(completion_text(c), {"task": t, "answer": a, "meta": read_meta(m)})
@@ -56,6 +60,7 @@ def chemistry(completions, task, answer, meta, log_metric=None, log_extra=None, 
             by_task[name].append(score.correct)
         for name, correct in by_task.items():
             log_metric(f"accuracy/{name}", fmean(correct))
+        log_metric("format", fmean(score.reason not in OUTSIDE for score in scores))
     if log_extra:
         log_extra("reason", [str(score.reason) for score in scores])
     return [score.value for score in scores]

@@ -67,7 +67,12 @@ class GreedyCheck(TrainerCallback):
             return
         figures = evaluate(model, self.tokenizer, self.rows, self.options, self.options.validation_rows, show="")
         self.journal.write(
-            state.global_step, {"validation": figures["balanced"], **{f"validation/{k}": v for k, v in figures["macros"].items()}}
+            state.global_step,
+            {
+                "validation": figures["balanced"],
+                **{f"validation/{name}": figures[name] for name in ("format", "grounding") if figures[name] is not None},
+                **{f"validation/{macro}": score for macro, score in figures["macros"].items()},
+            },
         )
 
 

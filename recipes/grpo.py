@@ -39,6 +39,7 @@ def run(options: cli.Options, data, backend: str) -> None:
     from chemr_lite.mixing import Mixture
     from chemr_lite.protocols import load_protocols
     from recipes import callbacks, runs
+    from recipes.health import Health
     from recipes.sft import conclude, precision
 
     phase, hardware = runs.Phase(options, "grpo"), models.detect_hardware()
@@ -69,7 +70,7 @@ def run(options: cli.Options, data, backend: str) -> None:
         reward_funcs=[mixture.wrap(reward) for reward in reward_functions(options.grounding_reward, load_protocols(options.protocols))],
         train_dataset=mixture.dataset(steps),
         rollout_func=rollout if hardware.device == "cpu" else None,
-        callbacks=[check, limit, journal],
+        callbacks=[check, limit, journal, Health()],
         args=GRPOConfig(
             output_dir=str(phase.partial),
             seed=options.seed,

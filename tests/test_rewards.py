@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import chemr_lite
 from chemr_lite.answers import TAGS, render
 from chemr_lite.reasons import Reason
-from chemr_lite.rewards import completion_text, read_meta, reward_functions, score_completion
+from chemr_lite.rewards import OUTSIDE, completion_text, read_meta, reward_functions, score_completion
 from chemr_lite.tasks import get_task, list_tasks
 
 EDIT = {"source": "CCc1ccccc1", "add": "hydroxyl"}
@@ -58,6 +58,7 @@ def test_accuracies_and_reasons_are_logged():
         "accuracy/property_prediction/bbbp": 0.5,
         "accuracy/open_generation/mol_edit_add": 1.0,
         "accuracy/open_generation/mol_custom_atoms": 0.0,
+        "format": sum(line[5] not in OUTSIDE for line in BATCH) / len(BATCH),
     }
     assert extras == {"reason": [str(line[5]) for line in BATCH]}
     json.dumps(extras)  # they become a column of a table
@@ -71,7 +72,7 @@ def test_accuracy_counts_correct_answers_and_not_reward():
         log_metric=metrics.__setitem__,
     )
     assert 0 < values[1] < values[0] < 1
-    assert metrics == {"accuracy/open_generation/mol_opt_logp": 0.5}
+    assert metrics == {"accuracy/open_generation/mol_opt_logp": 0.5, "format": 1.0}
 
 
 def test_the_signature_is_the_trainers():
@@ -114,7 +115,7 @@ GATES = [
 def test_a_right_answer_outside_the_format_earns_nothing(text, reason):
     metrics, extras = {}, {}
     values = call([("retrosynthesis", GOLD, {}, text, None, None)], log_metric=metrics.__setitem__, log_extra=extras.__setitem__)
-    assert (values, metrics, extras) == ([0.0], {"accuracy/retrosynthesis": 0.0}, {"reason": [str(reason)]})
+    assert (values, metrics, extras) == ([0.0], {"accuracy/retrosynthesis": 0.0, "format": float(reason not in OUTSIDE)}, {"reason": [str(reason)]})
 
 
 def test_the_format_alone_earns_nothing():

@@ -1,0 +1,70 @@
+"""Warnings while phase 3 trains, and the page about it."""
+
+import json
+import re
+import shutil
+
+import pytest
+
+from recipes import report
+from recipes.health import WINDOW, Health, troubles
+
+SOUND = [
+    {"loss": 0.001, "grad_norm": 0.1, "kl": 0.003, "groups/without_signal": 0.4, "reward/unscaled": 0.4 + 0.01 * (n % 3),
+     "completions/clipped_ratio": 0.01, "format": 0.99, "accuracy/retrosynthesis": 0.5}
+    for n in range(3 * WINDOW)
+]  # fmt: skip
+
+
+def ending(**changes) -> list[dict]:
+    """A sound log whose last WINDOW steps are otherwise."""
+    return SOUND[:-WINDOW] + [line | {name.replace("__", "/"): value for name, value in changes.items()} for line in SOUND[-WINDOW:]]
+
+
+def test_a_sound_run_is_left_in_peace():
+    assert troubles([]) == {} and troubles(SOUND) == {} and troubles(SOUND[:1]) == {}
+
+
+@pytest.mark.parametrize(
+    ("log", "kind", "remedy"),
+    [
+        (ending(groups__without_signal=1.0), "signal", "--num-generations"),
+        (ending(reward__unscaled=0.0), "constant", "predictions.jsonl"),
+        (ending(completions__clipped_ratio=0.5), "cut", "--max-completion-tokens"),
+        (ending(format=0.6), "format", "only 60 %"),
+        (ending(kl=2.0), "kl", "--beta"),
+        (ending(accuracy__retrosynthesis=0.1), "accuracy/retrosynthesis", "retrosynthesis falls from 50 to 10 %"),
+        (SOUND + [{"loss": float("nan")}], "nan", "--grpo-learning-rate"),
+    ],
+)
+def test_each_trouble_is_told_with_its_remedy(log, kind, remedy):
+    assert list(troubles(log)) == [kind] and remedy in troubles(log)[kind]
+
+
+def test_one_bad_step_is_no_trouble():
+    assert troubles(SOUND[:-1] + [SOUND[-1] | {"groups/without_signal": 1.0, "completions/clipped_ratio": 0.9, "kl": 2.0}]) == {}
+
+
+def test_a_trouble_is_told_once(capsys):
+    health = Health()
+    for step, line in enumerate(ending(kl=2.0) + ending(kl=2.0)[-5:], 1):
+        health.on_log(None, type("State", (), {"global_step": step}), None, logs=line)
+    assert capsys.readouterr().out.count("warning: the model runs away") == 1
+
+
+def test_the_page_of_a_run(smoke, tmp_path):
+    run = tmp_path / "a<b>"
+    shutil.copytree(smoke, run)
+    page = report.write(run).read_text()
+    steps = [json.loads(line) for line in (run / "grpo/log.jsonl").read_text().splitlines()]
+    assert f"{sum('reward/unscaled' in line for line in steps)} steps, finished" in page
+    assert page.count('src="data:image/png;base64,') == 2 and "<script" not in page and "a<b>" not in page
+    balanced = json.loads((run / "grpo/metrics.json").read_text())["balanced"]
+    assert f"<td>{balanced:.1f} ± " in page and "**" not in page
+    assert set(re.findall(r"https?://[^\s\"'<>]+", page)) == set()  # it asks nothing of the network
+    (run / "grpo").rename(run / "grpo.partial")
+    assert "under way" in report.write(run).read_text()
+    for late in ("distill", "grpo.partial"):
+        shutil.rmtree(run / late)
+    with pytest.raises(SystemExit):
+        report.write(run)
