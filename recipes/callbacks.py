@@ -2,6 +2,7 @@
 before a borrowed machine is taken back."""
 
 import json
+import shutil
 import signal
 import threading
 import time
@@ -10,6 +11,8 @@ from pathlib import Path
 from transformers import TrainerCallback
 from transformers.trainer_callback import ProgressCallback
 
+from chemr_lite import models
+from recipes import runs
 from recipes.evaluate import evaluate
 
 
@@ -56,24 +59,57 @@ class Bar(ProgressCallback):
 
 
 class GreedyCheck(TrainerCallback):
-    """Answers validation rows greedily every `validation_steps` steps, and writes the figures to the journal."""
+    """Answers validation rows greedily every `validation_steps` steps, and writes the figures to the journal.
 
-    def __init__(self, options, tokenizer, data, journal: Journal):
-        self.options, self.tokenizer, self.rows, self.journal = options, tokenizer, data.rows["validation"], journal
+    With `best`, a folder, it also checks before the first step and after the last, keeps the best adapter there, and ends
+    training that has fallen far below it: what collapses in GRPO does not come back.
+    """
+
+    COLLAPSE = 10.0  # points of the balanced score below the best; the noise of a check is a third of that
+
+    def __init__(self, options, tokenizer, data, journal: Journal, best: Path | None = None):
+        self.options, self.tokenizer, self.rows, self.journal, self.best = options, tokenizer, data.rows["validation"], journal, best
+        self.every = options.validation_steps if self.rows else 0
+        self.last = None
+
+    def on_train_begin(self, args, state, control, model=None, **_):
+        if self.every and self.best and state.global_step == 0:
+            self.check(model, 0)
 
     def on_step_end(self, args, state, control, model=None, **_):
-        every = self.options.validation_steps
-        if not every or not self.rows or state.global_step % every:
+        if not self.every or (state.global_step % self.every and not (self.best and state.global_step == state.max_steps)):
             return
+        best = self.check(model, state.global_step)
+        if best and self.last < best["validation"] - self.COLLAPSE:
+            print(
+                f"\n[grpo] step {state.global_step}: {self.last:.1f} on validation rows, {best['validation']:.1f} at step {best['step']}: stopped"
+            )
+            control.should_training_stop = True
+
+    def check(self, model, step: int) -> dict | None:
+        """Evaluate, write it down, and keep the adapter if it is the best yet; what is known of the best one."""
         figures = evaluate(model, self.tokenizer, self.rows, self.options, self.options.validation_rows, show="")
-        self.journal.write(
-            state.global_step,
-            {
-                "validation": figures["balanced"],
-                **{f"validation/{name}": figures[name] for name in ("format", "grounding") if figures[name] is not None},
-                **{f"validation/{macro}": score for macro, score in figures["macros"].items()},
-            },
-        )
+        self.last = figures["balanced"]
+        shares = {f"validation/{name}": figures[name] for name in ("format", "grounding") if figures[name] is not None}
+        self.journal.write(step, {"validation": self.last, **shares, **{f"validation/{k}": v for k, v in figures["macros"].items()}})
+        if not self.best:
+            return None
+        if not (self.best / "best.json").exists() or self.last > runs.read_json(self.best / "best.json")["validation"]:
+            model.save_pretrained(self.best, selected_adapters=["default"])
+            runs.write_json(self.best / "best.json", {"step": step, "validation": self.last})
+        return runs.read_json(self.best / "best.json")
+
+    def keep_best(self, model) -> None:
+        """After training: give `model` the best adapter back, where the last one is not it, and say so."""
+        if not self.best or not (self.best / "best.json").exists():
+            return
+        best = runs.read_json(self.best / "best.json")
+        if self.last is not None and self.last < best["validation"]:
+            models.restore_adapter(model, models.saved_weights(self.best))
+            print(
+                f"[grpo] the adapter of step {best['step']} is kept ({best['validation']:.1f} on validation rows, the last {self.last:.1f})"
+            )
+        shutil.rmtree(self.best)
 
 
 class Limit(TrainerCallback):

@@ -7,6 +7,7 @@
 2. The model samples a group of completions for each prompt; the gate and the task's `score` pay each one.
 3. Rewards are scaled by group with a floor under the deviation, so that dense rewards do not drown sparse ones.
 4. GRPO (TRL's or Unsloth's trainer, unchanged) moves the adapter of phase 2, held near it by a KL.
+5. Every --validation-steps it answers validation rows greedily: the best adapter is kept, and a collapse ends training.
 
 Phases 1 and 2 run first if their directories are missing. Ours, not the paper's: weights, scaling and all numbers.
 """
@@ -63,7 +64,8 @@ def run(options: cli.Options, data, backend: str) -> None:
     journal = callbacks.Journal(
         phase.partial, runs.step_of(checkpoint), [lambda folder: runs.write_json(folder / "mixing.json", mixture.state)]
     )
-    check, limit = callbacks.GreedyCheck(options, tokenizer, data, journal), callbacks.Limit(options.max_hours)
+    check = callbacks.GreedyCheck(options, tokenizer, data, journal, phase.partial / "best")
+    limit = callbacks.Limit(options.max_hours)
     trainer = GRPOTrainer(
         model=model,
         processing_class=tokenizer,
@@ -101,6 +103,7 @@ def run(options: cli.Options, data, backend: str) -> None:
     started = time.time()
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     limit.conclude("grpo")
+    check.keep_best(trainer.model)
     (phase.partial / "mixing.json").write_text(json.dumps(mixture.state, indent=1) + "\n")
     conclude(phase, trainer.model, tokenizer, data, time.time() - started)
 

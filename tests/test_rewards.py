@@ -115,7 +115,11 @@ GATES = [
 def test_a_right_answer_outside_the_format_earns_nothing(text, reason):
     metrics, extras = {}, {}
     values = call([("retrosynthesis", GOLD, {}, text, None, None)], log_metric=metrics.__setitem__, log_extra=extras.__setitem__)
-    assert (values, metrics, extras) == ([0.0], {"accuracy/retrosynthesis": 0.0, "format": float(reason not in OUTSIDE)}, {"reason": [str(reason)]})
+    assert (values, metrics, extras) == (
+        [0.0],
+        {"accuracy/retrosynthesis": 0.0, "format": float(reason not in OUTSIDE)},
+        {"reason": [str(reason)]},
+    )
 
 
 def test_the_format_alone_earns_nothing():

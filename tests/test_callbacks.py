@@ -1,0 +1,69 @@
+"""What watches over training: greedy checks that keep the best adapter, and end what has collapsed."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from chemr_lite import data, models
+from recipes import callbacks
+from recipes.options import Options
+
+
+@pytest.fixture
+def model():
+    return models.load_model("nano", None, "hf", models.detect_hardware(), 128, 8, 8, seed=0)
+
+
+@pytest.fixture
+def scored(monkeypatch):
+    """The next scores of `evaluate`, in order."""
+    scores = []
+    figures = {"format": 99.0, "grounding": None, "macros": {"retrosynthesis": 1.0}}
+    monkeypatch.setattr(callbacks, "evaluate", lambda *_, **__: figures | {"balanced": scores.pop(0)})
+    return scores
+
+
+def watch(tmp_path, model, scored, scores: list[float], steps: list[int], best: bool = True):
+    """The callback after `steps`, between which the adapter changes; the weight that it had at each, and the last control."""
+    scored += scores
+    journal = callbacks.Journal(tmp_path, 0)
+    rows = SimpleNamespace(rows=data.load(["nano"]).rows)
+    check = callbacks.GreedyCheck(Options(validation_steps=10), None, rows, journal, tmp_path / "best" if best else None)
+    weight = next(p for name, p in model.named_parameters() if "lora_B" in name)
+    control, held = SimpleNamespace(should_training_stop=False), {}
+    check.on_train_begin(None, SimpleNamespace(global_step=0), control, model=model)
+    held[0] = weight.detach().clone()
+    for step in steps:
+        weight.data += 1
+        held[step] = weight.detach().clone()
+        check.on_step_end(None, SimpleNamespace(global_step=step, max_steps=steps[-1]), control, model=model)
+    return check, weight, held, control
+
+
+def test_the_best_adapter_is_kept(tmp_path, model, scored, capsys):
+    check, weight, held, control = watch(tmp_path, model, scored, [50.0, 60.0, 58.0], [10, 15, 20])
+    assert not scored and not control.should_training_stop  # at 0, 10 and 20
+    check.keep_best(model)
+    assert torch.equal(weight, held[10]) and "the adapter of step 10 is kept" in capsys.readouterr().out
+    assert not (tmp_path / "best").exists()
+    assert (tmp_path / "log.jsonl").read_text().count("validation/retrosynthesis") == 3
+
+
+def test_the_last_adapter_stays_where_it_is_the_best(tmp_path, model, scored, capsys):
+    check, weight, held, _ = watch(tmp_path, model, scored, [50.0, 60.0, 61.0], [10, 17])
+    check.keep_best(model)  # the last step is checked too, whatever its number
+    assert torch.equal(weight, held[17]) and "kept" not in capsys.readouterr().out
+
+
+def test_a_collapse_ends_training_with_phase_two(tmp_path, model, scored, capsys):
+    check, weight, held, control = watch(tmp_path, model, scored, [50.0, 39.0], [10])
+    assert control.should_training_stop and "39.0 on validation rows, 50.0 at step 0: stopped" in capsys.readouterr().out
+    check.keep_best(model)
+    assert torch.equal(weight, held[0])
+
+
+def test_supervised_phases_only_look(tmp_path, model, scored):
+    check, weight, held, control = watch(tmp_path, model, scored, [50.0, 20.0], [10, 20], best=False)
+    check.keep_best(model)
+    assert torch.equal(weight, held[20]) and not control.should_training_stop and not scored
