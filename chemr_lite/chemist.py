@@ -72,7 +72,7 @@ def read_question(task: str, text: str, gold: str = "", meta: dict | None = None
             sub, meta = read_instruction(text)
         except ValueError as error:
             raise QuestionError(
-                f"{str(error).capitalize()}. Ask for instance: Please add a hydroxyl to the molecule CCC. Or: Please increase the "
+                f"There is {error}. Ask for instance: Please add a hydroxyl to the molecule CCC. Or: Please increase the "
                 "LogP value of the molecule OCCO. Or: Please generate a molecule with 2 carbon, 1 oxygen atoms."
             ) from error
         if task not in (OPEN, f"{OPEN}/{sub}"):

@@ -41,7 +41,7 @@ def plural(noun: str, n: int) -> str:
 def about_molecule(smiles: str, strangers: list[str], rng: random.Random) -> Iterator[tuple[str, str, str]]:
     """(kind, a true statement, a false one) about a molecule; `strangers` are others, to take pieces from."""
     from rdkit import Chem
-    from rdkit.Chem import BRICS, Crippen, Descriptors, rdMolDescriptors
+    from rdkit.Chem import Crippen, Descriptors, rdMolDescriptors
 
     from chemr_lite.facts import FUNCTIONAL_GROUPS, PLACES, count_atoms, functional_groups, places_of
 
@@ -95,8 +95,8 @@ def about_molecule(smiles: str, strangers: list[str], rng: random.Random) -> Ite
     wrong = next((s for s in map(_scaffold, strangers) if s not in ("", scaffold)), None)
     if scaffold and wrong:
         yield "scaffold", f"The Murcko scaffold is {scaffold}.", f"The Murcko scaffold is {wrong}."
-    pieces = [p for p in map(_bare, BRICS.BRICSDecompose(mol)) if p and mol.HasSubstructMatch(Chem.MolFromSmiles(p))]
-    foreign = [p for s in strangers[:3] for p in map(_bare, BRICS.BRICSDecompose(Chem.MolFromSmiles(s))) if p]
+    pieces = [p for p in _pieces(mol) if mol.HasSubstructMatch(Chem.MolFromSmiles(p))]
+    foreign = [p for s in strangers[:3] for p in _pieces(Chem.MolFromSmiles(s))]
     foreign = [p for p in foreign if not mol.HasSubstructMatch(Chem.MolFromSmiles(p))]
     if pieces and foreign:
         yield (
@@ -161,6 +161,16 @@ def _scaffold(smiles: str) -> str:
     from chemr_lite.facts import scaffold
 
     return scaffold(Chem.MolFromSmiles(smiles))
+
+
+def _pieces(mol) -> list[str]:
+    """What is left when all bonds that BRICS would break are broken at once; all its combinations would take for ever on a
+    large molecule."""
+    from rdkit import Chem
+    from rdkit.Chem import BRICS
+
+    parts = Chem.MolToSmiles(BRICS.BreakBRICSBonds(mol)).split(".")
+    return [piece for piece in map(_bare, parts) if piece]
 
 
 def _bare(piece: str) -> str | None:

@@ -127,6 +127,7 @@ def test_every_kind_is_tested_true_and_false():
         (ASPIRIN, "The ester hydrolysis is slow."),
         (SUZUKI, "A Stille coupling could give it too."),
         (ASPIRIN, "It relieves pain."),
+        (ASPIRIN, "It is made with [OH-] and [SH-]."),
         (ASPIRIN, "The benzene ring has six carbons."),
         (ASPIRIN, "Each carbonyl has one oxygen."),
         (ASPIRIN, "It has fewer than five hydrogen bond donors."),
