@@ -33,6 +33,10 @@ from chemr_lite.tasks.open_generation import read_instruction
 OPEN = "open_generation"
 PHASES = ("grpo", "distill", "foundation")  # of a run directory the last that is there is asked
 MAX_NEW_TOKENS = 1024
+EXAMPLES = (
+    "Of a molecule's changes ask for instance: Please add a hydroxyl to the molecule CCC. Or: Please increase the LogP value of "
+    "the molecule OCCO. Or: Please generate a molecule with 2 carbon, 1 oxygen atoms."
+)
 BATCH = 32
 
 
@@ -44,9 +48,9 @@ class QuestionError(ValueError):
 class Reply:
     """What a model said. `row` is the question in the row format, `completion` all that was written.
 
-    `answer` is None where the format failed and `verdict` then says how; `claims` are those of the reasoning, each with
-    `supported` True, False or None; `verdict` is the gate's, of an answer that should be a molecule, and Reason.CORRECT says
-    that it is one; `score` is None where nothing is known to hold the answer against.
+    `answer` is None where the format failed; `claims` are those of the reasoning, each with `supported` True, False or None;
+    `valid` says whether there is an answer and, where it should be a molecule, whether the gate takes it for one, `reason` why
+    not. Whether it is right says `score`, which is None where no answer is known to compare with.
     """
 
     row: Row
@@ -54,8 +58,14 @@ class Reply:
     reasoning: str
     answer: str | None
     claims: list[Claim] = field(repr=False)
-    verdict: Reason
+    valid: bool
+    reason: Reason
     score: Score | None
+
+    @property
+    def verdict(self) -> str:
+        """`valid`, or what is wrong, in words."""
+        return "valid" if self.valid else self.reason.words
 
 
 def read_question(task: str, text: str, gold: str = "", meta: dict | None = None) -> dict:
@@ -71,10 +81,7 @@ def read_question(task: str, text: str, gold: str = "", meta: dict | None = None
         try:
             sub, meta = read_instruction(text)
         except ValueError as error:
-            raise QuestionError(
-                f"There is {error}. Ask for instance: Please add a hydroxyl to the molecule CCC. Or: Please increase the "
-                "LogP value of the molecule OCCO. Or: Please generate a molecule with 2 carbon, 1 oxygen atoms."
-            ) from error
+            raise QuestionError(f"There is {error}. {EXAMPLES}") from error
         if task not in (OPEN, f"{OPEN}/{sub}"):
             raise QuestionError(f"This asks for {OPEN}/{sub}, not for {task}.")
         task = f"{OPEN}/{sub}"
@@ -93,7 +100,7 @@ def read_question(task: str, text: str, gold: str = "", meta: dict | None = None
         parsed = parse_smiles(smiles)
         asked_for = known.answers == "molecule" and smiles == gold
         if not parsed.ok and not asked_for:
-            raise QuestionError(f"The {side} {smiles[:80]!r} is no molecule: {str(parsed.reason).replace('_', ' ')}.")
+            raise QuestionError(f"The {side} {smiles[:80]!r} is no molecule: {parsed.reason.words}. Give it as SMILES.")
     return row
 
 
@@ -105,7 +112,12 @@ def read_words(text: str) -> dict:
         begins = words and re.match(r"\s*" + r"\s+".join(map(re.escape, words)), text)
         if begins:
             return read_question(name, text[begins.end() :])
-    return read_question(OPEN, text)
+    try:
+        return read_question(OPEN, text)
+    except QuestionError as error:
+        if not text.strip():
+            raise
+        raise QuestionError(f"No task asks in these words: choose a task. {EXAMPLES}") from error
 
 
 def _with_gold(row: dict) -> dict:
@@ -125,6 +137,7 @@ class Chemist:
     def __init__(self, model: str | Path, protocols: Protocols | None = None, max_new_tokens: int | None = None):
         folder = next((Path(model, name) for name in PHASES if Path(model, name, "adapter_config.json").exists()), Path(model))
         adapter = folder if (folder / "adapter_config.json").exists() else None
+        models.check_there(str(model))
         self.base = models.base_of(adapter) if adapter else str(model)
         self.tokenizer = models.load_tokenizer(self.base)
         self.model = models.load_base(self.base, models.detect_hardware())
@@ -179,9 +192,9 @@ class Chemist:
     def read(self, row: Row, completion: str) -> Reply:
         """`completion` as a reply to `row`: taken apart, its claims checked, its answer judged."""
         parsed = parse_completion(completion)
-        verdict: Reason = parsed.reason
+        reason = parsed.reason
         if parsed.answer is not None and get_task(row["task"]).answers == "molecule":
-            verdict = parse_smiles(parsed.answer).reason
+            reason = parse_smiles(parsed.answer).reason
         can_score = row["answer"] or row["task"].startswith(f"{OPEN}/")
         return Reply(
             row,
@@ -189,7 +202,8 @@ class Chemist:
             parsed.think,
             parsed.answer,
             check_claims(parsed.think, row, parsed.answer, self.protocols),
-            verdict,
+            reason is Reason.CORRECT,
+            reason,
             score_completion(completion, row) if can_score else None,
         )
 

@@ -175,13 +175,26 @@ def base_path(name: str) -> str:
     return str(NANO) if name == "nano" else name
 
 
+def check_there(name: str) -> None:
+    """Raise ModelError for a `name` that means a folder, and there is none: the hub would only say that it is no name."""
+    path = Path(name)
+    means_folder = name.count("/") != 1 or path.parent.exists() or name.startswith(("outputs/", "./", "../", "~"))
+    if name != "nano" and not path.exists() and "/" in name and means_folder:
+        raise ModelError(
+            f"{name}: there is no such folder. Train a run with python recipes/grpo.py, or name a phase's directory or a model folder"
+        )
+
+
 def base_of(adapter: Path) -> str:
     """The base model that the adapter in the folder `adapter` goes with. Raises ModelError."""
     path = adapter / "adapter_config.json"
+    if not path.exists():
+        what = "no adapter in it" if adapter.exists() else "there is no such folder"
+        raise ModelError(f"{adapter}: {what}. Name the directory of a finished phase; python recipes/grpo.py trains a run")
     try:
         name = json.loads(path.read_text())["base_model_name_or_path"]
     except (OSError, ValueError, KeyError) as error:
-        raise ModelError(f"{path} is missing or damaged ({error}); name a finished phase's directory, as outputs/nano/grpo") from error
+        raise ModelError(f"{path} is damaged ({error}); delete the folder to train that phase again") from error
     # an adapter that was trained in another copy of this package knows nano by its place there
     return "nano" if Path(name).parts[-3:] == NANO.parts[-3:] else name
 

@@ -35,3 +35,23 @@ class Reason(StrEnum):
     TOO_DIFFERENT = "too_different"
     INCOMPLETE = "incomplete"
     NOT_A_CHOICE = "not_a_choice"
+
+    @property
+    def words(self) -> str:
+        """What a page says to someone who does not know the names."""
+        return WORDS.get(self, self.value.replace("_", " "))
+
+
+WORDS = {
+    Reason.MISSING_TAGS: "the answer is not between its tags",
+    Reason.REPEATED_TAGS: "more than one answer",
+    Reason.MISPLACED_TEXT: "text outside the tags",
+    Reason.INNER_WHITESPACE: "more than a SMILES",
+    Reason.SYNTAX: "not written as it should be",
+    Reason.CHEMISTRY: "atoms with impossible bonds",
+    Reason.FRAGMENTS: "another number of molecules than wanted",
+    Reason.UNCHANGED: "the question's own molecule",
+    Reason.NOT_IMPROVED: "the property moves the wrong way",
+    Reason.TOO_DIFFERENT: "too little is left of the source",
+    Reason.NOT_A_CHOICE: "none of the choices",
+}

@@ -10,7 +10,7 @@ USE = """```python
 from chemr_lite import Chemist
 
 reply = Chemist("{name}").ask("retrosynthesis", "CC(=O)Nc1ccc(O)cc1")
-print(reply.answer, reply.reasoning, reply.verdict, sep="\\n")
+print(reply.answer, reply.reasoning, sep="\\n")
 ```"""
 PHASE = {
     "foundation": "chemical foundation training: answers of all tasks, supervised",

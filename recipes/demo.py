@@ -20,7 +20,7 @@ from recipes.options import UsageError
 
 EACH = 3  # example questions of a task
 NONE = "nothing"
-TYPED = "whatever the words say"
+TYPED = "by its words (a task's own sentence, or an edit)"
 CSS = """
 .gradio-container { max-width: 72rem !important }
 article, #preview .row { --body-text-color: var(--ink); background: #fff; border-radius: 8px }  /* also where all else is dark */
@@ -124,7 +124,8 @@ class Desk:
         except QuestionError as error:
             return note(str(error))
         sides = get_task(row["task"]).sides(row)
-        return f'<div class="row">{"".join(draw(smiles, side) for side, smiles in sides.items() if smiles != row["answer"])}</div>'
+        asked = f'<p class="soft">The model is asked: {escape(get_task(row["task"]).instruction or row["input"])}</p>'
+        return asked + f'<div class="row">{"".join(draw(smiles, side) for side, smiles in sides.items() if smiles != row["answer"])}</div>'
 
     def ask(self, task: str, text: str, one: str, other: str) -> Iterator[tuple[str, str]]:
         """The two answers as HTML, again and again while they grow."""
@@ -171,7 +172,9 @@ def build(chemists: dict, rows: list[dict]):
     static = Path(ipyketcher.__file__).parent / "static"
     gr.set_static_paths([static])
     with gr.Blocks(title="chemr-lite", analytics_enabled=False) as page:
-        gr.Markdown("# chemr-lite\nAsk a model that was trained to reason about molecules and reactions.")
+        gr.Markdown(
+            "# chemr-lite\nAsk a model that was trained to reason about molecules and reactions: foundation has learnt answers, distill to reason before them, grpo has practised."
+        )
         gr.HTML(f"<p>Claims of the reasoning are held against the molecules: {LEGEND}</p>")
         with gr.Row():
             with gr.Column(scale=2, min_width=280):
@@ -224,6 +227,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, help="default: the first that is free from 7860 on")
     parser.add_argument("--share", action="store_true", help="also at a public address, for 72 hours at most")
     args = parser.parse_args()
+    print(f"loading {args.target} …", flush=True)
     chemists = load(args.target)
     page = build(chemists, known_rows(next(iter(chemists.values()))))
     try:

@@ -39,6 +39,9 @@ def run(options: cli.Options, data, backend: str) -> None:
         # an answer alone only where there is no reasoning at all
         return [*traces, render(grounded, row["answer"])] if grounded or not traces else traces
 
+    bare = sorted({row["task"] for row in rows if not protocols.of(row["task"])} - {task for task, _ in written})
+    if bare:
+        print(f"[distill] no steps in the protocols {options.protocols}, so answers alone: {', '.join(bare)} (--protocols)")
     train(options, "distill", completions, data, backend)
 
 

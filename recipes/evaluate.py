@@ -286,6 +286,7 @@ def _run_model(target: str, rows: list[dict], options: Options, output: Path) ->
     from chemr_lite import models
     from recipes import ladder, runs
 
+    models.check_there(target)
     adapter = Path(target) if (Path(target) / "adapter_config.json").exists() else None
     name = models.base_of(adapter) if adapter else target
     output.mkdir(parents=True, exist_ok=True)

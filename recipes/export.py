@@ -1,7 +1,7 @@
 """A phase's model in one piece: base and adapter merged, as any tool loads it that reads a Hugging Face model folder.
 
     python recipes/export.py outputs/nano/grpo                       # writes outputs/nano/grpo-merged
-    python recipes/export.py outputs/nano/grpo --precision 4bit      # NF4, a quarter of the size, for bitsandbytes on a GPU
+    python recipes/export.py outputs/nano/grpo --precision 4bit      # NF4, about a third of the size, in grpo-merged-4bit
     python recipes/export.py outputs/t4/grpo --gguf --llama-cpp DIR  # also model.gguf, and a Modelfile for Ollama
     python recipes/export.py outputs/t4/grpo --push-to-hub you/name  # also to the Hugging Face hub, with a model card
     python recipes/export.py outputs/t4 --adapters t4-adapters       # the adapters of all phases, to keep or to share
@@ -40,8 +40,6 @@ def merge(adapter: Path, output: Path, precision: str, copies: int = 1, name: st
     from chemr_lite import models
     from recipes import card, ladder
 
-    if output.exists():
-        raise UsageError(f"{output} is there already; give another --output, or delete it")
     ladder.quieten()
     try:
         base_name = models.base_of(adapter)
@@ -151,7 +149,11 @@ def push(folder: Path, repo: str, public: bool) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("phase", type=Path, help="a finished phase's directory, with an adapter in it; with --adapters a run directory")
-    parser.add_argument("--output", type=Path, help="where to write the model; default: the phase's directory with -merged")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        help="where to write the model; default: the phase's directory with -merged, and the precision where it is not bf16",
+    )
     parser.add_argument("--precision", choices=PRECISIONS, default="bf16", help="of the weights; default: bf16")
     parser.add_argument("--gguf", action="store_true", help="also write model.gguf and a Modelfile, by llama.cpp's converter")
     parser.add_argument("--llama-cpp", metavar="DIR", help="llama.cpp's folder, default: $LLAMA_CPP")
@@ -166,7 +168,10 @@ def main() -> None:
     converter = find_converter(args.llama_cpp or os.environ.get("LLAMA_CPP")) if args.gguf else None
     if args.push_to_hub:
         check_token()
-    output = args.output or args.phase.with_name(args.phase.name + "-merged")
+    kind = "-merged" if args.precision == "bf16" else f"-merged-{args.precision}"
+    output = args.output or args.phase.with_name(args.phase.name + kind)
+    if output.exists():
+        raise UsageError(f"{output} is there already; give another --output, or delete it")
     merge(args.phase, output, args.precision, 2 if args.gguf else 1, args.push_to_hub)
     if converter:
         to_gguf(output, converter)

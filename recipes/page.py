@@ -12,6 +12,7 @@ from rdkit.Chem.Draw import rdMolDraw2D
 
 from chemr_lite import check_claims, get_task, parse_completion, parse_smiles
 from chemr_lite.protocols import Protocols
+from chemr_lite.reasons import Reason
 
 SIZE = (260, 170)
 ARTICLE_STYLE = """
@@ -74,9 +75,9 @@ def article(row, completion: str, answer: str | None, claims: list, verdict: str
     known = {side: smiles for side, smiles in task.sides(row).items() if smiles != row["answer"]}
     pictures = [draw(smiles, side) for side, smiles in known.items()]
     if task.answers == "molecule":
-        both = draw(said, "answer") + (draw(row["answer"], "recorded") if row["answer"] else "")
+        both = draw(said, "answer") + (draw(row["answer"], "known answer") if row["answer"] else "")
     else:
-        recorded = f"<p><b>Recorded:</b> {escape(row['answer'])}</p>" if row["answer"] else ""
+        recorded = f"<p><b>Known answer:</b> {escape(row['answer'])}</p>" if row["answer"] else ""
         both = f"<p><b>Answer:</b> {escape(said[:2000])}</p>{recorded}"
     checked = [claim for claim in claims if claim.supported is not None]
     tally = f"{sum(claim.supported for claim in checked)} of {len(checked)} claims supported" if checked else "no claim to check"
@@ -92,22 +93,21 @@ def judged_article(line: dict, protocols: Protocols | None = None) -> str:
     """A line of predictions.jsonl as an article, its claims read along the steps of `protocols`."""
     row = {"task": line["task"], "input": line["input"], "answer": line["gold"], "meta": line["meta"]}
     claims = check_claims(parse_completion(line["completion"], strict=False).think, row, line["answer"], protocols)
-    verdict = f"{escape(line['reason'])}, score {line['score']:.2f}"
+    verdict = f"{escape(Reason(line['reason']).words)}, score {line['score']:.2f}"
     return article(row, line["completion"], line["answer"], claims, verdict, line["correct"])
 
 
 def verdict(reply) -> tuple[str, bool | None]:
     """What gate and score say of a reply, and whether that is good."""
-    word = str(reply.verdict).replace("_", " ")
     if reply.answer is None:
-        return f"outside the format: {word}", False
+        return f"no answer that can be read: {reply.reason.words}", False
     molecule = get_task(reply.row["task"]).answers == "molecule"
-    if molecule and reply.verdict != "correct":
-        return f"no molecule: {word}", False
-    gate = "passes the gate; " if molecule else ""
+    if molecule and not reply.valid:
+        return f"no molecule: {reply.reason.words}", False
+    valid = "a valid molecule; " if molecule else ""
     if reply.score is None:
-        return f"{gate}nothing is recorded to hold it against", None
-    return f"{gate}{str(reply.score.reason).replace('_', ' ')}, score {reply.score.value:.2f}", reply.score.correct
+        return f"{valid}no answer is known to compare it with", None
+    return f"{valid}{reply.score.reason.words}, score {reply.score.value:.2f}", reply.score.correct
 
 
 def reply_article(reply) -> str:

@@ -27,7 +27,7 @@ def test_it_answers_as_the_phase_was_evaluated(chemist, smoke):
     for reply, line in zip(replies, lines, strict=True):
         assert reply.claims == check_claims(reply.reasoning, line | {"answer": line["gold"]}, line["answer"], chemist.protocols)
         if line["valid"] is not None:
-            assert (reply.answer is not None and reply.verdict == "correct") == line["valid"]
+            assert (reply.answer is not None and reply.valid) == line["valid"]
 
 
 def test_it_knows_how_the_phase_was_trained(chemist, smoke):
@@ -52,14 +52,14 @@ def test_open_generation_is_verified_without_an_answer(chemist):
     line = judge(reply.row, reply.completion)
     assert (reply.score.value, str(reply.score.reason)) == (line["score"], line["reason"])
     good = chemist.read(reply.row, "<think></think>\n<answer>CCCO</answer>")
-    assert good.verdict == "correct" and good.score.value > 0
+    assert good.verdict == "valid" and good.score.value > 0
 
 
 def test_a_reply_outside_the_format_or_the_gate(chemist):
     row = read_question("retrosynthesis", "CC(=O)NC")
     bare = chemist.read(row, "CC(=O)O.CN")
-    assert bare.answer is None and bare.verdict == "missing_tags"
-    assert chemist.read(row, "<think></think><answer>CC(=O)O and methylamine</answer>").verdict == "inner_whitespace"
+    assert bare.answer is None and not bare.valid and bare.reason == "missing_tags" and bare.verdict == "the answer is not between its tags"
+    assert chemist.read(row, "<think></think><answer>CC(=O)O and methylamine</answer>").reason == "inner_whitespace"
     wrong = chemist.read(row, "<think>1. **Product analysis:** amide, nitrile</think><answer>CC(=O)O.CN</answer>")
     assert [(claim.text, claim.supported) for claim in wrong.claims] == [("amide", True), ("nitrile", False)]
 
@@ -88,7 +88,7 @@ def test_phases_share_a_base_and_keep_their_own_answers(chemist, smoke):
     assert answers == [reply.completion for reply in Chemist(smoke / "foundation", max_new_tokens=chemist.max_new_tokens).ask_all(ROWS)]
     assert answers != before == [reply.completion for reply in chemist.ask_all(ROWS)]
     assert first.model is chemist.model
-    with pytest.raises(ModelError, match="adapter_config.json is missing"):
+    with pytest.raises(ModelError, match="no adapter in it"):
         chemist.beside(smoke / "base")
 
 
@@ -110,8 +110,8 @@ def test_questions_of_every_task_can_be_asked(row):
     ("task", "text", "told"),
     [
         ("retrosynthesis", "  ", "The question is empty."),
-        ("retrosynthesis", "aspirin", "The product 'aspirin' is no molecule: syntax."),
-        ("reaction_prediction", "CCO.C(C)(C)(C)(C)C", "no molecule: chemistry"),
+        ("retrosynthesis", "aspirin", "The product 'aspirin' is no molecule: not written as it should be. Give it as SMILES."),
+        ("reaction_prediction", "CCO.C(C)(C)(C)(C)C", "no molecule: atoms with impossible bonds"),
         ("property_prediction/bbbp", "<script>alert(1)</script>", "no molecule: reaction arrow"),
         ("yield_prediction/suzuki", "CCO", "no molecule: empty"),
         ("reagent_selection/rule_reactant", "CCO", "three lines, Reactants, Product and List"),
@@ -136,5 +136,5 @@ def test_an_unknown_task_names_its_neighbours():
 
 
 def test_a_model_that_is_not_there(tmp_path):
-    with pytest.raises(ModelError, match="--preset nano"):
+    with pytest.raises(ModelError, match="there is no such folder. Train a run"):
         Chemist(tmp_path / "none")

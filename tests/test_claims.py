@@ -189,8 +189,15 @@ def test_saying_it_twice_counts_once():
     assert grounding(check_claims("It relieves pain.", ASPIRIN)) is None
 
 
-@pytest.mark.parametrize("protocols", ["default", "nano"])
-@pytest.mark.parametrize("task", dict.fromkeys(row["task"] for row in NANO))
+@pytest.mark.parametrize(
+    ("task", "protocols"),
+    [
+        (task, name)
+        for task in dict.fromkeys(row["task"] for row in NANO)
+        for name in ("default", "nano")
+        if load_protocols(name).of(task)  # nano has no steps for some
+    ],
+)
 def test_grounded_traces_pass(task, protocols):
     rows = [row for row in NANO if row["task"] == task]
     claimed = 0

@@ -61,7 +61,7 @@ def test_two_phases_answer_side_by_side(desk, rows):
 
 def test_one_phase_alone_leaves_the_other_side_empty(desk):
     *_, (left, right) = desk.ask("retrosynthesis", "CC(=O)Nc1ccc(O)cc1", "distill", demo.NONE)
-    assert "nothing is recorded to hold it against" in left or "outside the format" in left or "no molecule" in left
+    assert "no answer is known to compare it with" in left or "no answer that can be read" in left or "no molecule" in left
     assert right == ""
 
 
@@ -70,8 +70,8 @@ def test_one_phase_alone_leaves_the_other_side_empty(desk):
     [
         ("retrosynthesis", "", "The question is empty."),
         ("retrosynthesis", None, "The question is empty."),
-        ("retrosynthesis", EVIL, escape("is no molecule: inner whitespace")),
-        (demo.TYPED, "what is this?", "Please add a hydroxyl to the molecule CCC."),
+        ("retrosynthesis", EVIL, escape("is no molecule: more than a SMILES")),
+        (demo.TYPED, "what is this?", "No task asks in these words"),
     ],
 )
 def test_what_cannot_be_asked_is_told_and_escaped(desk, task, text, told):
@@ -90,10 +90,10 @@ def test_what_a_model_wrote_is_escaped(desk, chemists, completion, monkeypatch):
 @pytest.mark.parametrize(
     ("answer", "told", "good"),
     [
-        ("<answer>CC(=O)O.CN</answer>", "passes the gate; correct, score 1.00", True),
-        ("<answer>CCO</answer>", "passes the gate; fragments, score 0.00", False),
-        ("<answer>CC(=O)O and CN</answer>", "no molecule: inner whitespace", False),
-        ("CC(=O)O.CN", "outside the format: missing tags", False),
+        ("<answer>CC(=O)O.CN</answer>", "a valid molecule; correct, score 1.00", True),
+        ("<answer>CCO</answer>", "a valid molecule; another number of molecules than wanted, score 0.00", False),
+        ("<answer>CC(=O)O and CN</answer>", "no molecule: more than a SMILES", False),
+        ("CC(=O)O.CN", "no answer that can be read: the answer is not between its tags", False),
     ],
 )
 def test_the_verdict(chemists, answer, told, good):

@@ -194,7 +194,7 @@ def test_a_merged_model_answers_as_base_and_adapter_do(smoke, merged):
 
 
 def test_what_cannot_be_merged_is_told(smoke, merged, tmp_path):
-    for args, told in (([smoke], "no adapter_config.json"), ([smoke / "distill", "--output", merged], "is there already")):
+    for args, told in (([smoke], "no adapter in it"), ([smoke / "distill", "--output", merged], "is there already")):
         done = recipe("export", *args)
         assert done.returncode == 2 and told in done.stderr and "Traceback" not in done.stderr
 

@@ -22,7 +22,9 @@ _WORD = "|".join(re.escape(word) for word in sorted(WORDS, key=len, reverse=True
 # `N-methylpiperidine` has a piperidine
 _BEARING = r"(?:(?:di|tri)?(?:methyl|ethyl|phenyl|benzyl|amino|chloro|bromo|fluoro|iodo|nitro|hydroxy|methoxy|cyano|oxo|acetyl))*"
 _RING_NAMES = "|".join(re.escape(word) for word in sorted((w for w, (kind, _) in WORDS.items() if kind == "ring"), key=len, reverse=True))
-_MENTION = any_case(rf"(?<![\w=#])(?:{_BEARING}(?=(?:{_RING_NAMES})(?!\w)))?(?P<word>{_WORD})(?P<plural>e?s)?(?P<head>{_HEADS})(?![\w=#]|[+-]\])")  # [OH-] is no hydroxyl
+_MENTION = any_case(
+    rf"(?<![\w=#])(?:{_BEARING}(?=(?:{_RING_NAMES})(?!\w)))?(?P<word>{_WORD})(?P<plural>e?s)?(?P<head>{_HEADS})(?![\w=#]|[+-]\])"
+)  # [OH-] is no hydroxyl
 _MOVE = any_case(rf"\b(?P<before>\d+)\s*(?:→|->)\s*(?P<after>\d+)\s+(?P<word>{_WORD})s?\b")
 _ARROW = re.compile(r"→|->|←|<-")
 # what becomes of a group in a reaction

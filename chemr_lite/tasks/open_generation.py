@@ -113,7 +113,7 @@ def read_instruction(text: str) -> tuple[str, dict]:
             if removes
             else ("mol_edit_add", {"source": source, "add": groups[0]})
         )
-    raise ValueError(f"nothing that TOMG-Bench asks for in the instruction {text[:80]!r}")
+    raise ValueError(f"nothing to do with a molecule in the instruction {text[:80]!r}")
 
 
 class OpenGeneration(Task):
