@@ -25,8 +25,6 @@ CSS = """
 .gradio-container { max-width: 72rem !important }
 article, #preview .row { --body-text-color: var(--ink); background: #fff; border-radius: 8px }  /* also where all else is dark */
 .note { border-left: 3px solid #b8860b; padding: .5rem .75rem; overflow-wrap: anywhere }
-#examples table { table-layout: fixed; width: 100% }
-#examples td, #examples td * { white-space: normal !important; overflow-wrap: anywhere; text-align: left }
 #editor iframe { width: 100%; height: 30rem; border: 1px solid #d5dae1; border-radius: 8px; background: #fff }
 """
 # Ketcher (Apache-2.0) as ipyketcher packs it for notebooks; in a frame, so that its style sheet keeps to itself
@@ -198,11 +196,10 @@ def build(chemists: dict, rows: list[dict]):
             with gr.Column(min_width=320):
                 right = gr.HTML(elem_id="right")
         gr.Examples(
-            examples,
-            [task, question],
+            [example[::-1] for example in examples],  # the question first: a phone shows only the first column
+            [question, task],
             label="Examples, from rows that the model was not trained on",
             examples_per_page=9,
-            elem_id="examples",
         )
         for changed in (task, question):
             changed.change(

@@ -156,7 +156,7 @@ def test_an_example_of_every_macro_task_is_asked_by_clicks(page):
     for number in range(9):
         row = page.locator("table tbody tr").nth(number)
         row.click()
-        task = row.locator("td").first.inner_text().strip()
+        task = row.locator("td").last.inner_text().strip()
         seen.add(task.split("/")[0])
         page.wait_for_function("task => document.querySelector('input[aria-label=\"Task\"]').value === task", arg=task)
         before = page.locator("#left").inner_html()

@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import shutil
 from dataclasses import fields
 from pathlib import Path
 
@@ -126,10 +127,16 @@ def workplace(tmp_path_factory):
         yield home / "run"
 
 
+# finished phases that a notebook finds: training them again would only take time; phase 3 is trained by its notebook
+GIVEN = {"01_foundation": ["base", "foundation"], "02_protocol_distillation": ["distill"]}
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_executes_on_smoke(name, workplace):
+def test_executes_on_smoke(name, workplace, smoke):
     from nbclient import NotebookClient
 
+    for phase in GIVEN.get(name, ()):
+        shutil.copytree(smoke / phase, workplace / phase)
     notebook = read(name)
     where = {"metadata": {"path": str(ROOT / "notebooks")}}
     NotebookClient(notebook, timeout=600, kernel_name="python3", resources=where).execute()
