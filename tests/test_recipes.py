@@ -5,18 +5,15 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from chemr_lite import list_tasks, render
-from chemr_lite.protocols import load_protocols
 from recipes.callbacks import Limit
 from tests.conftest import recipe
 
@@ -168,88 +165,6 @@ def test_traces_of_a_teacher_train(smoke, tmp_path):
     assert done.returncode == 0, done.stderr[-3000:]
     # the 200 rows of retrosynthesis have two traces each, all others the one that RDKit writes
     assert json.loads((run / "distill/run.json").read_text())["examples"]["rows"] == 9 * 200 + 200
-
-
-@pytest.fixture(scope="module")
-def merged(smoke, tmp_path_factory) -> Path:
-    output = tmp_path_factory.mktemp("export") / "merged"
-    done = recipe("export", smoke / "distill", "--output", output, "--precision", "fp32")
-    assert done.returncode == 0, done.stderr[-3000:]
-    return output
-
-
-def test_a_merged_model_answers_as_base_and_adapter_do(smoke, merged):
-    from transformers import AutoModelForCausalLM
-
-    from chemr_lite import build_prompt, data, get_task, models
-    from chemr_lite.generation import complete
-
-    rows = data.load(["nano"]).rows["test"][::60]
-    tokenizer = models.load_tokenizer(str(merged))
-    prompts = [build_prompt(get_task(row["task"]).question(row)) for row in rows]
-    asked = tokenizer.apply_chat_template(prompts, add_generation_prompt=True, tokenize=True, return_dict=False)
-    apart = models.with_adapter(models.load_base(models.base_path("nano"), models.detect_hardware()), smoke / "distill")
-    whole = AutoModelForCausalLM.from_pretrained(merged)
-    one, other = (complete(model, asked, 40, tokenizer.eos_token_id) for model in (apart, whole))
-    assert len(rows) > 40 and one == other
-
-
-def test_what_cannot_be_merged_is_told(smoke, merged, tmp_path):
-    for args, told in (([smoke], "no adapter in it"), ([smoke / "distill", "--output", merged], "is there already")):
-        done = recipe("export", *args)
-        assert done.returncode == 2 and told in done.stderr and "Traceback" not in done.stderr
-
-
-@pytest.fixture(scope="module")
-def served_nano(merged):
-    """The address of nano as `transformers serve` serves it: a teacher of 3 million parameters."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "transformers.cli.transformers", "serve", str(merged), "--host", "127.0.0.1", "--port", str(port)]
-    process = subprocess.Popen([*command, "--device", "cpu"], env=os.environ | {"HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""})
-    deadline = time.time() + 120
-    while True:
-        assert process.poll() is None and time.time() < deadline
-        with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            break
-        time.sleep(0.2)
-    yield f"http://127.0.0.1:{port}/v1"
-    process.terminate()
-    process.wait(30)
-
-
-def test_a_served_nano_teaches(smoke, merged, served_nano, tmp_path):
-    run = tmp_path / "taught"
-    for name in ("base", "foundation"):
-        shutil.copytree(smoke / name, run / name)
-    args = ["--preset", "smoke", "--output", run, "--traces", "both", "--teacher-url", served_nano, "--teacher-model", merged]
-    args += ["--teacher-rows", 4, "--teacher-max-tokens", 80, "--least-grounding", 0, "--max-steps", 1]
-    done = recipe("distill", *args)
-    answers = [json.loads(line) for line in (run / "teacher/answers.jsonl").read_text().splitlines()]
-    assert len({line["key"] for line in answers}) == len(answers) == 9 * 4  # none lost, none twice
-    counts = json.loads((run / "teacher/filter.json").read_text())
-    assert sum(sum(reasons.values()) for reasons in counts.values()) == len(answers)
-    kept = sum(reasons.get("kept", 0) for reasons in counts.values())
-    if kept:
-        assert done.returncode == 0, done.stderr[-3000:]
-        # beside RDKit's trace, or, where nano has no steps, in the place of the bare answer
-        beside = sum(reasons.get("kept", 0) for task, reasons in counts.items() if load_protocols("nano").of(task))
-        assert json.loads((run / "distill/run.json").read_text())["examples"]["rows"] == 9 * 200 + beside
-    else:  # after a minute of training nano is a poor teacher
-        assert done.returncode == 2 and "no trace" in done.stderr and "filter.json says why" in done.stderr
-
-
-def test_a_served_nano_is_evaluated_as_the_one_on_disk(smoke, merged, served_nano, tmp_path):
-    common = ["--preset", "smoke", "--tasks", "property_prediction", "--eval-rows", 8]
-    here = recipe("evaluate", smoke / "distill", *common, "--output", tmp_path / "here")
-    there = recipe(
-        "evaluate", "--server", served_nano, "--server-model", merged, "--server-tokens", 80, *common, "--output", tmp_path / "there"
-    )
-    assert here.returncode == there.returncode == 0, (here.stderr + there.stderr)[-3000:]
-    one, other = ([json.loads(line) for line in (tmp_path / at / "predictions.jsonl").read_text().splitlines()] for at in ("here", "there"))
-    alike = [a["completion"] == b["completion"] for a, b in zip(one, other, strict=True)]
-    assert len(alike) == 8 and sum(alike) >= 7  # a near tie may fall the other way
 
 
 def write(path: Path, text: str) -> Path:
