@@ -31,7 +31,6 @@ from chemr_lite.tasks.base import Row
 from chemr_lite.tasks.open_generation import read_instruction
 
 OPEN = "open_generation"
-PHASES = ("grpo", "distill", "foundation")  # of a run directory the last that is there is asked
 MAX_NEW_TOKENS = 1024
 EXAMPLES = (
     "Of a molecule's changes ask for instance: Please add a hydroxyl to the molecule CCC. Or: Please increase the LogP value of "
@@ -135,7 +134,7 @@ class Chemist:
     """
 
     def __init__(self, model: str | Path, protocols: Protocols | None = None, max_new_tokens: int | None = None):
-        folder = next((Path(model, name) for name in PHASES if Path(model, name, "adapter_config.json").exists()), Path(model))
+        folder = Path(model, *models.phases_of(Path(model))[-1:])
         adapter = folder if (folder / "adapter_config.json").exists() else None
         models.check_there(str(model))
         self.base = models.base_of(adapter) if adapter else str(model)
@@ -195,7 +194,7 @@ class Chemist:
         reason = parsed.reason
         if parsed.answer is not None and get_task(row["task"]).answers == "molecule":
             reason = parse_smiles(parsed.answer).reason
-        can_score = row["answer"] or row["task"].startswith(f"{OPEN}/")
+        can_score = row["answer"] or get_task(row["task"]).verified
         return Reply(
             row,
             completion,

@@ -126,7 +126,7 @@ def check_row(row: dict[str, Any]) -> dict[str, Any]:
         raise ValueError(f"the answer {clean['answer']!r} is no text")
     score = task.score(clean["answer"] or "C", clean)  # raises where meta lacks what the score needs
     if not clean["answer"]:
-        if not clean["task"].startswith("open_generation"):
+        if not task.verified:
             raise ValueError("'answer' is empty")
         if clean["split"] == "train":
             raise ValueError("'answer' is empty in a training row")

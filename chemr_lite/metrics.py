@@ -40,6 +40,11 @@ def judge(row: Row, completion: str, strict: bool = True, protocols: Protocols |
     }  # fmt: skip
 
 
+def row_of(line: dict) -> dict:
+    """The row that a line of predictions.jsonl answers."""
+    return {"task": line["task"], "input": line["input"], "answer": line["gold"], "meta": line["meta"]}
+
+
 def grounded(lines: Sequence[dict]) -> float | None:
     """Supported ÷ checkable claims of all lines, in percent; None where nothing was claimed."""
     checkable = sum(line["claims"] for line in lines)

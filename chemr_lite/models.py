@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 NANO = Path(__file__).parent / "nano" / "model"
+PHASES = ("foundation", "distill", "grpo")  # of a run directory, in order; each continues the adapter of the one before
 LINEAR = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
 
@@ -179,10 +180,15 @@ def check_there(name: str) -> None:
     """Raise ModelError for a `name` that means a folder, and there is none: the hub would only say that it is no name."""
     path = Path(name)
     means_folder = name.count("/") != 1 or path.parent.exists() or name.startswith(("outputs/", "./", "../", "~"))
-    if name != "nano" and not path.exists() and "/" in name and means_folder:
+    if "/" in name and not path.exists() and means_folder:
         raise ModelError(
             f"{name}: there is no such folder. Train a run with python recipes/grpo.py, or name a phase's directory or a model folder"
         )
+
+
+def phases_of(run: Path) -> list[str]:
+    """The finished phases in a run directory, in order."""
+    return [name for name in PHASES if (run / name / "adapter_config.json").exists()]
 
 
 def base_of(adapter: Path) -> str:

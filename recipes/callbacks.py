@@ -94,10 +94,13 @@ class GreedyCheck(TrainerCallback):
         self.journal.write(step, {"validation": self.last, **shares, **{f"validation/{k}": v for k, v in figures["macros"].items()}})
         if not self.best:
             return None
-        if not (self.best / "best.json").exists() or self.last > runs.read_json(self.best / "best.json")["validation"]:
+        path = self.best / "best.json"
+        best = runs.read_json(path) if path.exists() else None
+        if best is None or self.last > best["validation"]:
+            best = {"step": step, "validation": self.last}
             model.save_pretrained(self.best, selected_adapters=["default"])
-            runs.write_json(self.best / "best.json", {"step": step, "validation": self.last})
-        return runs.read_json(self.best / "best.json")
+            runs.write_json(path, best)
+        return best
 
     def keep_best(self, model) -> None:
         """After training: give `model` the best adapter back, where the last one is not it, and say so."""

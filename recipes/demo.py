@@ -15,7 +15,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from recipes import runs
 from recipes.options import UsageError
 
 EACH = 3  # example questions of a task
@@ -53,11 +52,11 @@ TAKE = """(text) => document.querySelector("#editor iframe")?.contentWindow.held
 def load(target: str) -> dict:
     """The phases to ask by name, the last one first; one base for all of them in memory."""
     from chemr_lite import Chemist
-    from chemr_lite.models import ModelError
+    from chemr_lite.models import ModelError, phases_of
     from recipes import ladder
 
     run = Path(target)
-    phases = [name for name in reversed(runs.PHASES) if (run / name / "adapter_config.json").exists()]
+    phases = phases_of(run)[::-1]
     if not (phases or target == "nano" or run.exists()):
         raise UsageError(f"{target}: no run there; train one with python recipes/grpo.py, or name a phase's directory or a model folder")
     ladder.quieten()
@@ -73,10 +72,11 @@ def load(target: str) -> dict:
 def known_rows(chemist) -> list[dict]:
     """Test rows with their answers: those that the phase was evaluated on, else nano's."""
     from chemr_lite import data
+    from chemr_lite.metrics import row_of
     from recipes.evaluate import read_judged
 
     if chemist.adapter and (chemist.adapter / "predictions.jsonl").exists():
-        return [{**{key: line[key] for key in ("task", "input", "meta")}, "answer": line["gold"]} for line in read_judged(chemist.adapter)]
+        return [row_of(line) for line in read_judged(chemist.adapter)]
     return data.load(["nano"]).rows["test"]
 
 
@@ -147,10 +147,10 @@ class Desk:
         from recipes.page import marked, reply_article
 
         chemist, text = self.chemists[name], ""
+        question = escape(get_task(row["task"]).question(row)).replace("\n", "<br>")
         for text in chemist.stream(row):
             think = text.partition("</think>")[0].replace("<think>", "").strip()
             claims = check_claims(think, row, None, chemist.protocols)
-            question = escape(get_task(row["task"]).question(row)).replace("\n", "<br>")
             yield f'<h3>{escape(name)}</h3><article><p>{question}</p><div class="think">{marked(think, claims)}</div></article>'
         yield f"<h3>{escape(name)}</h3>{reply_article(chemist.read(row, text))}"
 

@@ -18,6 +18,8 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -30,6 +32,27 @@ MODELFILE = '''FROM ./model.gguf
 SYSTEM """{system}"""
 PARAMETER temperature 0
 '''
+
+
+def refuse_existing(folder: Path, flag: str) -> None:
+    if folder.exists():
+        raise UsageError(f"{folder} is there already; give another {flag}, or delete it")
+
+
+@contextmanager
+def written_aside(folder: Path, flag: str) -> Iterator[Path]:
+    """A new folder to write into, which becomes `folder` once all is written; nothing is left of it if that fails. Raises
+    UsageError, which names the `flag`, where it cannot be written."""
+    partial = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        partial.mkdir(parents=True)
+        yield partial
+        partial.rename(folder)
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be written: {error.strerror or error}; choose another {flag}") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def merge(adapter: Path, output: Path, precision: str, copies: int = 1, name: str | None = None) -> None:
@@ -48,10 +71,7 @@ def merge(adapter: Path, output: Path, precision: str, copies: int = 1, name: st
         merged = models.with_adapter(base, adapter).merge_and_unload().to(getattr(torch, PRECISIONS[precision]))
     except models.ModelError as error:
         raise UsageError(str(error)) from error
-    partial = output.with_name(output.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
-        partial.mkdir(parents=True)
+    with written_aside(output, "--output") as partial:
         needed, free = copies * merged.get_memory_footprint(), shutil.disk_usage(partial).free
         if needed > free:
             raise UsageError(f"{output} needs {needed / 2**30:.1f} GiB and {free / 2**30:.1f} are free; give an --output on a larger disk")
@@ -60,11 +80,6 @@ def merge(adapter: Path, output: Path, precision: str, copies: int = 1, name: st
         if precision == "4bit":
             models.load_base(str(partial), models.detect_hardware()).save_pretrained(partial)
         (partial / "README.md").write_text(card.write(adapter, base_name, name or output.name))
-        partial.rename(output)
-    except OSError as error:
-        raise UsageError(f"{output} cannot be written: {error.strerror or error}; choose another --output") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     print(f"{adapter} and its base, merged, in {output}")
 
 
@@ -73,14 +88,11 @@ def keep(run: Path, folder: Path) -> None:
     from chemr_lite import models
     from recipes import card, runs
 
-    phases = [name for name in runs.PHASES if (run / name / "adapter_config.json").exists()]
+    phases = models.phases_of(run)
     if not phases:
         raise UsageError(f"{run}: no finished phase in it; name a run directory, as outputs/nano")
-    if folder.exists():
-        raise UsageError(f"{folder} is there already; give another --adapters, or delete it")
-    partial = folder.with_name(folder.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
+    refuse_existing(folder, "--adapters")
+    with written_aside(folder, "--adapters") as partial:
         for name in ("base", *phases):
             shutil.copytree(run / name, partial / name)
         for path in run.glob("ladder.*"):
@@ -90,11 +102,6 @@ def keep(run: Path, folder: Path) -> None:
         runs.write_json(
             partial / "dataset-metadata.json", {"title": folder.name, "id": f"YOUR-NAME/{folder.name}", "licenses": [{"name": "other"}]}
         )
-        partial.rename(folder)
-    except OSError as error:
-        raise UsageError(f"{folder} cannot be written: {error.strerror or error}; choose another --adapters") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     print(f"{', '.join(phases)} of {run} in {folder}: Chemist reads it, and kaggle datasets create -p {folder} uploads it")
 
 
@@ -170,8 +177,7 @@ def main() -> None:
         check_token()
     kind = "-merged" if args.precision == "bf16" else f"-merged-{args.precision}"
     output = args.output or args.phase.with_name(args.phase.name + kind)
-    if output.exists():
-        raise UsageError(f"{output} is there already; give another --output, or delete it")
+    refuse_existing(output, "--output")
     merge(args.phase, output, args.precision, 2 if args.gguf else 1, args.push_to_hub)
     if converter:
         to_gguf(output, converter)

@@ -11,6 +11,7 @@ from rdkit import Chem, rdBase
 from rdkit.Chem.Draw import rdMolDraw2D
 
 from chemr_lite import check_claims, get_task, parse_completion, parse_smiles
+from chemr_lite.metrics import row_of
 from chemr_lite.protocols import Protocols
 from chemr_lite.reasons import Reason
 
@@ -91,7 +92,7 @@ def article(row, completion: str, answer: str | None, claims: list, verdict: str
 
 def judged_article(line: dict, protocols: Protocols | None = None) -> str:
     """A line of predictions.jsonl as an article, its claims read along the steps of `protocols`."""
-    row = {"task": line["task"], "input": line["input"], "answer": line["gold"], "meta": line["meta"]}
+    row = row_of(line)
     claims = check_claims(parse_completion(line["completion"], strict=False).think, row, line["answer"], protocols)
     verdict = f"{escape(Reason(line['reason']).words)}, score {line['score']:.2f}"
     return article(row, line["completion"], line["answer"], claims, verdict, line["correct"])

@@ -15,9 +15,9 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from chemr_lite.models import PHASES
 from recipes.options import Options, UsageError
 
-PHASES = ("foundation", "distill", "grpo")
 PACKAGES = ("torch", "transformers", "trl", "peft", "bitsandbytes", "rdkit", "datasets", "accelerate", "unsloth")
 # options that may differ between two starts of one run: they change where or how it is shown, not what is trained
 FREE = {

@@ -20,11 +20,15 @@ ROOT = Path(__file__).resolve().parents[1]
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+def environment(**variables: str) -> dict[str, str]:
+    """That of a process of its own: on CPU, and offline if `variables` say no other."""
+    return os.environ | {"HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""} | variables
+
+
 def recipe(name: str, *args, **variables: str) -> subprocess.CompletedProcess:
-    """A recipe as a user runs it, in a process of its own: on CPU, and offline if the environment's `variables` say no other."""
-    env = os.environ | {"HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""} | variables
+    """A recipe as a user runs it, in a process with this `environment`."""
     command = [sys.executable, str(ROOT / "recipes" / f"{name}.py"), *map(str, args)]
-    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(command, cwd=ROOT, env=environment(**variables), capture_output=True, text=True, timeout=300, check=False)
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """What the README shows works: its scripts run, its commands name recipes and options that exist."""
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -9,6 +8,7 @@ import sys
 from pathlib import Path
 
 from chemr_lite import Chemist, models
+from tests.conftest import environment
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "chemr_lite" / "tasks" / "README.md"]
@@ -26,13 +26,9 @@ def test_the_script_of_someone_else_trains(tmp_path):
     script = script.replace('report_to="none"', 'report_to="none", use_cpu=True, bf16=False')  # it is written for a GPU
     (tmp_path / "mine.py").write_text(script + "\nprint([sorted(line) for line in trainer.state.log_history if 'reward' in line])\n")
     done = subprocess.run([sys.executable, "mine.py"], cwd=tmp_path, capture_output=True, text=True, timeout=200, check=False,
-                          env=_environment())  # fmt: skip
+                          env=environment(PYTHONPATH=str(ROOT), TRL_EXPERIMENTAL_SILENCE="1"))  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.count("accuracy/") >= 2 and "groups/without_signal" in done.stdout
-
-
-def _environment() -> dict:
-    return os.environ | {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": "", "TRL_EXPERIMENTAL_SILENCE": "1"}
 
 
 def test_the_checker_and_the_gate_say_what_is_printed_beside_them():
@@ -95,7 +91,7 @@ def test_an_own_task_as_the_guide_says(tmp_path):
 
     def run(*args) -> str:
         done = subprocess.run([sys.executable, *map(str, args)], cwd=tmp_path, capture_output=True, text=True, timeout=200, check=False,
-                              env=_environment() | {"PYTHONPATH": "."})  # fmt: skip
+                              env=environment(PYTHONPATH="."))  # fmt: skip
         assert done.returncode == 0, done.stderr[-2000:]
         return done.stdout
 

@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -15,7 +14,7 @@ import pytest
 
 from chemr_lite import list_tasks, render
 from recipes.callbacks import Limit
-from tests.conftest import recipe
+from tests.conftest import environment, recipe
 
 ROOT = Path(__file__).resolve().parents[1]
 PHASES = ("foundation", "distill", "grpo")
@@ -93,10 +92,9 @@ def test_killed_or_asked_to_end_then_the_same_command_ends_with_the_same_metrics
     run = tmp_path / "killed"
     for name in ("base", "foundation"):
         shutil.copytree(smoke / name, run / name)
-    env = os.environ | {"HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
     command = [sys.executable, str(ROOT / "recipes/grpo.py"), "--preset", "smoke", "--output", str(run)]
     for phase, how in (("distill", signal.SIGTERM), ("grpo", signal.SIGKILL)):
-        process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        process = subprocess.Popen(command, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         deadline = time.time() + 240
         while not list((run / f"{phase}.partial").glob("checkpoint-*/complete")):
             assert process.poll() is None and time.time() < deadline

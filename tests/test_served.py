@@ -1,7 +1,6 @@
 """A phase's model in one piece: it answers as base and adapter do, on disk and behind `transformers serve`, and teaches."""
 
 import json
-import os
 import shutil
 import socket
 import subprocess
@@ -13,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from chemr_lite.protocols import load_protocols
-from tests.conftest import recipe
+from tests.conftest import environment, recipe
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +52,7 @@ def served_nano(merged):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "transformers.cli.transformers", "serve", str(merged), "--host", "127.0.0.1", "--port", str(port)]
-    process = subprocess.Popen([*command, "--device", "cpu"], env=os.environ | {"HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""})
+    process = subprocess.Popen([*command, "--device", "cpu"], env=environment())
     deadline = time.time() + 120
     while True:
         assert process.poll() is None and time.time() < deadline

@@ -35,7 +35,8 @@ class Task:
     """One sub-task. A subclass gives `name`, `instruction`, `label`, `metric` and the methods below.
 
     `instruction` is the sentence of the question and `label` names the input; `metric` names what the mean of
-    `score(...).value` × 100 is called in tables; `answers` is `molecule`, `choice` or `text`.
+    `score(...).value` × 100 is called in tables; `answers` is `molecule`, `choice` or `text`; `verified` says that `score`
+    needs no known answer.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Task:
     label: str
     metric: str
     answers: str = "molecule"
+    verified: bool = False
 
     @property
     def macro(self) -> str:
