@@ -22,21 +22,36 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from recipes import options as cli
 
 
-def rollout(prompts: list[list[dict]], trainer) -> dict:
-    """GRPOTrainer's `rollout_func` on CPU: samples for its prompts, which come once for each completion wanted."""
-    from chemr_lite.generation import complete
+class Rollout:
+    """GRPOTrainer's `rollout_func` on CPU: samples for its prompts, which come once for each completion wanted.
 
-    tokenizer = trainer.processing_class
-    asked = tokenizer.apply_chat_template(prompts, add_generation_prompt=True, tokenize=True, return_dict=False)
-    model = trainer.accelerator.unwrap_model(trainer.model)
-    made = complete(model, asked, trainer.max_completion_length, tokenizer.eos_token_id, trainer.temperature)
-    return {"prompt_ids": asked, "completion_ids": made, "logprobs": None}  # None: on policy, nothing to correct
+    With `oversampling` above 1 so many times more are sampled, and those come back whose rewards differ most.
+    """
+
+    def __init__(self, mixture, reward, oversampling: int):
+        self.mixture, self.reward, self.oversampling = mixture, reward, oversampling
+
+    def __call__(self, prompts: list[list[dict]], trainer) -> dict:
+        from chemr_lite.generation import complete
+
+        tokenizer, wanted = trainer.processing_class, trainer.num_generations
+        different = prompts[::wanted]
+        asked = tokenizer.apply_chat_template(different, add_generation_prompt=True, tokenize=True, return_dict=False)
+        asked = [ids for ids in asked for _ in range(wanted * self.oversampling)]
+        model = trainer.accelerator.unwrap_model(trainer.model)
+        made = complete(model, asked, trainer.max_completion_length, tokenizer.eos_token_id, trainer.temperature)
+        if self.oversampling > 1:
+            texts = tokenizer.batch_decode(made, skip_special_tokens=True)
+            kept = self.mixture.choose(self.reward, different, texts, wanted)
+            asked, made = [asked[i] for i in kept], [made[i] for i in kept]
+        return {"prompt_ids": asked, "completion_ids": made, "logprobs": None}  # None: on policy, nothing to correct
 
 
 def run(options: cli.Options, data, backend: str) -> None:
     from trl import GRPOConfig, GRPOTrainer
 
     from chemr_lite import models, reward_functions
+    from chemr_lite.generation import skip_padding
     from chemr_lite.mixing import Mixture
     from chemr_lite.protocols import load_protocols
     from recipes import callbacks, runs
@@ -51,7 +66,13 @@ def run(options: cli.Options, data, backend: str) -> None:
     if not 0 <= options.grounding_reward <= 1:
         raise cli.UsageError(f"--grounding-reward {options.grounding_reward} must lie between 0 and 1")
     steps = options.max_steps or options.grpo_steps
-    mixture = Mixture(data.rows["train"], options.prompts_per_step, options.seed, options.adaptive)
+    if options.oversampling < 1 or (options.oversampling > 1 and hardware.device != "cpu"):
+        raise cli.UsageError(f"--oversampling {options.oversampling}: 1 or more, and 1 on a GPU, where sampling takes most of a step")
+    try:
+        mixture = Mixture(data.rows["train"], options.prompts_per_step, options.seed, options.sampling, options.scaling)
+    except ValueError as error:
+        raise cli.UsageError(f"--{error}") from error
+    [reward] = reward_functions(options.grounding_reward, load_protocols(options.protocols))
     checkpoint = phase.begin({"parent": str(phase.parent), "data": data.fingerprint, "removed": dict(data.removed)})
     if checkpoint:
         print(f"[grpo] resuming from {checkpoint}")
@@ -69,9 +90,9 @@ def run(options: cli.Options, data, backend: str) -> None:
     trainer = GRPOTrainer(
         model=model,
         processing_class=tokenizer,
-        reward_funcs=[mixture.wrap(reward) for reward in reward_functions(options.grounding_reward, load_protocols(options.protocols))],
+        reward_funcs=[mixture.wrap(reward)],
         train_dataset=mixture.dataset(steps),
-        rollout_func=rollout if hardware.device == "cpu" else None,
+        rollout_func=Rollout(mixture, reward, options.oversampling) if hardware.device == "cpu" else None,
         callbacks=[check, limit, journal, Health()],
         args=GRPOConfig(
             output_dir=str(phase.partial),
@@ -99,6 +120,8 @@ def run(options: cli.Options, data, backend: str) -> None:
         ),
     )
     models.restore_adapter(model, weights)
+    if hardware.device == "cpu":
+        skip_padding(model)
     callbacks.Bar.replace(trainer)
     started = time.time()
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)

@@ -86,7 +86,11 @@ class Options:
     temperature: float = option(1.0, "phase 3: of sampling")
     beta: float = option(0.04, "phase 3: weight of the KL to the phase-2 adapter")
     max_grad_norm: float = option(0.2, "phase 3: gradient clipping")
-    adaptive: bool = option(True, "phase 3: adaptive task weights; false: every task its share of the balanced score")
+    sampling: str = option("adaptive", "phase 3: shares of the tasks: adaptive, uniform, proportional, temperature or mt-grpo")
+    scaling: str = option("group-floor", "phase 3: what rewards are divided by: group-floor, group, task, gdpo or none")
+    oversampling: int = option(
+        1, "phase 3, on a CPU: so many times more completions are sampled, and those that differ most in reward are trained on"
+    )
     grounding_reward: float = option(0.0, "phase 3: share of the reward that the claims in the reasoning earn, from 0 to 1")
     validation_steps: int = option(25, "phase 3: steps between greedy checks on validation rows; 0: none")
 

@@ -92,3 +92,31 @@ def test_an_error_within_leaves_no_trace(model):
         assert len(multiplied(model)) == 42
         raise RuntimeError("in between")
     assert not multiplied(model)
+
+
+def test_skipping_the_padding_changes_neither_logits_nor_gradients(model):
+    torch.manual_seed(0)
+    rows, prompt, completion = 2 * generation.ROWS + 3, 30, 25
+    ids, mask = torch.randint(5, 60, (rows, prompt + completion)), torch.zeros(rows, prompt + completion, dtype=torch.long)
+    for row in range(rows):  # padded on both sides, as GRPO does
+        mask[row, int(torch.randint(prompt - 2, ())) : prompt + 1 + int(torch.randint(completion - 1, ()))] = 1
+    told = mask[:, -completion - 1 :].bool()
+
+    def read():
+        logits = model(input_ids=ids, attention_mask=mask, logits_to_keep=completion + 1).logits
+        model.zero_grad()
+        logits.log_softmax(-1)[told].sum().backward()
+        return logits.detach()[told], torch.cat([p.grad.flatten() for p in model.parameters() if p.requires_grad])
+
+    logits, gradient = read()
+    shapes = []
+    hook = model.get_input_embeddings().register_forward_hook(lambda module, read, out: shapes.append(read[0].shape))
+    generation.skip_padding(model)
+    try:
+        logits_after, gradient_after = read()
+    finally:
+        del model.forward
+        hook.remove()
+    torch.testing.assert_close(logits_after, logits, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(gradient_after, gradient, atol=1e-3 * float(gradient.abs().max()), rtol=1e-3)
+    assert sum(a * b for a, b in shapes) < 0.9 * ids.numel() and len(shapes) == 3  # it did read less

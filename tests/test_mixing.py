@@ -3,13 +3,24 @@
 import json
 import random
 from collections import Counter
-from itertools import pairwise
-from statistics import fmean, stdev
+from itertools import combinations, pairwise
+from statistics import fmean, pvariance, stdev
 
 import pytest
+import torch
 
 from chemr_lite.answers import build_prompt
-from chemr_lite.mixing import SMOOTHING, STD_FLOOR, WEIGHT_FLOOR, Mixture, balance_shares, scale_group
+from chemr_lite.mixing import (
+    MT_GRPO_LAMBDA,
+    MT_GRPO_RATE,
+    SAMPLING,
+    SCALING,
+    SMOOTHING,
+    WEIGHT_FLOOR,
+    Mixture,
+    balance_shares,
+    most_varied,
+)
 from chemr_lite.tasks import get_task, list_tasks
 
 RETRO, FORWARD, BBBP, HIV, ADD = (
@@ -40,36 +51,124 @@ def largest(values):
 # scaling
 
 
-def test_noise_of_a_dense_reward_stays_below_right_against_wrong():
+def scale(*groups, scaling="group-floor", tasks=None):
+    tasks = tasks or [RETRO] * len(groups)
+    mixture = Mixture(rows(), len(groups), scaling=scaling)
+    mixture.observe(tasks, groups)
+    return mixture.scale(tasks, groups)
+
+
+def paid(*groups, scaling):
+    """The advantages that TRL makes of what the mixture hands over: it subtracts the mean of each group."""
+    return [advantages(group) for group in scale(*groups, scaling=scaling)]
+
+
+EXACT, SIMILAR = [1.0, 1.0, 2.0, 0.0], [0.40, 0.41, 0.42, 0.43]  # right or wrong with a point for the format; a dense reward
+
+
+def test_plain_group_scaling_makes_noise_as_large_as_right_against_wrong():
+    exact, similar = paid(EXACT, SIMILAR, scaling="group")
+    assert exact == pytest.approx([0, 0, 1.22, -1.22], abs=0.01)
+    assert similar == pytest.approx([-1.15, -0.38, 0.38, 1.15], abs=0.015)
+
+
+def test_no_scaling_leaves_the_rewards_as_they_are():
+    exact, similar = paid(EXACT, SIMILAR, scaling="none")
+    assert exact == pytest.approx([0, 0, 1, -1])
+    assert similar == pytest.approx([-0.015, -0.005, 0.005, 0.015])
+
+
+def test_gdpo_is_what_trl_makes_of_one_reward():
+    """normalize_then_sum: each group to mean 0 and deviation 1, then the whole batch."""
+    rewards = torch.tensor([EXACT, SIMILAR])
+    grouped = (rewards - rewards.mean(1, keepdim=True)) / (rewards.std(1, keepdim=True) + 1e-4)
+    expected = (grouped - grouped.mean()) / (grouped.flatten().std() + 1e-4)
+    assert paid(EXACT, SIMILAR, scaling="gdpo") == [pytest.approx(group, abs=1e-4) for group in expected.tolist()]
+
+
+def test_a_floor_keeps_noise_of_a_dense_reward_below_right_against_wrong():
     """A difference of 0.03 in similarity must not weigh as much as a right answer beside wrong ones."""
-    dense, sparse = [0.40, 0.41, 0.42, 0.43], [0.0, 0.0, 1.0, 0.0]
-    assert largest(advantages(scale_group(sparse))) >= 5 * largest(advantages(scale_group(dense)))
-    plain = [largest(advantages([value / stdev(group) for value in group])) for group in (sparse, dense)]
-    assert plain[0] < 1.5 * plain[1]  # what the floor is there for
+    sparse = [0.0, 0.0, 1.0, 0.0]
+    exact, similar = paid(sparse, SIMILAR, scaling="group-floor")
+    assert largest(exact) >= 5 * largest(similar)
+    exact, similar = paid(sparse, SIMILAR, scaling="group")
+    assert largest(exact) < 1.5 * largest(similar)  # what the floor is there for
 
 
-def test_a_group_without_difference_has_no_advantage():
+def test_scaling_by_task_uses_what_its_groups_were_like():
+    """The same group weighs little in a task of wide groups, and much in one of narrow ones."""
+    mixture = Mixture(rows(), 2, scaling="task")
+    for _ in range(60):
+        mixture.observe([RETRO, ADD], [SPREAD, SIMILAR])
+    wide, narrow = mixture.scale([RETRO, ADD], [SIMILAR, SIMILAR])
+    assert largest(advantages(narrow)) > 20 * largest(advantages(wide))
+    assert stdev(narrow) == pytest.approx(1, abs=0.02)
+
+
+@pytest.mark.parametrize("scaling", SCALING)
+def test_a_group_without_difference_has_no_advantage(scaling):
     for value in (0.0, 0.37, 1.0):
-        assert advantages(scale_group([value] * 4)) == [0, 0, 0, 0]
+        assert paid([value] * 4, SPREAD, scaling=scaling)[0] == pytest.approx([0, 0, 0, 0])
+
+
+@pytest.mark.parametrize("scaling", SCALING)
+def test_scaling_keeps_order_and_is_finite(scaling):
+    rng = random.Random(0)
+    for _ in range(50):
+        groups = [[rng.random() for _ in range(rng.randint(1, 8))] for _ in range(3)]
+        for group, scaled in zip(groups, scale(*groups, scaling=scaling), strict=True):
+            assert [a < b for a, b in pairwise(group)] == [a < b for a, b in pairwise(scaled)]
+            assert all(abs(value) < 1e5 for value in scaled)
 
 
 def test_a_wide_group_is_scaled_by_its_own_standard_deviation():
     group = [0.0, 0.0, 1.0, 1.0]
-    assert scale_group(group) == pytest.approx([value / stdev(group) for value in group])
-    assert stdev(scale_group(group)) == pytest.approx(1)
+    assert stdev(scale(group)[0]) == pytest.approx(1)
 
 
-def test_scaling_keeps_order_and_sign_and_never_divides_by_less_than_the_floor():
-    rng = random.Random(0)
-    for _ in range(200):
-        group = [rng.random() for _ in range(rng.randint(1, 8))]
-        scaled = scale_group(group)
-        assert [a < b for a, b in pairwise(group)] == [a < b for a, b in pairwise(scaled)]
-        assert all(value <= reward / STD_FLOOR + 1e-9 for value, reward in zip(scaled, group, strict=True))
+# over-sampling
 
 
-def test_one_completion_is_a_group_too():
-    assert scale_group([0.5]) == [0.5 / STD_FLOOR]
+def test_the_rare_completions_are_kept():
+    rewards = [0.0] * 31 + [1.0]
+    assert sorted(rewards[i] for i in most_varied(rewards, 8)) == [0.0] * 7 + [1.0]
+    rewards = [1.0, 0.0] * 16
+    assert sorted(rewards[i] for i in most_varied(rewards, 8)) == [0.0] * 4 + [1.0] * 4
+
+
+def test_no_other_choice_varies_more():
+    rng = random.Random(1)
+    for _ in range(50):
+        rewards = [rng.choice((0.0, rng.random(), 1.0)) for _ in range(7)]
+        best = max(pvariance(choice) for choice in combinations(rewards, 4))
+        chosen = most_varied(rewards, 4)
+        assert len(set(chosen)) == 4
+        assert pvariance([rewards[i] for i in chosen]) == pytest.approx(best)
+
+
+def test_what_is_not_chosen_is_learnt_from_all_the_same():
+    """Of eight candidates one is right: two are trained on, a right and a wrong one, and the task's mean stays 1/8."""
+    mixture, metrics = Mixture(rows([RETRO]), 1), {}
+    prompt = mixture.dataset(1)[0]["prompt"]
+    wrong, right = "<answer>CCC</answer>", "<answer>CCO</answer>"
+
+    def reward(prompts, completions, task, log_metric=None, **columns):
+        if log_metric:
+            log_metric("format", 0.25)
+        return [float(text == right) for text in completions]
+
+    texts = [wrong] * 5 + [right] + [wrong] * 2
+    kept = mixture.choose(reward, [prompt], texts, keep=2)
+    assert sorted(texts[i] for i in kept) == sorted([wrong, right])
+    scaled = mixture.wrap(reward)(
+        prompts=[prompt] * 2, completions=[texts[i] for i in kept], task=[RETRO] * 2, log_metric=metrics.__setitem__
+    )
+    assert largest(advantages(scaled)) == pytest.approx(0.5 / stdev([0.0, 1.0]))
+    assert mixture.reward[RETRO] == pytest.approx(SMOOTHING * 0.5 + (1 - SMOOTHING) / 8)
+    assert mixture.signal[RETRO] == 1.0  # of what is trained on
+    assert metrics["reward/unscaled"] == 1 / 8 and metrics["format"] == 0.25 and metrics["groups/without_signal"] == 0.0
+    mixture.wrap(reward)(prompts=[prompt] * 2, completions=[wrong] * 2, task=[RETRO] * 2, log_metric=metrics.__setitem__)
+    assert metrics["reward/unscaled"] == 0.0  # the next step without a choice is its own
 
 
 # shares and weights
@@ -134,12 +233,20 @@ FEEDBACK = [
 ]
 
 
+@pytest.mark.parametrize("sampling", SAMPLING)
 @pytest.mark.parametrize("feedback", FEEDBACK)
-def test_weights_sum_to_one_and_keep_every_task_alive(feedback):
-    for steps in (1, 5, 60, 5000):  # 5000: the estimates underflow to zero
-        weights = settled(feedback, steps).weights()
+def test_weights_sum_to_one(feedback, sampling):
+    for steps in (1, 60, 5000):  # 5000: the estimates underflow to zero
+        weights = settled(feedback, steps, sampling=sampling).weights()
         assert set(weights) == set(feedback)
         assert sum(weights.values()) == pytest.approx(1)
+        assert min(weights.values()) >= 0
+
+
+@pytest.mark.parametrize("feedback", FEEDBACK)
+def test_adaptive_weights_keep_every_task_alive(feedback):
+    for steps in (1, 5, 60, 5000):
+        weights = settled(feedback, steps).weights()
         assert min(weights.values()) > 0.75 * WEIGHT_FLOOR / len(weights)
 
 
@@ -166,8 +273,37 @@ def test_a_step_counts_once_for_a_task_however_many_groups_it_has():
 
 
 def test_without_adaptation_the_weights_stay_the_shares():
-    mixture = settled({RETRO: SPREAD, FORWARD: EQUAL, BBBP: SPREAD}, adaptive=False)
+    mixture = settled({RETRO: SPREAD, FORWARD: EQUAL, BBBP: SPREAD}, sampling="uniform")
     assert mixture.history[mixture.steps] == mixture.shares
+
+
+def test_proportional_and_temperature_follow_the_number_of_rows():
+    uneven = [*rows([RETRO], each=16), *rows([FORWARD], each=4)]
+    assert Mixture(uneven, 4, sampling="proportional").weights() == pytest.approx({RETRO: 0.8, FORWARD: 0.2})
+    assert Mixture(uneven, 4, sampling="temperature").weights() == pytest.approx({RETRO: 2 / 3, FORWARD: 1 / 3})
+
+
+def test_mt_grpo_leaves_tasks_that_earn_or_improve():
+    feedback = {RETRO: [0.0, 0.0, 1.0, 0.0], FORWARD: [1.0, 1.0, 1.0, 0.0]}  # as much signal in both
+    mixture = settled(feedback, 40, sampling="mt-grpo")
+    assert mixture.weights()[RETRO] > 0.6
+    before = dict(mixture.logits)
+    mixture.observe([RETRO, FORWARD], [[0.0, 0.0, 1.0, 0.0], [1.0] * 4])  # the second improves
+    step = {task: mixture.logits[task] - before[task] for task in feedback}
+    gained = (1 - SMOOTHING) * 0.25
+    assert step[FORWARD] == pytest.approx(-MT_GRPO_RATE * (gained + MT_GRPO_LAMBDA * (0.75 + gained)), abs=1e-3)
+    assert step[RETRO] == pytest.approx(-MT_GRPO_RATE * MT_GRPO_LAMBDA * 0.25, abs=1e-3)
+
+
+def test_mt_grpo_asks_more_of_tasks_whose_groups_seldom_teach():
+    feedback = {RETRO: [0.0, 1.0, 1.0, 0.0], FORWARD: [0.5] * 4}  # the same reward
+    assert settled(feedback, 60, sampling="mt-grpo").weights() == pytest.approx({RETRO: 1 / 4, FORWARD: 3 / 4}, abs=0.01)
+
+
+@pytest.mark.parametrize("names", [{"sampling": "adaptiv"}, {"scaling": "std"}])
+def test_an_unknown_way_of_mixing_names_the_known_ones(names):
+    with pytest.raises(ValueError, match=f"{next(iter(names))}.*(uniform|group-floor)"):
+        Mixture(rows(), 4, **names)
 
 
 # draws
@@ -258,7 +394,7 @@ def test_two_mixtures_do_not_share_a_state():
 @pytest.mark.parametrize("tasks", [(RETRO,), (*TASKS, "open_generation/mol_opt_qed"), (RETRO, FORWARD, BBBP, HIV, "retrosynthesis ")])
 def test_a_state_of_other_tasks_is_refused(tasks):
     mixture = Mixture(rows(), 4)
-    state = {"reward": dict.fromkeys(tasks, 0.5), "signal": dict.fromkeys(tasks, 1.0), "steps": 0, "history": {}}
+    state = mixture.state | {"reward": dict.fromkeys(tasks, 0.5)}
     with pytest.raises(ValueError, match="another --output"):
         mixture.state = state
     assert mixture.weights() == Mixture(rows(), 4).weights()
@@ -292,7 +428,7 @@ def test_wrap_scales_each_group_in_place_and_observes_it():
     groups = [[0.0, 0.0, 1.0, 0.0], [0.40, 0.41, 0.42, 0.43]]
     reward = wrapped(mixture, [*groups[0], *groups[1]])
     scaled = reward(prompts=prompts_of("ab", 4), completions=["x"] * 8, task=[RETRO] * 4 + [ADD] * 4, answer=["CCO"] * 8, meta=["{}"] * 8)
-    assert scaled == pytest.approx(scale_group(groups[0]) + scale_group(groups[1]))
+    assert scaled == pytest.approx(sum(scale(*groups, tasks=[RETRO, ADD]), []))
     other = Mixture(rows(), 2)
     other.observe([RETRO, ADD], groups)
     assert mixture.state == other.state
@@ -317,13 +453,14 @@ def test_wrap_logs_reward_signal_and_weights():
     reward(prompts=prompts_of("abc", 2), completions=["x"] * 6, task=[RETRO] * 2 + [ADD] * 2 + [HIV] * 2, log_metric=metrics.__setitem__)
     assert metrics["reward/unscaled"] == pytest.approx(1 / 3)
     assert metrics["groups/without_signal"] == pytest.approx(2 / 3)
+    assert (metrics[f"wasted/{RETRO}"], metrics[f"wasted/{ADD}"]) == (0, 1)
     assert {name.removeprefix("weight/"): value for name, value in metrics.items() if name.startswith("weight/")} == mixture.weights()
 
 
 def test_wrap_takes_plain_text_prompts():
     reward = wrapped(Mixture(rows(), 2), [0.0, 1.0, 1.0, 1.0])
     scaled = reward(prompts=["a", "a", "b", "b"], completions=["x"] * 4, task=[RETRO] * 4)
-    assert scaled == pytest.approx(scale_group([0.0, 1.0]) + scale_group([1.0, 1.0]))
+    assert scaled == pytest.approx(sum(scale([0.0, 1.0], [1.0, 1.0]), []))
 
 
 def test_a_question_drawn_twice_in_a_row_is_two_groups():
