@@ -5,12 +5,14 @@ Both give NF4 weights with a LoRA on every linear layer, and both continue the a
 """
 
 import json
+import logging
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 NANO = Path(__file__).parent / "nano" / "model"
 PHASES = ("foundation", "distill", "grpo")  # of a run directory, in order; each continues the adapter of the one before
+logging.getLogger("torch.utils._pytree").setLevel(logging.ERROR)  # peft loads torchao, whose enums warn of torch's future
 LINEAR = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
 

@@ -46,7 +46,11 @@ EDITOR = """async (text) => {
   place.append(frame);
 }
 """
-TAKE = """(text) => document.querySelector("#editor iframe")?.contentWindow.held?.smiles || text"""
+TAKE = """(text) => {
+  const frame = document.querySelector("#editor iframe");
+  if (!frame) document.querySelector("#open").click();
+  return frame?.contentWindow.held?.smiles || text;
+}"""
 
 
 def load(target: str) -> dict:
@@ -188,7 +192,7 @@ def build(chemists: dict, rows: list[dict]):
                 picture = gr.HTML(desk.preview(*first), elem_id="preview")
         with gr.Accordion("Draw a molecule", open=False):
             with gr.Row():
-                draw, take = gr.Button("Open the editor"), gr.Button("Take the drawing as the question")
+                draw, take = gr.Button("Open the editor", elem_id="open"), gr.Button("Take the drawing as the question")
             gr.HTML('<div class="place"></div>', elem_id="editor")
         with gr.Row():
             with gr.Column(min_width=320):

@@ -27,7 +27,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from recipes import options as cli
 
 PASS_AT = (1, 2, 4, 8, 16, 32, 64)
-CHUNK = 4  # batches between two writes to disk
 
 
 @dataclass
@@ -67,10 +66,9 @@ def answer_rows(
     judged = _read_journal(journal)
     left = [(row, number) for row, number in asked if (row["task"], row["input"], number) not in judged]
     left.sort(key=lambda pair: len(pair[0]["input"]))  # rows of one batch should be alike in length
-    size = options.eval_batch_size * CHUNK
     with tqdm(total=len(asked), initial=len(asked) - len(left), desc=show, disable=not show, unit=" answers") as bar:
-        for start in range(0, len(left), size):
-            chunk = left[start : start + size]
+        for start in range(0, len(left), options.eval_batch_size):
+            chunk = left[start : start + options.eval_batch_size]
             prompts = [build_prompt(get_task(row["task"]).question(row)) for row, _ in chunk]
             temperature = options.temperature if samples > 1 else None
             completions = answer(model, tokenizer, prompts, options.eval_batch_size, options.max_completion_tokens, temperature)

@@ -81,12 +81,14 @@ def quieten() -> None:
     import logging
     import os
 
+    import datasets
     import transformers
 
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # rollout_func is one; our version of trl is pinned
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
-    for name in ("bitsandbytes", "torch.utils._pytree", "torchao", "trl", "peft"):
+    datasets.disable_progress_bars()
+    for name in ("bitsandbytes", "torchao", "trl", "peft"):
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
@@ -121,8 +123,12 @@ def evaluate_base(options: Options, loaded, hardware) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"{folder} cannot be written: {error.strerror}; choose another --output") from error
-    tokenizer = models.load_tokenizer(options.model)
-    model = models.load_base(models.base_path(options.model), hardware)
+    try:
+        tokenizer = models.load_tokenizer(options.model)
+        model = models.load_base(models.base_path(options.model), hardware)
+    except models.ModelError:
+        folder.rmdir()  # nothing is in it yet
+        raise
     metrics = evaluate(model, tokenizer, loaded.rows["test"], options, options.eval_rows, folder / "predictions.jsonl")
     runs.write_json(folder / "metrics.json", metrics)
     print(f"[base] balanced {metrics['balanced']} (n = {metrics['n']})")
