@@ -70,6 +70,15 @@ def most_varied(rewards: Sequence[float], keep: int) -> list[int]:
     return max(choices, key=lambda places: pvariance([rewards[i] for i in places]))
 
 
+def columns_of(rows: Sequence[Row]) -> dict[str, list]:
+    """Rows as the columns of a data set for GRPOTrainer: prompt (messages), task, input, answer and meta (JSON text)."""
+    return {
+        "prompt": [build_prompt(get_task(row["task"]).question(row)) for row in rows],
+        **{name: [row[name] for row in rows] for name in ("task", "input", "answer")},
+        "meta": [json.dumps(row["meta"]) for row in rows],
+    }
+
+
 class Mixture:
     """Draws the prompts of a GRPO run, and learns from its rewards which task to draw more of.
 
@@ -114,15 +123,9 @@ class Mixture:
 
         def fill(batch: dict) -> dict:
             rows = [self.draw(slot) for slot in batch["slot"]]
-            prompts = [build_prompt(get_task(row["task"]).question(row)) for row in rows]
-            self.asked.update(zip(map(json.dumps, prompts), rows, strict=True))
-            return {
-                "prompt": prompts,
-                "task": [row["task"] for row in rows],
-                "input": [row["input"] for row in rows],
-                "answer": [row["answer"] for row in rows],
-                "meta": [json.dumps(row["meta"]) for row in rows],
-            }
+            columns = columns_of(rows)
+            self.asked.update(zip(map(json.dumps, columns["prompt"]), rows, strict=True))
+            return columns
 
         return Dataset.from_dict({"slot": list(range(steps * self.prompts_per_step))}).with_transform(fill)
 
@@ -133,10 +136,8 @@ class Mixture:
         tasks earn is learnt, and logged, from all of them.
         """
         size, logs = len(completions) // len(prompts), {}
-        rows = [self.asked[json.dumps(prompt)] for prompt in prompts for _ in range(size)]
-        columns = {name: [row[name] for row in rows] for name in ("task", "input", "answer", "meta")}
-        repeated = [prompt for prompt in prompts for _ in range(size)]
-        values = reward(prompts=repeated, completions=completions, log_metric=logs.__setitem__, **columns)
+        columns = columns_of([self.asked[json.dumps(prompt)] for prompt in prompts for _ in range(size)])
+        values = reward(prompts=columns.pop("prompt"), completions=completions, log_metric=logs.__setitem__, **columns)
         groups = [values[start : start + size] for start in range(0, len(values), size)]
         self.chosen = [fmean(group) for group in groups for _ in range(keep)], logs
         return [number * size + i for number, group in enumerate(groups) for i in most_varied(group, keep)]

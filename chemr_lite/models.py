@@ -6,8 +6,10 @@ Both give NF4 weights with a LoRA on every linear layer, and both continue the a
 
 import json
 import logging
+import shutil
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 NANO = Path(__file__).parent / "nano" / "model"
@@ -55,14 +57,34 @@ def cpu_has_bf16() -> bool:
     return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
 
 
-def choose_backend(asked: str | None) -> str:
-    """`unsloth` on CUDA, `hf` elsewhere, or what was asked for. Imports Unsloth here, since it must come before trl."""
+def choose_backend(asked: str | None, vllm: bool = False) -> str:
+    """`unsloth` on CUDA, `hf` elsewhere, or what was asked for. Imports Unsloth here, since it must come before trl.
+
+    Raises ModelError, with the line that mends it, where something for it is missing.
+    """
     import torch
 
-    backend = asked or ("unsloth" if torch.cuda.is_available() else "hf")
+    cuda = torch.cuda.is_available()
+    backend = asked or ("unsloth" if cuda else "hf")
+    if backend not in ("unsloth", "hf"):
+        raise ModelError(f"--backend {backend} is neither unsloth nor hf")
+    if not cuda and shutil.which("nvidia-smi"):
+        built = f"is built for CUDA {torch.version.cuda}" if torch.version.cuda else "is built without CUDA"
+        logging.getLogger(__name__).warning(
+            "there is an NVIDIA driver, but torch %s, which %s, finds no GPU: see nvidia-smi for the CUDA version of the driver, and "
+            "install the torch of that version (python -m pip install torch==… --index-url https://download.pytorch.org/whl/cu…)",
+            torch.__version__,
+            built,
+        )
+    if backend == "unsloth" and not cuda:
+        raise ModelError("--backend unsloth needs a CUDA device; leave it out to use transformers on this machine")
+    if vllm and backend != "unsloth":
+        raise ModelError("--vllm goes with Unsloth, on a CUDA device: leave it out, or --backend hf")
+    for package, flag in (("unsloth", backend == "unsloth"), ("vllm", vllm)):
+        if flag and not find_spec(package):
+            way = "leave out --vllm" if package == "vllm" else "take --backend hf"
+            raise ModelError(f"{package} is not installed: python -m pip install {package}, or {way}")
     if backend == "unsloth":
-        if not torch.cuda.is_available():
-            raise ModelError("--backend unsloth needs a CUDA device; leave it out to use transformers on this machine")
         import unsloth  # noqa: F401
     return backend
 
@@ -89,10 +111,24 @@ def load_tokenizer(name: str):
     return tokenizer
 
 
-def load_model(name: str, adapter: Path | None, backend: str, hardware: Hardware, max_length: int, lora_r: int, lora_alpha: int, seed: int):
-    """The 4-bit base `name` with a trainable LoRA: that of `adapter` continued, or a fresh one where it is None."""
-    load = _load_unsloth if backend == "unsloth" else _load_hf
-    return load(base_path(name), adapter, hardware, max_length, lora_r, lora_alpha, seed)
+def load_model(
+    name: str,
+    adapter: Path | None,
+    backend: str,
+    hardware: Hardware,
+    max_length: int,
+    lora_r: int,
+    lora_alpha: int,
+    seed: int,
+    vllm: bool = False,
+):
+    """The 4-bit base `name` with a trainable LoRA: that of `adapter` continued, or a fresh one where it is None.
+
+    With `vllm`, and Unsloth, it samples in phase 3 by vLLM.
+    """
+    if backend == "unsloth":
+        return _load_unsloth(base_path(name), adapter, hardware, max_length, lora_r, lora_alpha, seed, vllm)
+    return _load_hf(base_path(name), adapter, hardware, lora_r, lora_alpha, seed)
 
 
 def load_base(name: str, hardware: Hardware):
@@ -207,7 +243,7 @@ def base_of(adapter: Path) -> str:
     return "nano" if Path(name).parts[-3:] == NANO.parts[-3:] else name
 
 
-def _load_hf(source: str, adapter: Path | None, hardware: Hardware, max_length: int, lora_r: int, lora_alpha: int, seed: int):
+def _load_hf(source: str, adapter: Path | None, hardware: Hardware, lora_r: int, lora_alpha: int, seed: int):
     from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
     from transformers import set_seed
 
@@ -219,13 +255,16 @@ def _load_hf(source: str, adapter: Path | None, hardware: Hardware, max_length: 
     return get_peft_model(model, LoraConfig(r=lora_r, lora_alpha=lora_alpha, target_modules=LINEAR, task_type="CAUSAL_LM"))
 
 
-def _load_unsloth(source: str, adapter: Path | None, hardware: Hardware, max_length: int, lora_r: int, lora_alpha: int, seed: int):
+def _load_unsloth(
+    source: str, adapter: Path | None, hardware: Hardware, max_length: int, lora_r: int, lora_alpha: int, seed: int, vllm: bool
+):
     from unsloth import FastLanguageModel
 
     try:
         model, _ = FastLanguageModel.from_pretrained(
-            model_name=str(adapter or source), max_seq_length=max_length, dtype=hardware.dtype, load_in_4bit=True
-        )
+            model_name=str(adapter or source), max_seq_length=max_length, dtype=hardware.dtype, load_in_4bit=True,
+            fast_inference=vllm, max_lora_rank=lora_r,
+        )  # fmt: skip
     except (OSError, ValueError, RuntimeError) as error:
         raise ModelError(_cannot_load("model", str(adapter or source), error)) from error
     if adapter is None:

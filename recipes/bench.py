@@ -3,6 +3,7 @@
     python recipes/bench.py rewards                                # completions a second, against the plain way
     python recipes/bench.py rewards --data uspto_forward.csv.gz    # on your own rows
     python recipes/bench.py soak --completions 1000000             # any text, under every task
+    python recipes/bench.py gpu                                    # memory and speed on your GPU, in 25 minutes
 
 rewards: a reward batch as GRPO makes it, 8 completions for each row, of which some are right, some wrong, some invalid
 and some said twice. Ours is `chemr_lite.reward_functions()`; the plain way parses, canonicalises and fingerprints both
@@ -10,6 +11,8 @@ sides anew for each completion, as published rewards do. Both run in turns in on
 
 soak: random, mutated and adversarial completions are scored under all tasks. It fails if one raises, earns something
 outside [0, 1] or takes longer than 250 ms, and prints how far memory grew over the second half.
+
+gpu: see recipes/gpu.py. Offline: models of real shapes with random weights are made on the spot (24 GB of disk in passing).
 """
 
 import argparse
@@ -133,6 +136,13 @@ def soak(args: argparse.Namespace) -> None:
     print(f"memory grew by {1024 * (_memory() - halfway):.0f} MiB in the second half")
 
 
+def gpu(args: argparse.Namespace) -> None:
+    from recipes.gpu import run
+
+    path = run(args.output, args.work, args.minutes, args.dry_run)
+    print(f"{path.with_suffix('.md').read_text()}\nwritten to {path} and {path.with_suffix('.md').name}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True)
@@ -145,6 +155,12 @@ def main() -> None:
     command.add_argument("--completions", type=int, default=100_000)
     command.add_argument("--seed", type=int, default=0)
     command.set_defaults(run=soak)
+    command = commands.add_parser("gpu", help="nano's ladder, seconds a step and memory of real shapes, on a CUDA machine")
+    command.add_argument("--minutes", type=float, default=25, help="no measurement is begun after so many; the same command goes on")
+    command.add_argument("--output", type=Path, default=Path(__file__).parent / "results", help="folder of gpu-<device>.json and .md")
+    command.add_argument("--work", type=Path, default=Path("outputs/bench-gpu"), help="folder for models, runs and logs")
+    command.add_argument("--dry-run", action="store_true", help="the same code on tiny shapes, on a CPU too")
+    command.set_defaults(run=gpu)
     args = parser.parse_args()
     args.run(args)
 

@@ -48,15 +48,22 @@ class Rollout:
 
 
 def run(options: cli.Options, data, backend: str) -> None:
+    from recipes.memory import with_less_memory
+
+    with_less_memory(lambda fitting: _train(fitting, data, backend), options, "grpo", "grpo_micro_batch")
+
+
+def _train(options: cli.Options, data, backend: str) -> None:
     from trl import GRPOConfig, GRPOTrainer
 
-    from chemr_lite import models, reward_functions
+    from chemr_lite import get_task, models, reward_functions
     from chemr_lite.generation import skip_padding
-    from chemr_lite.mixing import Mixture
+    from chemr_lite.mixing import Mixture, columns_of
     from chemr_lite.protocols import load_protocols
     from recipes import callbacks, runs
     from recipes.health import Health
-    from recipes.sft import conclude, precision
+    from recipes.memory import Rehearsal
+    from recipes.sft import conclude, known, precision
 
     phase, hardware = runs.Phase(options, "grpo"), models.detect_hardware()
     tokenizer = models.load_tokenizer(options.model)
@@ -78,7 +85,7 @@ def run(options: cli.Options, data, backend: str) -> None:
         print(f"[grpo] resuming from {checkpoint}")
         mixture.state = runs.read_json(checkpoint / "mixing.json")
     model = models.load_model(
-        options.model, phase.parent, backend, hardware, options.max_length, options.lora_r, options.lora_alpha, options.seed
+        options.model, phase.parent, backend, hardware, options.max_length, options.lora_r, options.lora_alpha, options.seed, options.vllm
     )
     # beside a second adapter (the KL reference) the trainer's own resume forgets to load the first one
     weights = models.saved_weights(checkpoint) if checkpoint else models.adapter_weights(model)
@@ -94,7 +101,8 @@ def run(options: cli.Options, data, backend: str) -> None:
         train_dataset=mixture.dataset(steps),
         rollout_func=Rollout(mixture, reward, options.oversampling) if hardware.device == "cpu" else None,
         callbacks=[check, limit, journal, Health()],
-        args=GRPOConfig(
+        args=known(
+            GRPOConfig,
             output_dir=str(phase.partial),
             seed=options.seed,
             max_steps=steps,
@@ -123,6 +131,11 @@ def run(options: cli.Options, data, backend: str) -> None:
     if hardware.device == "cpu":
         skip_padding(model)
     callbacks.Bar.replace(trainer)
+    if hardware.device == "cuda" if options.rehearsal is None else options.rehearsal:
+        longest = max(data.rows["train"], key=lambda row: len(get_task(row["task"]).question(row)))
+        before = mixture.state
+        asked = {name: value for name, [value] in columns_of([longest]).items()}
+        trainer.add_callback(Rehearsal(trainer, [asked] * completions, lambda: setattr(mixture, "state", before)))
     started = time.time()
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     limit.conclude("grpo")

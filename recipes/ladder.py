@@ -57,11 +57,13 @@ def _climb(options: Options, preset: str, last: str) -> None:
     protocols.load_protocols(options.protocols)  # what cannot be used is told before anything is trained
     if any(phase.name == "distill" for phase in missing):
         teacher.check(options)
-    backend = models.choose_backend(options.backend)
+    backend = models.choose_backend(options.backend, options.vllm)
     quieten()
     hardware = models.detect_hardware()
     print(f"chemr-lite: {' → '.join(phase.name for phase in missing) or 'nothing left to train'} on {options.model}")
-    print(f"  preset {preset}, {hardware.name}, {hardware.precision}, backend {backend}; run directory {options.output}")
+    memory = f", {hardware.memory_gb:.1f} GiB" if hardware.memory_gb else ""
+    print(f"  preset {preset}, {hardware.name}{memory}, {hardware.precision}, backend {backend}; run directory {options.output}")
+    print(f"  {runs.versions()}")
     print(f"  data {options.data}: {loaded.summary()}")
     for problem in loaded.problems[:5]:
         print(f"    {problem}")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 CONFIGS = Path(__file__).parent / "configs"
-PRESETS = ("smoke", "nano", "t4", "24gb")
+PRESETS = ("smoke", "nano", "t4", "24gb", "80gb")
 
 
 class UsageError(SystemExit):
@@ -57,6 +57,9 @@ class Options:
     seed: int = option(0, "seed of the adapter, of the order of rows and of sampling")
     max_steps: int = option(0, "stop this recipe's own phase after so many steps; 0: as configured")
     max_hours: float = option(0.0, "stop cleanly, to go on later, so many hours after the start; 0: never")
+    rehearsal: bool | None = option(
+        None, "try the largest step that can come before training, so that memory runs out at once; default: on a GPU"
+    )
     save_steps: int = option(50, "steps between checkpoints")
     foundation_epochs: float = option(2.0, "phase 1: passes over the training rows, answers only")
     foundation_learning_rate: float = option(2e-3, "phase 1")
@@ -88,6 +91,7 @@ class Options:
     max_grad_norm: float = option(0.2, "phase 3: gradient clipping")
     sampling: str = option("adaptive", "phase 3: shares of the tasks: adaptive, uniform, proportional, temperature or mt-grpo")
     scaling: str = option("group-floor", "phase 3: what rewards are divided by: group-floor, group, task, gdpo or none")
+    vllm: bool = option(False, "phase 3, with Unsloth: sample with vLLM, which has to be installed besides")
     oversampling: int = option(
         1, "phase 3, on a CPU: so many times more completions are sampled, and those that differ most in reward are trained on"
     )
@@ -137,4 +141,6 @@ def preset_for_this_machine() -> str:
     from chemr_lite.models import detect_hardware
 
     hardware = detect_hardware()
-    return "nano" if hardware.device == "cpu" else "24gb" if hardware.memory_gb > 20 else "t4"
+    if hardware.device == "cpu":
+        return "nano"
+    return "80gb" if hardware.memory_gb > 70 else "24gb" if hardware.memory_gb > 20 else "t4"

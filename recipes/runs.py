@@ -12,7 +12,7 @@ import resource
 import shutil
 import subprocess
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from chemr_lite.models import PHASES
@@ -23,8 +23,11 @@ PACKAGES = ("torch", "transformers", "trl", "peft", "bitsandbytes", "rdkit", "da
 FREE = {
     "output",
     "eval_batch_size",
+    "sft_micro_batch",
+    "grpo_micro_batch",
     "save_steps",
     "max_hours",
+    "rehearsal",
     "backend",
     "teacher_url",
     "teacher_concurrency",
@@ -67,7 +70,7 @@ def relevant(options: Options, phase: str) -> dict:
     """The options that decide what `phase` trains: the shared ones and those of this phase and the ones before it."""
     later = PHASES[PHASES.index(phase) + 1 :]
     grpo_only = {"prompts_per_step", "num_generations", "max_completion_tokens", "temperature", "beta", "max_grad_norm",
-                 "sampling", "scaling", "oversampling", "grounding_reward", "validation_steps", "validation_rows"}  # fmt: skip
+                 "sampling", "scaling", "vllm", "oversampling", "grounding_reward", "validation_steps", "validation_rows"}  # fmt: skip
     skip = FREE | (grpo_only if phase != "grpo" else set()) | (TRACES if phase == "foundation" else set())
     values = {k: v for k, v in asdict(options).items() if k not in skip and not k.startswith(tuple(f"{p}_" for p in later))}
     for name in {"protocols", "traces"} & set(values):
@@ -165,6 +168,27 @@ def step_of(checkpoint: Path | None) -> int:
     return int(checkpoint.name.split("-")[1]) if checkpoint else 0
 
 
+def installed() -> dict[str, str | None]:
+    """The versions of the packages that matter, None for one that is not there."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name).split("+")[0]  # without the build: 2.14.1+cu130
+        except PackageNotFoundError:
+            found[name] = None
+    return found
+
+
+def versions() -> str:
+    """The installed versions in words, and what to do where they are not those of requirements.txt."""
+    path = Path(__file__).resolve().parents[1] / "requirements.txt"
+    tested = dict(line.split()[0].split("==") for line in path.read_text().splitlines() if "==" in line)
+    found = {name: has or "missing" for name, has in installed().items()}
+    others = [f"{name}=={tested[name]}" for name, has in found.items() if has != tested[name]]
+    told = ", ".join(f"{name} {has}" for name, has in found.items())
+    return told + (f"\n  not the tested versions; python -m pip install {' '.join(others)} mends it" if others else " (as tested)")
+
+
 def environment() -> dict:
     """Versions, hardware and code of this run."""
     import torch
@@ -172,7 +196,7 @@ def environment() -> dict:
     commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, cwd=Path(__file__).parent, check=False)
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     return {
-        "versions": {name: version(name) for name in PACKAGES},
+        "versions": installed(),
         "python": platform.python_version(),
         "hardware": gpu or f"{platform.machine()}, {os.cpu_count()} CPU cores",
         "commit": commit.stdout.strip() or None,

@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, fields
 
 from datasets import Dataset
 from trl import SFTConfig, SFTTrainer
 
 from chemr_lite import build_prompt, get_task, models
 from recipes import callbacks, evaluate, runs
+from recipes.memory import Rehearsal, with_less_memory
 from recipes.options import Options, UsageError
 
 
@@ -16,6 +17,14 @@ def precision(hardware: models.Hardware) -> dict:
     """The trainer's arguments for precision; all must be told, since trl turns bf16 on by itself."""
     cpu = hardware.device == "cpu"
     return {"bf16": hardware.precision == "bf16" or (cpu and models.cpu_has_bf16()), "fp16": hardware.precision == "fp16", "use_cpu": cpu}
+
+
+def known(config: type, **arguments):
+    """`config` of the arguments that the installed version has; what it lacks is named, where Unsloth would drop it silently."""
+    lacking = sorted(arguments.keys() - {field.name for field in fields(config)})
+    if lacking:
+        print(f"  {config.__name__} of this trl does not know {', '.join(lacking)}: left out. requirements.txt has the tested versions")
+    return config(**{name: value for name, value in arguments.items() if name not in lacking})
 
 
 def examples(rows: list[dict], completions: Callable[[dict], list[str]], tokenizer, max_length: int) -> tuple[list[dict], dict]:
@@ -36,6 +45,10 @@ def examples(rows: list[dict], completions: Callable[[dict], list[str]], tokeniz
 
 def train(options: Options, name: str, completions: Callable[[dict], list[str]], data, backend: str) -> None:
     """Run phase `name` to its end, or take up where it was killed; its directory is whole afterwards."""
+    with_less_memory(lambda fitting: _train(fitting, name, completions, data, backend), options, name, "sft_micro_batch")
+
+
+def _train(options: Options, name: str, completions: Callable[[dict], list[str]], data, backend: str) -> None:
     phase, hardware = runs.Phase(options, name), models.detect_hardware()
     tokenizer = models.load_tokenizer(options.model)
     made, counts = examples(data.rows["train"], completions, tokenizer, options.max_length)
@@ -59,7 +72,8 @@ def train(options: Options, name: str, completions: Callable[[dict], list[str]],
         processing_class=tokenizer,
         train_dataset=Dataset.from_list(made),
         callbacks=[check, limit, journal],
-        args=SFTConfig(
+        args=known(
+            SFTConfig,
             output_dir=str(phase.partial),
             seed=options.seed,
             num_train_epochs=values[f"{name}_epochs"],
@@ -82,6 +96,9 @@ def train(options: Options, name: str, completions: Callable[[dict], list[str]],
     )
     models.restore_adapter(model, weights)
     callbacks.Bar.replace(trainer)
+    if hardware.device == "cuda" if options.rehearsal is None else options.rehearsal:
+        longest = sorted(trainer.train_dataset, key=lambda row: -len(row["input_ids"]))[: options.sft_micro_batch]
+        trainer.add_callback(Rehearsal(trainer, trainer.data_collator(longest)))
     started = time.time()
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     limit.conclude(name)
