@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from transformers import TrainerCallback
-from transformers.trainer_callback import ProgressCallback
+from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
 from chemr_lite import models
 from recipes import runs
@@ -49,8 +49,9 @@ class Bar(ProgressCallback):
 
     @classmethod
     def replace(cls, trainer) -> None:
-        """Show this bar in place of the one that `trainer` was born with."""
-        trainer.remove_callback(ProgressCallback)
+        """Show this bar in place of the one, or of the printed lines, that `trainer` was born with."""
+        for born in (ProgressCallback, PrinterCallback):
+            trainer.remove_callback(born)
         trainer.add_callback(cls())
 
     def on_log(self, args, state, control, logs=None, **_):

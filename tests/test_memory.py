@@ -1,0 +1,64 @@
+"""The largest step before training leaves nothing behind, and what does not fit is tried once in smaller parts."""
+
+import shutil
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from recipes.memory import out_of_memory, with_less_memory
+from recipes.options import Options, UsageError
+from tests.conftest import recipe
+
+
+def full(*_):
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+
+def test_half_the_micro_batch_after_running_out_of_memory_once(capsys):
+    tried = []
+
+    def train(options):
+        tried.append(options.grpo_micro_batch)
+        if len(tried) == 1:
+            full()
+
+    with_less_memory(train, Options(grpo_micro_batch=8), "grpo", "grpo_micro_batch")
+    assert tried == [8, 4]
+    assert "[grpo] out of GPU memory: again with --grpo-micro-batch 4" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("micro", "tries"), [(8, 2), (1, 1)])
+def test_what_does_not_fit_either_way_is_told_with_the_way_out(micro, tries, capsys):
+    tried = []
+
+    def train(options):
+        tried.append(options.sft_micro_batch)
+        full()
+
+    with pytest.raises(UsageError):
+        with_less_memory(train, Options(sft_micro_batch=micro), "foundation", "sft_micro_batch")
+    assert len(tried) == tries
+    assert "--max-length" in capsys.readouterr().err
+
+
+def test_another_error_is_not_taken_for_one_of_memory():
+    def train(options):
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    with pytest.raises(RuntimeError, match="shapes"):
+        with_less_memory(train, Options(), "grpo", "grpo_micro_batch")
+    assert out_of_memory(RuntimeError("CUDA error: out of memory")) and not out_of_memory(ValueError("out of memory"))
+
+
+def test_the_rehearsal_changes_nothing_of_what_is_learnt(smoke, tmp_path):
+    """Phases 2 and 3 with a largest step before them end in the very adapters of the run without."""
+    for done in ("base", "foundation"):
+        shutil.copytree(smoke / done, tmp_path / "run" / done)
+    again = recipe("grpo", "--preset", "smoke", "--output", tmp_path / "run", "--rehearsal", "true")
+    assert again.returncode == 0, again.stderr[-2000:]
+    for phase in ("distill", "grpo"):
+        one, other = (load_file(run / phase / "adapter_model.safetensors") for run in (smoke, tmp_path / "run"))
+        assert all(torch.equal(one[name], other[name]) for name in one), phase
+        logs = [(run / phase / "log.jsonl").read_text().count("\n") for run in (smoke, tmp_path / "run")]
+        assert logs[0] == logs[1]
