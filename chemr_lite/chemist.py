@@ -27,7 +27,7 @@ from chemr_lite.reasons import Reason
 from chemr_lite.rewards import score_completion
 from chemr_lite.smiles import parse_smiles
 from chemr_lite.tasks import Score, get_task, list_tasks
-from chemr_lite.tasks.base import Row
+from chemr_lite.tasks.base import Row, repeats_question
 from chemr_lite.tasks.open_generation import read_instruction
 
 OPEN = "open_generation"
@@ -93,14 +93,23 @@ def read_question(task: str, text: str, gold: str = "", meta: dict | None = None
     try:
         sides = known.sides(row)
     except (ValueError, KeyError) as error:
-        form = "reactants>>product" if known.label else "in three lines, Reactants, Product and List"
-        raise QuestionError(f"This is not a question of {task}; it is written {form}.") from error
+        raise QuestionError(f"This is not a question of {task}; it is written {_form(task)}.") from error
+    if ">>" in _form(task) and not all(sides.values()):
+        raise QuestionError(f"This is not a question of {task}; it is written {_form(task)}.")
     for side, smiles in sides.items():
         parsed = parse_smiles(smiles)
         asked_for = known.answers == "molecule" and smiles == gold
         if not parsed.ok and not asked_for:
             raise QuestionError(f"The {side} {smiles[:80]!r} is no molecule: {parsed.reason.words}. Give it as SMILES.")
     return row
+
+
+def _form(task: str) -> str:
+    """How the question of a task is written that is about a reaction."""
+    if task.startswith("yield_prediction"):
+        return "reactants>>product"
+    one = "Reactant: Brc1ccccc1" if task.endswith("reactant") else "Reactants: OB(O)c1ccccc1.Brc1ccccc1"
+    return f"in three lines: {one} / Product: c1ccc(-c2ccccc2)cc1 / List: the candidates, with commas between them"
 
 
 def read_words(text: str) -> dict:
@@ -194,6 +203,8 @@ class Chemist:
         reason = parsed.reason
         if parsed.answer is not None and get_task(row["task"]).answers == "molecule":
             reason = parse_smiles(parsed.answer).reason
+            if reason is Reason.CORRECT and repeats_question(parsed.answer, row):
+                reason = Reason.UNCHANGED
         can_score = row["answer"] or get_task(row["task"]).verified
         return Reply(
             row,

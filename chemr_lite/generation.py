@@ -74,7 +74,8 @@ def skip_padding(model) -> None:
 
     def forward(*args, input_ids=None, attention_mask=None, logits_to_keep=0, **others):
         read = partial(whole, *args, **others)
-        if input_ids is None or attention_mask is None or not logits_to_keep or len(input_ids) <= ROWS:
+        trains = input_ids is not None and attention_mask is not None and "position_ids" not in others
+        if not (trains and logits_to_keep and len(input_ids) > ROWS):
             named = {"input_ids": input_ids} if input_ids is not None else {}
             return read(**named, attention_mask=attention_mask, logits_to_keep=logits_to_keep)
         width = input_ids.shape[1]

@@ -47,7 +47,7 @@ WORDS = {
     Reason.REPEATED_TAGS: "more than one answer",
     Reason.MISPLACED_TEXT: "text outside the tags",
     Reason.INNER_WHITESPACE: "more than a SMILES",
-    Reason.SYNTAX: "not written as it should be",
+    Reason.SYNTAX: "not SMILES: a ring or a bracket that is left open, or a letter that is no atom",
     Reason.CHEMISTRY: "atoms with impossible bonds",
     Reason.FRAGMENTS: "another number of molecules than wanted",
     Reason.UNCHANGED: "the question's own molecule",

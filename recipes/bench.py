@@ -3,6 +3,7 @@
     python recipes/bench.py rewards                                # completions a second, against the plain way
     python recipes/bench.py rewards --data uspto_forward.csv.gz    # on your own rows
     python recipes/bench.py soak --completions 1000000             # any text, under every task
+    python recipes/bench.py mixing outputs/nano                    # what the balance of tasks costs of a step
     python recipes/bench.py gpu                                    # memory and speed on your GPU, in 25 minutes
 
 rewards: a reward batch as GRPO makes it, 8 completions for each row, of which some are right, some wrong, some invalid
@@ -11,6 +12,9 @@ sides anew for each completion, as published rewards do. Both run in turns in on
 
 soak: random, mutated and adversarial completions are scored under all tasks. It fails if one raises, earns something
 outside [0, 1] or takes longer than 250 ms, and prints how far memory grew over the second half.
+
+mixing: some steps of phase 3 from a run's phase 2, on a copy. What bare TRL with a constant reward would not do, drawing rows
+by weight, scoring, and learning from the scores, is timed in each step, and so is the step.
 
 gpu: see recipes/gpu.py. Offline: models of real shapes with random weights are made on the spot (24 GB of disk in passing).
 """
@@ -136,6 +140,56 @@ def soak(args: argparse.Namespace) -> None:
     print(f"memory grew by {1024 * (_memory() - halfway):.0f} MiB in the second half")
 
 
+def mixing(args: argparse.Namespace) -> None:
+    import shutil
+    import tempfile
+
+    import trl
+
+    import chemr_lite
+    from chemr_lite.mixing import Mixture
+    from recipes import grpo, ladder, options
+
+    spent: dict[str, list[float]] = {"draw": [], "score": [], "learn and scale": [], "step": []}
+
+    def timed(name: str, inner):
+        def outer(*args, **kwargs):
+            began = time.perf_counter()
+            done = inner(*args, **kwargs)
+            spent[name].append(time.perf_counter() - began)
+            return done
+
+        return outer
+
+    dataset, wrap, functions = Mixture.dataset, Mixture.wrap, chemr_lite.reward_functions
+
+    def drawn(mixture, steps: int):
+        rows = dataset(mixture, steps)
+        return rows.with_transform(timed("draw", rows.format["format_kwargs"]["transform"]))
+
+    Mixture.dataset = drawn
+    Mixture.wrap = lambda mixture, reward: timed("learn and scale", wrap(mixture, reward))
+    chemr_lite.reward_functions = lambda *args: [timed("score", reward) for reward in functions(*args)]
+    trl.GRPOTrainer.training_step = timed("step", trl.GRPOTrainer.training_step)
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("base", "foundation", "distill"):
+            shutil.copytree(args.run / name, Path(folder) / name)
+        chosen, preset = options.parse(
+            "", ["--preset", args.preset, "--output", folder, "--max-steps", str(args.steps), "--eval-rows", "1"]
+        )
+        ladder.quieten()
+        grpo.run(chosen, ladder.load_rows(chosen), "hf")
+    whole = sum(spent["step"]) + sum(spent["draw"])  # the loader draws between the steps
+    shares = {
+        "drawing rows": sum(spent["draw"]),
+        "scoring": sum(spent["score"]),
+        "learning and scaling": sum(spent["learn and scale"]) - sum(spent["score"]),
+    }
+    print(f"{args.steps} steps of {preset}, {whole / args.steps:.1f} s each, of which")
+    for name, seconds in {**shares, "all three": sum(shares.values())}.items():
+        print(f"  {name}: {100 * seconds / whole:.2f} %")
+
+
 def gpu(args: argparse.Namespace) -> None:
     from recipes.gpu import run
 
@@ -150,19 +204,24 @@ def main() -> None:
     command.add_argument("--data", default="nano", help="as of the other recipes; reactions of its training rows are used")
     command.add_argument("--rows", type=int, default=1000)
     command.add_argument("--batch", type=int, default=128, help="completions scored at once")
-    command.set_defaults(run=rewards)
+    command.set_defaults(run_command=rewards)
     command = commands.add_parser("soak", help="score any text under every task, bounded in time and memory")
     command.add_argument("--completions", type=int, default=100_000)
     command.add_argument("--seed", type=int, default=0)
-    command.set_defaults(run=soak)
+    command.set_defaults(run_command=soak)
+    command = commands.add_parser("mixing", help="what drawing, scoring and the balance of tasks cost of a step of phase 3")
+    command.add_argument("run", type=Path, help="a run directory with phase 2")
+    command.add_argument("--preset", default="nano", help="that it was made with")
+    command.add_argument("--steps", type=int, default=10)
+    command.set_defaults(run_command=mixing)
     command = commands.add_parser("gpu", help="nano's ladder, seconds a step and memory of real shapes, on a CUDA machine")
     command.add_argument("--minutes", type=float, default=25, help="no measurement is begun after so many; the same command goes on")
     command.add_argument("--output", type=Path, default=Path(__file__).parent / "results", help="folder of gpu-<device>.json and .md")
     command.add_argument("--work", type=Path, default=Path("outputs/bench-gpu"), help="folder for models, runs and logs")
     command.add_argument("--dry-run", action="store_true", help="the same code on tiny shapes, on a CPU too")
-    command.set_defaults(run=gpu)
+    command.set_defaults(run_command=gpu)
     args = parser.parse_args()
-    args.run(args)
+    args.run_command(args)
 
 
 if __name__ == "__main__":

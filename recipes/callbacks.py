@@ -48,11 +48,17 @@ class Bar(ProgressCallback):
     SHOWN = ("loss", "reward/unscaled", "kl", "completions/mean_length")
 
     @classmethod
-    def replace(cls, trainer) -> None:
+    def replace(cls, trainer, name: str) -> None:
         """Show this bar in place of the one, or of the printed lines, that `trainer` was born with."""
         for born in (ProgressCallback, PrinterCallback):
             trainer.remove_callback(born)
-        trainer.add_callback(cls())
+        bar = cls()
+        bar.name = name
+        trainer.add_callback(bar)
+
+    def on_train_begin(self, args, state, control, **_):
+        super().on_train_begin(args, state, control)
+        self.training_bar.set_description(self.name)
 
     def on_log(self, args, state, control, logs=None, **_):
         if self.training_bar is not None and logs:

@@ -53,6 +53,10 @@ TAKE = """(text) => {
 }"""
 
 
+# on a phone the answer comes below the screen
+SHOW_ANSWER = """() => { if (innerWidth < 700) document.querySelector("#left").scrollIntoView({behavior: "smooth"}) }"""
+
+
 def load(target: str) -> dict:
     """The phases to ask by name, the last one first; one base for all of them in memory."""
     from chemr_lite import Chemist
@@ -127,9 +131,9 @@ class Desk:
             row = self.row(task, text)
         except QuestionError as error:
             return note(str(error))
-        sides = get_task(row["task"]).sides(row)
+        sides = get_task(row["task"]).sides(row | {"answer": ""})  # of some tasks they tell the answer
         asked = f'<p class="soft">The model is asked: {escape(get_task(row["task"]).instruction or row["input"])}</p>'
-        return asked + f'<div class="row">{"".join(draw(smiles, side) for side, smiles in sides.items() if smiles != row["answer"])}</div>'
+        return asked + f'<div class="row">{"".join(draw(smiles, side) for side, smiles in sides.items() if smiles)}</div>'
 
     def ask(self, task: str, text: str, one: str, other: str) -> Iterator[tuple[str, str]]:
         """The two answers as HTML, again and again while they grow."""
@@ -212,6 +216,7 @@ def build(chemists: dict, rows: list[dict]):
         draw.click(None, question, None, js=EDITOR % static)
         take.click(None, question, question, js=TAKE)
         asked = {"fn": desk.ask, "inputs": [task, question, one, other], "outputs": [left, right], "show_progress": "minimal"}
+        button.click(None, None, None, js=SHOW_ANSWER)
         button.click(**asked, api_name="ask")
         question.submit(**asked, api_visibility="private")
     return page.queue(default_concurrency_limit=1)

@@ -123,14 +123,15 @@ def _train(options: cli.Options, data, backend: str) -> None:
             logging_steps=1,
             save_steps=options.save_steps,
             save_total_limit=2,
-            report_to="none",
+            report_to=options.report_to,
+            run_name=f"{phase.run.name}/{phase.name}",
             **precision(hardware),
         ),
     )
     models.restore_adapter(model, weights)
     if hardware.device == "cpu":
         skip_padding(model)
-    callbacks.Bar.replace(trainer)
+    callbacks.Bar.replace(trainer, "grpo")
     if hardware.device == "cuda" if options.rehearsal is None else options.rehearsal:
         longest = max(data.rows["train"], key=lambda row: len(get_task(row["task"]).question(row)))
         before = mixture.state

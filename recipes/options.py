@@ -57,6 +57,7 @@ class Options:
     seed: int = option(0, "seed of the adapter, of the order of rows and of sampling")
     max_steps: int = option(0, "stop this recipe's own phase after so many steps; 0: as configured")
     max_hours: float = option(0.0, "stop cleanly, to go on later, so many hours after the start; 0: never")
+    report_to: str = option("none", "live curves besides log.jsonl: tensorboard, trackio or wandb, each to be installed; or none")
     rehearsal: bool | None = option(
         None, "try the largest step that can come before training, so that memory runs out at once; default: on a GPU"
     )

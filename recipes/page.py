@@ -17,14 +17,14 @@ from chemr_lite.reasons import Reason
 
 SIZE = (260, 170)
 ARTICLE_STYLE = """
-:root { --line: #d5dae1; --ink: #1b2430; --soft: #5c6b7d; --good: #d9f2e0; --bad: #fbdcd7; --none: #eef1f5 }
+:root { --line: #d5dae1; --ink: #1b2430; --soft: #5c6b7d; --good: #d9f2e0; --bad: #fbdcd7; --none: #e3e8f0 }
 article { background: #fff; color: var(--ink); border: 1px solid var(--line); border-radius: 8px; padding: 1rem; margin: 0 0 1rem }
 article > p:first-child { margin-top: 0 }
 .row { display: flex; flex-wrap: wrap; gap: 1rem } figure { margin: 0; max-width: 100%; min-width: 0 } figure svg { max-width: 100%; height: auto; display: block }
 figcaption, .soft { color: var(--soft); font-size: .875rem }
 article p, code { overflow-wrap: anywhere } code { font-size: .875rem }
 .think { white-space: pre-wrap; overflow-wrap: anywhere; background: #fafbfc; border-left: 3px solid var(--line); padding: .5rem .75rem; margin: .75rem 0 }
-mark { padding: 0 .15em; border-radius: 3px; color: var(--ink) } mark.yes { background: var(--good) } mark.open { background: var(--none) }
+mark { padding: 0 .15em; border-radius: 3px; color: var(--ink) } mark.yes { background: var(--good) } mark.open { background: var(--none); text-decoration: underline dotted 1px }
 mark.no { background: var(--bad); text-decoration: underline wavy #b3261e 1px }
 .verdict { font-weight: 600 } .verdict.yes { color: #14662f } .verdict.no { color: #a3211a }
 """
@@ -103,9 +103,12 @@ def verdict(reply) -> tuple[str, bool | None]:
     if reply.answer is None:
         return f"no answer that can be read: {reply.reason.words}", False
     molecule = get_task(reply.row["task"]).answers == "molecule"
-    if molecule and not reply.valid:
+    if molecule and not reply.valid and reply.reason is not Reason.UNCHANGED:
         return f"no molecule: {reply.reason.words}", False
-    valid = "a valid molecule; " if molecule else ""
+    several = molecule and len(parse_smiles(reply.answer).fragments) > 1
+    valid = "valid molecules; " if several else "a valid molecule; " if molecule else ""
+    if reply.reason is Reason.UNCHANGED and reply.score is None:
+        return f"{valid}{reply.reason.words}", False
     if reply.score is None:
         return f"{valid}no answer is known to compare it with", None
     return f"{valid}{reply.score.reason.words}, score {reply.score.value:.2f}", reply.score.correct

@@ -28,6 +28,7 @@ FREE = {
     "save_steps",
     "max_hours",
     "rehearsal",
+    "report_to",
     "backend",
     "teacher_url",
     "teacher_concurrency",

@@ -90,12 +90,13 @@ def _train(options: Options, name: str, completions: Callable[[dict], list[str]]
             logging_steps=10,
             save_steps=options.save_steps,
             save_total_limit=2,
-            report_to="none",
+            report_to=options.report_to,
+            run_name=f"{phase.run.name}/{phase.name}",
             **precision(hardware),
         ),
     )
     models.restore_adapter(model, weights)
-    callbacks.Bar.replace(trainer)
+    callbacks.Bar.replace(trainer, name)
     if hardware.device == "cuda" if options.rehearsal is None else options.rehearsal:
         longest = sorted(trainer.train_dataset, key=lambda row: -len(row["input_ids"]))[: options.sft_micro_batch]
         trainer.add_callback(Rehearsal(trainer, trainer.data_collator(longest)))

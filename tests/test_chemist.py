@@ -110,11 +110,15 @@ def test_questions_of_every_task_can_be_asked(row):
     ("task", "text", "told"),
     [
         ("retrosynthesis", "  ", "The question is empty."),
-        ("retrosynthesis", "aspirin", "The product 'aspirin' is no molecule: not written as it should be. Give it as SMILES."),
+        (
+            "retrosynthesis",
+            "aspirin",
+            "The product 'aspirin' is no molecule: not SMILES: a ring or a bracket that is left open, or a letter that is no atom. Give it as SMILES.",
+        ),
         ("reaction_prediction", "CCO.C(C)(C)(C)(C)C", "no molecule: atoms with impossible bonds"),
         ("property_prediction/bbbp", "<script>alert(1)</script>", "no molecule: reaction arrow"),
-        ("yield_prediction/suzuki", "CCO", "no molecule: empty"),
-        ("reagent_selection/rule_reactant", "CCO", "three lines, Reactants, Product and List"),
+        ("yield_prediction/suzuki", "CCO", "it is written reactants>>product"),
+        ("reagent_selection/rule_reactant", "CCO", "three lines: Reactant: Brc1ccccc1 / Product: "),
         ("open_generation", "make it better", "Please add a hydroxyl to the molecule CCC."),
         ("open_generation/mol_opt_qed", "Please add a hydroxyl to the molecule CCC.", "asks for open_generation/mol_edit_add, not for"),
     ],

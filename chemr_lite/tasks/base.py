@@ -129,6 +129,13 @@ def select_tasks(names: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(chosen))
 
 
+def repeats_question(answer: str, row: Row) -> bool:
+    """Whether a valid `answer` holds nothing but molecules of the question."""
+    asked = get_task(row["task"]).sides({**row, "answer": ""}).values()
+    said = parse_smiles(answer).fragments
+    return bool(said) and set(said) <= {fragment for smiles in asked for fragment in parse_smiles(smiles).fragments}
+
+
 def score_structures(answer: str, gold: str) -> Score:
     """1 if `answer` is the same multiset of molecules as `gold` (canonical fragments, stereochemistry included)."""
     parsed, target = parse_smiles(answer), parse_smiles(gold)

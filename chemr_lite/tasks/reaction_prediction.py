@@ -7,8 +7,9 @@ Correct is the same multiset of canonical fragments as the recorded product. Hea
 
 from chemr_lite.facts import group_changes, say_groups
 from chemr_lite.reactions import named_reaction
+from chemr_lite.reasons import Reason
 from chemr_lite.smiles import molecules_of, parse_smiles
-from chemr_lite.tasks.base import Row, Score, Task, group_facts, register, score_structures
+from chemr_lite.tasks.base import Row, Score, Task, group_facts, register, repeats_question, score_structures, zero
 
 
 def reaction_facts(reactants: str, product: str) -> dict[str, str] | None:
@@ -48,7 +49,8 @@ class ReactionPrediction(Task):
         return {"reactants": row["input"], "product": row["answer"]}
 
     def score(self, answer: str, row: Row) -> Score:
-        return score_structures(answer, row["answer"])
+        score = score_structures(answer, row["answer"])
+        return score if score.correct or not repeats_question(answer, row) else zero(Reason.UNCHANGED)
 
     def facts(self, row: Row) -> dict[str, str] | None:
         told = reaction_facts(row["input"], row["answer"])

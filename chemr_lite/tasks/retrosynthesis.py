@@ -7,8 +7,9 @@ copies are free. Headline: exact match. One product often has several right rout
 answer against the recorded one.
 """
 
+from chemr_lite.reasons import Reason
 from chemr_lite.smiles import molecules_of
-from chemr_lite.tasks.base import Row, Score, Task, group_facts, register, score_structures
+from chemr_lite.tasks.base import Row, Score, Task, group_facts, register, repeats_question, score_structures, zero
 from chemr_lite.tasks.reaction_prediction import reaction_facts
 
 
@@ -22,7 +23,8 @@ class Retrosynthesis(Task):
         return {"product": row["input"], "reactants": row["answer"]}
 
     def score(self, answer: str, row: Row) -> Score:
-        return score_structures(answer, row["answer"])
+        score = score_structures(answer, row["answer"])
+        return score if score.correct or not repeats_question(answer, row) else zero(Reason.UNCHANGED)
 
     def facts(self, row: Row) -> dict[str, str] | None:
         told = reaction_facts(row["answer"], row["input"])
