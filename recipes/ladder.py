@@ -7,6 +7,7 @@ Every training recipe ends here. Several runs that differ in their seed are aver
     python recipes/ladder.py outputs/seed0 outputs/seed1 outputs/seed2 --output recipes/results/nano
 """
 
+import shutil
 import sys
 import time
 from dataclasses import replace
@@ -20,6 +21,7 @@ from recipes import runs
 from recipes.options import Options, UsageError
 
 SHARES = ("validity", "format", "grounding")  # in percent, None where there is nothing to count
+LITTLE = 8 * 2**20  # bytes on a disk that is called full
 REPORTS = ("none", "tensorboard", "trackio", "wandb")
 EXPECTED = {"smoke": "about a minute", "nano": "about 15 minutes on two CPU cores that multiply bf16, 25 on others"}
 
@@ -29,6 +31,8 @@ def climb(options: Options, preset: str, last: str) -> None:
 
     Errors of use end the program with one line and exit status 2.
     """
+    from safetensors import SafetensorError
+
     from chemr_lite.data import DataError
     from chemr_lite.models import ModelError
     from chemr_lite.protocols import ProtocolError
@@ -37,6 +41,14 @@ def climb(options: Options, preset: str, last: str) -> None:
         _climb(options, preset, last)
     except (DataError, ModelError, ProtocolError) as error:
         raise UsageError(str(error)) from error
+    except (OSError, RuntimeError, SafetensorError) as error:  # each library says in its own way that it could not write
+        run = Path(options.output)
+        free = shutil.disk_usage(run if run.exists() else ".").free
+        if free > LITTLE:
+            raise
+        raise UsageError(
+            f"{run}: its disk is full ({free / 2**20:.0f} MiB are free). Make room, and the same command goes on from the last whole checkpoint"
+        ) from error
 
 
 def _climb(options: Options, preset: str, last: str) -> None:

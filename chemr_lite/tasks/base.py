@@ -130,7 +130,9 @@ def select_tasks(names: Iterable[str]) -> list[str]:
 
 
 def repeats_question(answer: str, row: Row) -> bool:
-    """Whether a valid `answer` holds nothing but molecules of the question."""
+    """Whether a valid `answer` holds nothing but molecules of the question; False where a reward does not know the question."""
+    if "input" not in row:
+        return False
     asked = get_task(row["task"]).sides({**row, "answer": ""}).values()
     said = parse_smiles(answer).fragments
     return bool(said) and set(said) <= {fragment for smiles in asked for fragment in parse_smiles(smiles).fragments}
