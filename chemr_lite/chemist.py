@@ -49,7 +49,7 @@ class Reply:
 
     `answer` is None where the format failed; `claims` are those of the reasoning, each with `supported` True, False or None;
     `valid` says whether there is an answer and, where it should be a molecule, whether the gate takes it for one, `reason` why
-    not. Whether it is right says `score`, which is None where no answer is known to compare with.
+    not, or that it is the question's own. Whether it is right says `score`, which is None where no answer is known to compare with.
     """
 
     row: Row
@@ -63,8 +63,8 @@ class Reply:
 
     @property
     def verdict(self) -> str:
-        """`valid`, or what is wrong, in words."""
-        return "valid" if self.valid else self.reason.words
+        """`valid`, or what is wrong, in words: a valid molecule that only repeats the question is no answer."""
+        return "valid" if self.reason is Reason.CORRECT else self.reason.words
 
 
 def read_question(task: str, text: str, gold: str = "", meta: dict | None = None) -> dict:
@@ -201,10 +201,9 @@ class Chemist:
         """`completion` as a reply to `row`: taken apart, its claims checked, its answer judged."""
         parsed = parse_completion(completion)
         reason = parsed.reason
-        if parsed.answer is not None and get_task(row["task"]).answers == "molecule":
+        molecule = parsed.answer is not None and get_task(row["task"]).answers == "molecule"
+        if molecule:
             reason = parse_smiles(parsed.answer).reason
-            if reason is Reason.CORRECT and repeats_question(parsed.answer, row):
-                reason = Reason.UNCHANGED
         can_score = row["answer"] or get_task(row["task"]).verified
         return Reply(
             row,
@@ -213,7 +212,7 @@ class Chemist:
             parsed.answer,
             check_claims(parsed.think, row, parsed.answer, self.protocols),
             reason is Reason.CORRECT,
-            reason,
+            Reason.UNCHANGED if molecule and repeats_question(parsed.answer, row) else reason,
             score_completion(completion, row) if can_score else None,
         )
 

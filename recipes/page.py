@@ -103,7 +103,7 @@ def verdict(reply) -> tuple[str, bool | None]:
     if reply.answer is None:
         return f"no answer that can be read: {reply.reason.words}", False
     molecule = get_task(reply.row["task"]).answers == "molecule"
-    if molecule and not reply.valid and reply.reason is not Reason.UNCHANGED:
+    if molecule and not reply.valid:
         return f"no molecule: {reply.reason.words}", False
     several = molecule and len(parse_smiles(reply.answer).fragments) > 1
     valid = "valid molecules; " if several else "a valid molecule; " if molecule else ""

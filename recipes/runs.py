@@ -183,9 +183,10 @@ def installed() -> dict[str, str | None]:
 def versions() -> str:
     """The installed versions in words, and what to do where they are not those of requirements.txt."""
     path = Path(__file__).resolve().parents[1] / "requirements.txt"
-    tested = dict(line.split()[0].split("==") for line in path.read_text().splitlines() if "==" in line)
+    lines = path.read_text().splitlines() if path.exists() else []  # the folder may have been taken without it
+    tested = dict(line.split()[0].split("==") for line in lines if "==" in line)
     found = {name: has or "missing" for name, has in installed().items()}
-    others = [f"{name}=={tested[name]}" for name, has in found.items() if has != tested[name]]
+    others = [f"{name}=={tested[name]}" for name, has in found.items() if has != tested.get(name, has)]
     told = ", ".join(f"{name} {has}" for name, has in found.items())
     return told + (f"\n  not the tested versions; python -m pip install {' '.join(others)} mends it" if others else " (as tested)")
 

@@ -60,6 +60,8 @@ def test_a_reply_outside_the_format_or_the_gate(chemist):
     bare = chemist.read(row, "CC(=O)O.CN")
     assert bare.answer is None and not bare.valid and bare.reason == "missing_tags" and bare.verdict == "the answer is not between its tags"
     assert chemist.read(row, "<think></think><answer>CC(=O)O and methylamine</answer>").reason == "inner_whitespace"
+    echo = chemist.read(row, f"<think></think><answer>{row['input']}</answer>")
+    assert echo.valid and echo.verdict == "the question's own molecule"
     wrong = chemist.read(row, "<think>1. **Product analysis:** amide, nitrile</think><answer>CC(=O)O.CN</answer>")
     assert [(claim.text, claim.supported) for claim in wrong.claims] == [("amide", True), ("nitrile", False)]
 

@@ -7,6 +7,7 @@ from html import escape
 
 import pytest
 
+from chemr_lite import get_task
 from chemr_lite.chemist import read_question
 from recipes import demo
 from recipes.page import verdict
@@ -46,6 +47,14 @@ def test_examples_cover_every_macro_task(rows):
     chosen = demo.choose(rows)
     assert len({row["task"].split("/")[0] for row in chosen[:9]}) == 9
     assert {row["task"] for row in chosen} == {row["task"] for row in rows}
+
+
+def test_the_preview_does_not_tell_the_answer(desk):
+    rows = [row for row in desk.known.values() if row["answer"] and get_task(row["task"]).answers != "text"]
+    for row in rows:
+        shown = desk.preview(row["task"], row["input"])
+        if row["answer"] not in ("Yes", "No") and row["answer"] not in get_task(row["task"]).sides(row | {"answer": ""}).values():
+            assert f">{row['answer']}<" not in shown and f".{row['answer']}<" not in shown, row
 
 
 def test_two_phases_answer_side_by_side(desk, rows):
@@ -90,7 +99,7 @@ def test_what_a_model_wrote_is_escaped(desk, chemists, completion, monkeypatch):
 @pytest.mark.parametrize(
     ("answer", "told", "good"),
     [
-        ("<answer>CC(=O)O.CN</answer>", "a valid molecule; correct, score 1.00", True),
+        ("<answer>CC(=O)O.CN</answer>", "valid molecules; correct, score 1.00", True),
         ("<answer>CCO</answer>", "a valid molecule; another number of molecules than wanted, score 0.00", False),
         ("<answer>CC(=O)O and CN</answer>", "no molecule: more than a SMILES", False),
         ("CC(=O)O.CN", "no answer that can be read: the answer is not between its tags", False),

@@ -1,14 +1,10 @@
-"""The largest step before training leaves nothing behind, and what does not fit is tried once in smaller parts."""
-
-import shutil
+"""What does not fit is tried once in smaller parts. (That the largest step before training leaves nothing behind is in test_recipes.py.)"""
 
 import pytest
 import torch
-from safetensors.torch import load_file
 
 from recipes.memory import out_of_memory, with_less_memory
 from recipes.options import Options, UsageError
-from tests.conftest import recipe
 
 
 def full(*_):
@@ -49,16 +45,3 @@ def test_another_error_is_not_taken_for_one_of_memory():
     with pytest.raises(RuntimeError, match="shapes"):
         with_less_memory(train, Options(), "grpo", "grpo_micro_batch")
     assert out_of_memory(RuntimeError("CUDA error: out of memory")) and not out_of_memory(ValueError("out of memory"))
-
-
-def test_the_rehearsal_changes_nothing_of_what_is_learnt(smoke, tmp_path):
-    """Phases 2 and 3 with a largest step before them end in the very adapters of the run without."""
-    for done in ("base", "foundation"):
-        shutil.copytree(smoke / done, tmp_path / "run" / done)
-    again = recipe("grpo", "--preset", "smoke", "--output", tmp_path / "run", "--rehearsal", "true")
-    assert again.returncode == 0, again.stderr[-2000:]
-    for phase in ("distill", "grpo"):
-        one, other = (load_file(run / phase / "adapter_model.safetensors") for run in (smoke, tmp_path / "run"))
-        assert all(torch.equal(one[name], other[name]) for name in one), phase
-        logs = [(run / phase / "log.jsonl").read_text().count("\n") for run in (smoke, tmp_path / "run")]
-        assert logs[0] == logs[1]

@@ -88,11 +88,14 @@ def test_other_options_for_the_same_directory_are_refused(smoke):
 
 
 def test_killed_or_asked_to_end_then_the_same_command_ends_with_the_same_metrics(smoke, tmp_path):
-    """SIGTERM in phase 2 right after a checkpoint appeared, kill -9 in phase 3; phase 1 is taken over whole."""
-    run = tmp_path / "killed"
+    """SIGTERM in phase 2 right after a checkpoint appeared, kill -9 in phase 3; phase 1 is taken over whole.
+
+    Each start tries the largest step first, and nothing of that may stay either.
+    """
+    run, more = tmp_path / "killed", ("--preset", "smoke", "--rehearsal", "true")
     for name in ("base", "foundation"):
         shutil.copytree(smoke / name, run / name)
-    command = [sys.executable, str(ROOT / "recipes/grpo.py"), "--preset", "smoke", "--output", str(run)]
+    command = [sys.executable, str(ROOT / "recipes/grpo.py"), *more, "--output", str(run)]
     for phase, how in (("distill", signal.SIGTERM), ("grpo", signal.SIGKILL)):
         process = subprocess.Popen(command, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         deadline = time.time() + 240
@@ -104,7 +107,7 @@ def test_killed_or_asked_to_end_then_the_same_command_ends_with_the_same_metrics
         assert process.returncode == (-9 if how is signal.SIGKILL else Limit.STATUS)
         assert how is signal.SIGKILL or ("as the system asked; the same command goes on" in told and "Traceback" not in told)
         assert not (run / phase).exists(), "a killed phase must not look finished"
-    resumed = recipe("grpo", "--preset", "smoke", "--output", run)
+    resumed = recipe("grpo", *more, "--output", run)
     assert resumed.returncode == 0, resumed.stderr[-3000:]
     assert "resuming from" in resumed.stdout
     assert figures(run) == figures(smoke)
@@ -112,6 +115,34 @@ def test_killed_or_asked_to_end_then_the_same_command_ends_with_the_same_metrics
 
     ours, theirs = (load_file(folder / "grpo" / "adapter_model.safetensors") for folder in (run, smoke))
     assert all((ours[k] == theirs[k]).all() for k in theirs)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of its own size, for root; gives a function that sets the size in KiB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+
+    def mount(size: int, *more: str) -> bool:
+        command = ["mount", "-t", "tmpfs", "-o", ",".join([*more, f"size={size}k"]), "tmpfs", str(place)]
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+    if not mount(1024):
+        pytest.skip("a small disk can be mounted by root only")
+    yield place, lambda size: mount(size, "remount")
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_full_disk_is_named_and_leaves_nothing_that_looks_whole(smoke, small_disk):
+    run, resize = small_disk[0] / "run", small_disk[1]
+    resize(1 << 20)
+    for done in ("base", "foundation", "distill"):
+        shutil.copytree(smoke / done, run / done)
+    used = sum(path.stat().st_size for path in run.rglob("*") if path.is_file()) // 1024
+    resize(used + 4000)  # the first checkpoint is larger
+    full = recipe("grpo", "--preset", "smoke", "--output", run)
+    assert full.returncode == 2 and f"error: {run}: its disk is full" in full.stderr, full.stderr[-2000:]
+    assert not (run / "grpo").exists() and not list(run.glob("*/checkpoint-*/complete"))
 
 
 def test_the_hours_are_over():
