@@ -37,6 +37,7 @@ COLOURS = {"protocol": "#0b6e4f", "shuffled": "#c1440e", "answers": "#1f77b4"}
 @dataclass
 class Options(cli.Options):
     # ablation alone
+    output: str | None = cli.option(None, "folder of the runs; default: outputs/ablate-<preset>")
     arms: str = cli.option("protocol,shuffled,answers", "which arms, separated by commas")
     seeds: str = cli.option("0,1,2", "seeds, separated by commas")
     results: str | None = cli.option(None, "folder for ablation.json, .md and .png; default: the run directory")

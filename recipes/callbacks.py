@@ -53,7 +53,7 @@ class Bar(ProgressCallback):
         for born in (ProgressCallback, PrinterCallback):
             trainer.remove_callback(born)
         bar = cls()
-        bar.name = name
+        bar.name = f"{models.PHASES.index(name) + 1}/{len(models.PHASES)} {name}"
         trainer.add_callback(bar)
 
     def on_train_begin(self, args, state, control, **_):

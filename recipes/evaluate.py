@@ -32,6 +32,7 @@ PASS_AT = (1, 2, 4, 8, 16, 32, 64)
 @dataclass
 class Options(cli.Options):
     # evaluation alone
+    output: str | None = cli.option(None, "folder for what is written; default: outputs/evaluate")
     samples: int = cli.option(1, "completions per row; more than one are sampled at --temperature, for pass@k")
     show: int = cli.option(0, "also write show.html with so many answers of each task: molecules drawn, every claim marked")
     server: str | None = cli.option(None, "address of a server that speaks the OpenAI protocol, up to and with /v1; key in CHEMR_API_KEY")

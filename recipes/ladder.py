@@ -220,15 +220,14 @@ def draw(rows: list[dict], path: Path, caption: str, whiskers: str = "95 % inter
         label=f"balanced ({whiskers})",
         width=0.55,
     )
-    for place, row in zip(x, rows, strict=True):  # at the foot of the bar, where no line runs
-        axes.text(place, 3, f"{row['balanced']:.1f}", ha="center", fontweight="bold", fontsize=11)
     for macro, colour in zip(
         rows[-1]["macros"],
         ("#0b6e4f", "#c1440e", "#6a3d9a", "#b8860b", "#1f77b4", "#8c564b", "#e377c2", "#17becf", "#7f7f7f"),
         strict=False,
     ):
         axes.plot(x, [row["macros"][macro] for row in rows], marker="o", color=colour, linewidth=1.5, label=macro.replace("_", " "))
-    axes.set_xticks(list(x), names)
+    # the figures below the axis, where no line runs
+    axes.set_xticks(list(x), [f"{name}\n{row['balanced']:.1f}" for name, row in zip(names, rows, strict=True)], fontsize=11)
     axes.set_ylim(0, 100)
     axes.set_ylabel("score, 0 to 100")
     axes.set_title(f"What each phase adds\n{caption}", fontsize=11)

@@ -3,10 +3,12 @@
 Importing this stays light (no torch), so that --help answers at once.
 """
 
+import logging
 import sys
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
+logging.getLogger("torch.utils._pytree").setLevel(logging.ERROR)  # as chemr_lite.models, which not every recipe loads first
 CONFIGS = Path(__file__).parent / "configs"
 PRESETS = ("smoke", "nano", "t4", "24gb", "80gb")
 
@@ -103,12 +105,19 @@ class Options:
 def parse(description: str, args: list[str] | None = None, kind: type[Options] = Options) -> tuple[Options, str]:
     """Options (of `kind`, which may add some) from `--preset`, `--config` and the command line, later ones winning; also the preset's name."""
     import argparse
+    import copy
     import os
 
     import yaml
     from trl import TrlParser
 
-    parser = TrlParser(kind, description=description, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+    class Help(argparse.RawDescriptionHelpFormatter):
+        def _format_action_invocation(self, action):  # trl adds each option with underscores too
+            shown = copy.copy(action)
+            shown.option_strings = [text for text in action.option_strings if "_" not in text]
+            return super()._format_action_invocation(shown)
+
+    parser = TrlParser(kind, usage="python recipes/%(prog)s [options]", description=description, formatter_class=Help, allow_abbrev=False)
     parser.add_argument(
         "--preset", choices=PRESETS, help="sizes for your hardware; default: nano without a GPU, else the largest that fits"
     )

@@ -27,12 +27,13 @@ CURVES = {
     "Distance from phase 2": {"kl": "KL, nats a token"},
     "Format": {"format": "share in the format", "completions/clipped_ratio": "share cut off"},
 }
+UNCHECKED = "<p>No greedy answers to validation rows were asked for; --validation-steps 10 does, and then the best adapter is kept.</p>"
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #1b2430; max-width: 62rem; margin: 0 auto; padding: 1rem }
 h1 { font-size: 1.4rem } h2 { font-size: 1.1rem; margin: 2rem 0 .5rem } img { max-width: 100%; height: auto }
 table { border-collapse: collapse; font-size: .875rem } td, th { border-bottom: 1px solid #d5dae1; padding: .2rem .6rem; text-align: right }
 td:first-child, th:first-child { text-align: left } .warning { border-left: 3px solid #b8860b; padding: .25rem .75rem }
-.wide { overflow-x: auto }
+.wide { overflow-x: auto } td { white-space: nowrap } .mean { font-weight: 600 }
 """
 
 
@@ -93,6 +94,7 @@ def tasks(log: list[dict]) -> str:
         steps, values = series(log, f"accuracy/{name}")
         place.plot(steps, smooth(values), color="#0b6e4f", linewidth=1.5)
         place.set_ylim(-0.03, 1.03)
+        place.plot(*series(log, f"wasted/{name}"), color="#c1440e", linewidth=0, marker=".", markersize=2.5)
         weights = place.twinx()
         weights.fill_between(*series(log, f"weight/{name}"), color="#c9d6e8", alpha=0.6, linewidth=0)
         weights.set_ylim(0, most * 1.05)
@@ -107,11 +109,15 @@ def tasks(log: list[dict]) -> str:
 
 
 def ladder_table(text: str) -> str:
-    """A Markdown table as HTML; its emphasis is left out."""
-    head, _, *lines = [[escape(cell.replace("*", "").strip()) for cell in line.strip("| ").split(" | ")] for line in text.split("\n")]
-    rows = [
-        f"<tr>{''.join(f'<{tag}>{cell}</{tag}>' for cell in row)}</tr>" for tag, row in (("th", head), *(("td", line) for line in lines))
-    ]
+    """A Markdown table as HTML; what is emphasised in it are the means."""
+    head, _, *lines = [[cell.strip() for cell in line.strip("| ").split(" | ")] for line in text.split("\n")]
+
+    def row(tag: str, cells: list[str]) -> str:
+        weight = ' class="mean"' if cells[0].startswith("*") else ""
+        told = "".join(f"<{tag}>{escape(cell.replace('*', ''))}</{tag}>" for cell in cells)
+        return f"<tr{weight}>{told}</tr>"
+
+    rows = [row("th", head), *(row("td", line) for line in lines)]
     return f'<div class="wide"><table>{"".join(rows)}</table></div>'
 
 
@@ -133,9 +139,10 @@ def write(run: Path) -> Path:
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(run.name)}: phase 3</title><style>{STYLE}</style></head><body><h1>Phase 3 of {escape(run.name)}</h1>"
         f"<p>{len(steps)} steps, {finished}.</p>{told or '<p>No warning at the end.</p>'}<h2>The run</h2>"
-        f"<p>Thin: each step; bold: mean of {SMOOTH}. The mean reward also falls where the prompts move on to harder tasks.</p>{curves(log)}"
-        f"<h2>The tasks</h2><p>Green: accuracy of sampled answers, mean of {SMOOTH} steps that asked the task, from 0 to 1. Blue: the task's share of the "
-        f"prompts, scale at the right.</p>{tasks(log)}"
+        f"<p>Thin: each step; bold: mean of {SMOOTH}. The mean reward also falls where the prompts move on to harder tasks.</p>"
+        f"{'' if any('validation' in line for line in log) else UNCHECKED}{curves(log)}"
+        f"<h2>The tasks</h2><p>Green: accuracy of sampled answers, mean of {SMOOTH} steps that asked the task, from 0 to 1. Red "
+        f"dots: share of its groups that taught nothing. Blue: the task's share of the prompts, scale at the right.</p>{tasks(log)}"
         + (f"<h2>The ladder</h2>{ladder_table(ladder.table(rungs))}" if rungs else "")
         + "</body></html>\n"
     )
