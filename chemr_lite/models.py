@@ -6,6 +6,7 @@ Both give NF4 weights with a LoRA on every linear layer, and both continue the a
 
 import json
 import logging
+import os
 import shutil
 from dataclasses import dataclass
 from functools import partial
@@ -58,14 +59,15 @@ def cpu_has_bf16() -> bool:
 
 
 def choose_backend(asked: str | None, vllm: bool = False) -> str:
-    """`unsloth` on CUDA, `hf` elsewhere, or what was asked for. Imports Unsloth here, since it must come before trl.
+    """`unsloth` on CUDA, `hf` elsewhere and for several processes, or what was asked for. Imports Unsloth here, since it must come before trl.
 
     Raises ModelError, with the line that mends it, where something for it is missing.
     """
     import torch
 
     cuda = torch.cuda.is_available()
-    backend = asked or ("unsloth" if cuda else "hf")
+    alone = os.environ.get("WORLD_SIZE", "1") == "1"
+    backend = asked or ("unsloth" if cuda and alone else "hf")
     if backend not in ("unsloth", "hf"):
         raise ModelError(f"--backend {backend} is neither unsloth nor hf")
     if not cuda and shutil.which("nvidia-smi"):
@@ -145,7 +147,7 @@ def load_base(name: str, hardware: Hardware):
             source,
             quantization_config=quantisation,
             dtype=hardware.dtype,
-            device_map={"": 0 if hardware.device == "cuda" else "cpu"},
+            device_map={"": int(os.environ.get("LOCAL_RANK", 0)) if hardware.device == "cuda" else "cpu"},  # accelerate's
             attn_implementation="eager" if hardware.device == "cpu" else None,  # torch's fused attention is slow backwards on CPU
             trust_remote_code=False,
             use_safetensors=True,

@@ -12,7 +12,7 @@ from transformers import TrainerCallback
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
 from chemr_lite import models
-from recipes import runs
+from recipes import processes, runs
 from recipes.evaluate import evaluate
 
 
@@ -24,11 +24,13 @@ class Journal(TrainerCallback):
 
     def __init__(self, folder: Path, resumed_step: int, extra=()):
         self.path, self.extra = folder / "log.jsonl", extra
-        if self.path.exists():  # lines after the checkpoint belong to steps that are trained again
+        if processes.FIRST and self.path.exists():  # lines after the checkpoint belong to steps that are trained again
             kept = [line for line in self.path.read_text().splitlines() if json.loads(line)["step"] <= resumed_step]
             self.path.write_text("".join(line + "\n" for line in kept))
 
     def write(self, step: int, values: dict) -> None:
+        if not processes.FIRST:
+            return
         with self.path.open("a") as file:
             file.write(json.dumps({"step": step, **values}) + "\n")
 
@@ -36,6 +38,8 @@ class Journal(TrainerCallback):
         self.write(state.global_step, {k: round(v, 6) if isinstance(v, float) else v for k, v in (logs or {}).items()})
 
     def on_save(self, args, state, control, **_):
+        if not processes.FIRST:
+            return
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
         for save in self.extra:
             save(folder)
@@ -58,7 +62,8 @@ class Bar(ProgressCallback):
 
     def on_train_begin(self, args, state, control, **_):
         super().on_train_begin(args, state, control)
-        self.training_bar.set_description(self.name)
+        if self.training_bar is not None:  # only the first process has one
+            self.training_bar.set_description(self.name)
 
     def on_log(self, args, state, control, logs=None, **_):
         if self.training_bar is not None and logs:
@@ -95,19 +100,23 @@ class GreedyCheck(TrainerCallback):
 
     def check(self, model, step: int) -> dict | None:
         """Evaluate, write it down, and keep the adapter if it is the best yet; what is known of the best one."""
+        self.last, best = processes.first(lambda: self._check(model, step))
+        return best
+
+    def _check(self, model, step: int) -> tuple[float, dict | None]:
         figures = evaluate(model, self.tokenizer, self.rows, self.options, self.options.validation_rows, show="")
-        self.last = figures["balanced"]
+        last = figures["balanced"]
         shares = {f"validation/{name}": figures[name] for name in ("format", "grounding") if figures[name] is not None}
-        self.journal.write(step, {"validation": self.last, **shares, **{f"validation/{k}": v for k, v in figures["macros"].items()}})
+        self.journal.write(step, {"validation": last, **shares, **{f"validation/{k}": v for k, v in figures["macros"].items()}})
         if not self.best:
-            return None
+            return last, None
         path = self.best / "best.json"
         best = runs.read_json(path) if path.exists() else None
-        if best is None or self.last > best["validation"]:
-            best = {"step": step, "validation": self.last}
+        if best is None or last > best["validation"]:
+            best = {"step": step, "validation": last}
             model.save_pretrained(self.best, selected_adapters=["default"])
             runs.write_json(path, best)
-        return best
+        return last, best
 
     def keep_best(self, model) -> None:
         """After training: give `model` the best adapter back, where the last one is not it, and say so."""
@@ -140,6 +149,7 @@ class Limit(TrainerCallback):
     def on_step_end(self, args, state, control, **_):
         if time.time() > self.until:
             self.reason = "since --max-hours are over"
+        self.reason = processes.first(lambda: self.reason)  # all end after the same step
         if self.reason and state.global_step < state.max_steps:
             control.should_save = control.should_training_stop = True
             self.stopped_at = f"{state.global_step} of {state.max_steps} steps"

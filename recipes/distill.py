@@ -23,14 +23,14 @@ from recipes import options as cli
 def run(options: cli.Options, data, backend: str) -> None:
     from chemr_lite import get_task, render, splits
     from chemr_lite.protocols import load_protocols
-    from recipes import teacher
+    from recipes import processes, teacher
     from recipes.sft import train
 
     protocols, rows = load_protocols(options.protocols), data.rows["train"]
     path = None if options.traces == "grounded" else Path(options.traces)
     if options.traces in ("teacher", "both"):
         asked = splits.sample(rows, options.teacher_rows, options.seed)
-        path = teacher.synthesise(asked, options, protocols)
+        path = processes.first(lambda: teacher.synthesise(asked, options, protocols))
     written = teacher.read_traces(path, rows) if path else {}
 
     def completions(row: dict) -> list[str]:

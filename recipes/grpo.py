@@ -12,7 +12,6 @@
 Phases 1 and 2 run first if their directories are missing. Ours, not the paper's: weights, scaling and all numbers.
 """
 
-import json
 import sys
 import time
 from pathlib import Path
@@ -47,6 +46,26 @@ class Rollout:
         return {"prompt_ids": asked, "completion_ids": made, "logprobs": None}  # None: on policy, nothing to correct
 
 
+def check(options: cli.Options) -> None:
+    """Refuse what phase 3 could not run with, before the phases before it are trained. Raises UsageError."""
+    from chemr_lite.mixing import SAMPLING, SCALING
+    from chemr_lite.models import detect_hardware
+    from recipes.processes import NUMBER
+
+    for name, value, known in (("sampling", options.sampling, SAMPLING), ("scaling", options.scaling, SCALING)):
+        if value not in known:
+            raise cli.UsageError(f"--{name} {value!r}: choose {', '.join(known)}")
+    completions = options.prompts_per_step * options.num_generations
+    if completions % (options.grpo_micro_batch * NUMBER):
+        raise cli.UsageError(
+            f"--grpo-micro-batch {options.grpo_micro_batch}: {NUMBER} × it does not divide {completions} completions a step"
+        )
+    if not 0 <= options.grounding_reward <= 1:
+        raise cli.UsageError(f"--grounding-reward {options.grounding_reward} must lie between 0 and 1")
+    if options.oversampling < 1 or (options.oversampling > 1 and detect_hardware().device != "cpu"):
+        raise cli.UsageError(f"--oversampling {options.oversampling}: 1 or more, and 1 on a GPU, where sampling takes most of a step")
+
+
 def run(options: cli.Options, data, backend: str) -> None:
     from recipes.memory import with_less_memory
 
@@ -60,7 +79,7 @@ def _train(options: cli.Options, data, backend: str) -> None:
     from chemr_lite.generation import skip_padding
     from chemr_lite.mixing import Mixture, columns_of
     from chemr_lite.protocols import load_protocols
-    from recipes import callbacks, runs
+    from recipes import callbacks, processes, runs
     from recipes.health import Health
     from recipes.memory import Rehearsal
     from recipes.sft import conclude, known, precision
@@ -68,19 +87,11 @@ def _train(options: cli.Options, data, backend: str) -> None:
     phase, hardware = runs.Phase(options, "grpo"), models.detect_hardware()
     tokenizer = models.load_tokenizer(options.model)
     completions = options.prompts_per_step * options.num_generations
-    if completions % options.grpo_micro_batch:
-        raise cli.UsageError(f"--grpo-micro-batch {options.grpo_micro_batch} does not divide {completions} completions a step")
-    if not 0 <= options.grounding_reward <= 1:
-        raise cli.UsageError(f"--grounding-reward {options.grounding_reward} must lie between 0 and 1")
     steps = options.max_steps or options.grpo_steps
-    if options.oversampling < 1 or (options.oversampling > 1 and hardware.device != "cpu"):
-        raise cli.UsageError(f"--oversampling {options.oversampling}: 1 or more, and 1 on a GPU, where sampling takes most of a step")
-    try:
-        mixture = Mixture(data.rows["train"], options.prompts_per_step, options.seed, options.sampling, options.scaling)
-    except ValueError as error:
-        raise cli.UsageError(f"--{error}") from error
+    mixture = Mixture(data.rows["train"], options.prompts_per_step, options.seed, options.sampling, options.scaling)
     [reward] = reward_functions(options.grounding_reward, load_protocols(options.protocols))
-    checkpoint = phase.begin({"parent": str(phase.parent), "data": data.fingerprint, "removed": dict(data.removed)})
+    facts = {"parent": str(phase.parent), "data": data.fingerprint, "removed": dict(data.removed)}
+    checkpoint = processes.first(lambda: phase.begin(facts))
     if checkpoint:
         print(f"[grpo] resuming from {checkpoint}")
         mixture.state = runs.read_json(checkpoint / "mixing.json")
@@ -111,7 +122,7 @@ def _train(options: cli.Options, data, backend: str) -> None:
             warmup_steps=max(1, steps // 20),
             max_grad_norm=options.max_grad_norm,
             per_device_train_batch_size=options.grpo_micro_batch,
-            gradient_accumulation_steps=completions // options.grpo_micro_batch,
+            gradient_accumulation_steps=completions // (options.grpo_micro_batch * processes.NUMBER),
             num_generations=options.num_generations,
             max_completion_length=options.max_completion_tokens,
             temperature=options.temperature,
@@ -123,6 +134,7 @@ def _train(options: cli.Options, data, backend: str) -> None:
             logging_steps=1,
             save_steps=options.save_steps,
             save_total_limit=2,
+            ddp_find_unused_parameters=False,
             report_to=options.report_to,
             run_name=f"{phase.run.name}/{phase.name}",
             **precision(hardware),
@@ -136,13 +148,17 @@ def _train(options: cli.Options, data, backend: str) -> None:
         longest = max(data.rows["train"], key=lambda row: len(get_task(row["task"]).question(row)))
         before = mixture.state
         asked = {name: value for name, [value] in columns_of([longest]).items()}
-        trainer.add_callback(Rehearsal(trainer, [asked] * completions, lambda: setattr(mixture, "state", before)))
+        trainer.add_callback(Rehearsal(trainer, [asked] * (completions // processes.NUMBER), lambda: setattr(mixture, "state", before)))
     started = time.time()
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     limit.conclude("grpo")
-    check.keep_best(trainer.model)
-    (phase.partial / "mixing.json").write_text(json.dumps(mixture.state, indent=1) + "\n")
-    conclude(phase, trainer.model, tokenizer, data, time.time() - started)
+
+    def end() -> None:
+        check.keep_best(trainer.model)
+        runs.write_json(phase.partial / "mixing.json", mixture.state)
+        conclude(phase, trainer.model, tokenizer, data, time.time() - started)
+
+    processes.first(end)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from statistics import fmean, stdev
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from recipes import runs
+from recipes import processes, runs
 from recipes.options import Options, UsageError
 
 SHARES = ("validity", "format", "grounding")  # in percent, None where there is nothing to count
@@ -53,20 +53,23 @@ def climb(options: Options, preset: str, last: str) -> None:
 
 def _climb(options: Options, preset: str, last: str) -> None:
     from chemr_lite import models, protocols, splits
-    from recipes import teacher
+    from recipes import grpo, teacher
 
     started = time.time()
+    backend = models.choose_backend(options.backend, options.vllm)
+    hardware = models.detect_hardware()
+    processes.join(cpu=hardware.device == "cpu")
     wanted = runs.PHASES[: runs.PHASES.index(last) + 1]
     # --max-steps is for the phase that was asked for; those before it run as configured
     phases = [runs.Phase(options if name == last else replace(options, max_steps=0), name) for name in wanted]
     for phase in phases:
         phase.check()
-    missing = [phase for phase in phases if not phase.finished]
+    missing = processes.first(lambda: [phase for phase in phases if not phase.finished])
     if options.report_to not in REPORTS:
         raise UsageError(f"--report-to {options.report_to!r}: choose {', '.join(REPORTS)}")
     if options.report_to != "none" and not find_spec(options.report_to):
         raise UsageError(f"--report-to {options.report_to}: it is not installed; python -m pip install {options.report_to}")
-    loaded = load_rows(options)
+    loaded = processes.first(lambda: load_rows(options))
     for split in ("train", "test"):
         if not loaded.rows[split]:
             raise UsageError(f"{options.data}: no {split} row in it")
@@ -75,24 +78,25 @@ def _climb(options: Options, preset: str, last: str) -> None:
     protocols.load_protocols(options.protocols)  # what cannot be used is told before anything is trained
     if any(phase.name == "distill" for phase in missing):
         teacher.check(options)
-    backend = models.choose_backend(options.backend, options.vllm)
+    if any(phase.name == "grpo" for phase in missing):
+        grpo.check(options)
     quieten()
-    hardware = models.detect_hardware()
     print(f"chemr-lite: {' → '.join(phase.name for phase in missing) or 'nothing left to train'} on {options.model}")
     memory = f", {hardware.memory_gb:.1f} GiB" if hardware.memory_gb else ""
     print(f"  preset {preset}, {hardware.name}{memory}, {hardware.precision}, backend {backend}; run directory {options.output}")
+    if processes.NUMBER > 1:
+        print(f"  {processes.NUMBER} processes share each step")
     print(f"  {runs.versions()}")
     print(f"  data {options.data}: {loaded.summary()}")
     for problem in loaded.problems[:5]:
         print(f"    {problem}")
     print(f"  expected: {EXPECTED.get(preset, 'not yet measured')}", flush=True)
-    evaluate_base(options, loaded, hardware)
+    processes.first(lambda: evaluate_base(options, loaded, hardware))
     for phase in missing:
-        from recipes import distill, foundation, grpo
+        from recipes import distill, foundation
 
         {"foundation": foundation, "distill": distill, "grpo": grpo}[phase.name].run(phase.options, loaded, backend)
-    rows = collect(Path(options.output))
-    write(options, preset, rows)
+    processes.first(lambda: write(options, preset, collect(Path(options.output))))
     print(f"done in {(time.time() - started) / 60:.1f} minutes, peak memory {runs.peak_memory_gb()} GiB")
 
 

@@ -58,7 +58,7 @@ def describe(preset: str | None = None, output: str = ".") -> str:
         capability = ".".join(map(str, torch.cuda.get_device_capability(0)))
         lines.append(f"GPU {hardware.name}, {hardware.memory_gb:.1f} GiB, compute capability {capability}: {hardware.precision}")
         if where == "Kaggle":
-            lines.append("one GPU is used, also of two T4s")
+            lines.append("one GPU is used, also of two T4s; accelerate launch --num_processes 2 uses both")
     else:
         lines.append(f"no GPU, {os.cpu_count()} CPU cores: {hardware.precision}")
     lines.append(f"{shutil.disk_usage(output).free / 2**30:.0f} GiB free for {output}")

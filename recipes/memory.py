@@ -12,6 +12,7 @@ from dataclasses import replace
 import torch
 from transformers import TrainerCallback
 
+from recipes import processes
 from recipes.options import Options, UsageError
 
 GIB = 2**30
@@ -62,6 +63,8 @@ def with_less_memory(train: Callable[[Options], None], options: Options, name: s
 
     Raises UsageError where that does not help.
     """
+    if processes.NUMBER > 1:
+        return train(options)  # one of them cannot start again alone
     flag = "--" + field.replace("_", "-")
     for tried in (options, replace(options, **{field: getattr(options, field) // 2})):
         if not getattr(tried, field):

@@ -8,7 +8,7 @@ from datasets import Dataset
 from trl import SFTConfig, SFTTrainer
 
 from chemr_lite import build_prompt, get_task, models
-from recipes import callbacks, evaluate, runs
+from recipes import callbacks, evaluate, processes, runs
 from recipes.memory import Rehearsal, with_less_memory
 from recipes.options import Options, UsageError
 
@@ -52,12 +52,15 @@ def _train(options: Options, name: str, completions: Callable[[dict], list[str]]
     phase, hardware = runs.Phase(options, name), models.detect_hardware()
     tokenizer = models.load_tokenizer(options.model)
     made, counts = examples(data.rows["train"], completions, tokenizer, options.max_length)
+    if options.sft_batch_size % (options.sft_micro_batch * processes.NUMBER):
+        raise UsageError(
+            f"--sft-micro-batch {options.sft_micro_batch}: {processes.NUMBER} × it must divide --sft-batch-size {options.sft_batch_size}"
+        )
     if not made:
         raise UsageError(f"no training row of {options.data} is left for {name}: {counts}")
     print(f"[{name}] {counts['rows']:,} examples to learn; left out: {counts['too_long']} over {options.max_length} tokens")
-    checkpoint = phase.begin(
-        {"parent": str(phase.parent or options.model), "data": data.fingerprint, "removed": dict(data.removed), "examples": counts}
-    )
+    facts = {"parent": str(phase.parent or options.model), "data": data.fingerprint, "removed": dict(data.removed), "examples": counts}
+    checkpoint = processes.first(lambda: phase.begin(facts))
     if checkpoint:
         print(f"[{name}] resuming from {checkpoint}")
     model = models.load_model(
@@ -82,7 +85,7 @@ def _train(options: Options, name: str, completions: Callable[[dict], list[str]]
             lr_scheduler_type="cosine",
             warmup_steps=0.03,
             per_device_train_batch_size=options.sft_micro_batch,
-            gradient_accumulation_steps=options.sft_batch_size // options.sft_micro_batch,
+            gradient_accumulation_steps=options.sft_batch_size // (options.sft_micro_batch * processes.NUMBER),
             train_sampling_strategy="group_by_length",
             max_length=options.max_length,
             completion_only_loss=True,
@@ -90,6 +93,7 @@ def _train(options: Options, name: str, completions: Callable[[dict], list[str]]
             logging_steps=10,
             save_steps=options.save_steps,
             save_total_limit=2,
+            ddp_find_unused_parameters=False,
             report_to=options.report_to,
             run_name=f"{phase.run.name}/{phase.name}",
             **precision(hardware),
@@ -103,7 +107,7 @@ def _train(options: Options, name: str, completions: Callable[[dict], list[str]]
     started = time.time()
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     limit.conclude(name)
-    conclude(phase, trainer.model, tokenizer, data, time.time() - started)
+    processes.first(lambda: conclude(phase, trainer.model, tokenizer, data, time.time() - started))
 
 
 def conclude(phase: runs.Phase, model, tokenizer, data, seconds: float) -> None:

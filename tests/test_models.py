@@ -1,10 +1,15 @@
 """The 4-bit base with its adapter, as the trainers use it."""
 
+import logging
+import os
+
 import bitsandbytes
 import pytest
 import torch
+from trl import SFTConfig
 
 from chemr_lite import models
+from recipes import runs, sft
 
 
 @pytest.fixture(scope="module")
@@ -35,3 +40,31 @@ def test_generating_leaves_the_gradients_as_they_were(model):
 def test_only_the_adapter_learns(model):
     assert {name.split(".")[-3] for name in gradients(model)} == {"lora_A", "lora_B"}
     assert sum(isinstance(module, bitsandbytes.nn.Linear4bit) for module in model.modules()) == 42
+
+
+# what is told of an installation that does not fit
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_driver_without_a_torch_for_it_is_told(tmp_path, monkeypatch, caplog):
+    (tmp_path / "nvidia-smi").write_text("#!/bin/sh\n")
+    (tmp_path / "nvidia-smi").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    with caplog.at_level(logging.WARNING):
+        assert models.choose_backend(None) == "hf"
+    assert "finds no GPU" in caplog.text and "--index-url" in caplog.text
+
+
+def test_other_versions_are_named_with_the_line_that_mends_them(monkeypatch):
+    assert runs.versions().endswith("(as tested)")
+    tested = runs.installed()
+    monkeypatch.setattr(runs, "installed", lambda: tested | {"trl": "1.15.0", "unsloth": None})
+    told = runs.versions()
+    assert "trl 1.15.0" in told and "unsloth missing" in told
+    assert f"python -m pip install trl=={tested['trl']} unsloth=={tested['unsloth']}" in told
+
+
+def test_an_argument_that_the_config_lacks_is_named_and_left_out(tmp_path, capsys):
+    config = sft.known(SFTConfig, output_dir=str(tmp_path), max_length=77, bf16=False, use_cpu=True, warmup_ratio=0.1)
+    assert config.max_length == 77
+    assert "SFTConfig of this trl does not know warmup_ratio" in capsys.readouterr().out

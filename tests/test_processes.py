@@ -1,0 +1,70 @@
+"""Two processes that share a run: the same groups, weights and files as one."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from chemr_lite.mixing import Mixture
+from tests.conftest import environment
+
+ROOT = Path(__file__).resolve().parents[1]
+STEP = """
+import json, sys
+from accelerate import PartialState
+from tests.test_processes import one_step
+state = PartialState(cpu=True)
+scaled, learnt = one_step(state.process_index, state.num_processes)
+open(f"{sys.argv[1]}/{state.process_index}.json", "w").write(json.dumps([scaled, learnt]))
+"""
+
+
+def one_step(rank: int, number: int) -> tuple[list[float], dict]:
+    """What a process makes of its part of a step: three questions of two tasks, four completions each."""
+    rows = [
+        {"task": task, "input": f"{i}", "answer": "CCO", "meta": {}} for task in ("retrosynthesis", "reaction_prediction") for i in range(9)
+    ]
+    mixture = Mixture(rows, prompts_per_step=3)
+    tasks = ["retrosynthesis"] * 8 + ["reaction_prediction"] * 4
+    values = [0.0, 1.0, 0.0, 0.0, 0.2, 0.4, 0.9, 0.1, 1.0, 1.0, 1.0, 1.0]
+    mine = slice(rank * len(tasks) // number, (rank + 1) * len(tasks) // number)  # which cuts the second group in two
+    reward = mixture.wrap(lambda completions, **_: list(completions))
+    scaled = reward(prompts=tasks[mine], completions=values[mine], task=tasks[mine])
+    return scaled, mixture.state
+
+
+def launch(*command, timeout: int = 300) -> subprocess.CompletedProcess:
+    whole = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", *map(str, command)]
+    return subprocess.run(
+        whole, cwd=ROOT, env=environment(PYTHONPATH=str(ROOT)), capture_output=True, text=True, timeout=timeout, check=False
+    )
+
+
+def test_each_learns_from_the_whole_step_and_keeps_its_part(tmp_path):
+    (tmp_path / "step.py").write_text(STEP)
+    done = launch(tmp_path / "step.py", tmp_path)
+    assert done.returncode == 0, done.stderr[-2000:]
+    alone, learnt = one_step(0, 1)
+    (left, learnt_left), (right, learnt_right) = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2))
+    assert left + right == pytest.approx(alone)
+    assert learnt_left == learnt_right == json.loads(json.dumps(learnt))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="of two processes on CPUs")
+def test_phase_3_by_two_processes(smoke, tmp_path):
+    run = tmp_path / "run"
+    for name in ("base", "foundation", "distill"):
+        shutil.copytree(smoke / name, run / name)
+    more = ("--preset", "smoke", "--output", run, "--sft-micro-batch", 8, "--grpo-micro-batch", 16, "--validation-steps", 2)
+    done = launch("recipes/grpo.py", *more)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.count("2 processes share each step") == done.stdout.count("**balanced**") == 1  # one of them speaks
+    log = [json.loads(line) for line in (run / "grpo" / "log.jsonl").read_text().splitlines()]
+    steps = [line for line in log if "reward/unscaled" in line]
+    assert [line["step"] for line in steps] == [1, 2, 3, 4] and sum("validation" in line for line in log) == 3
+    ladder, alone = (json.loads((folder / "ladder.json").read_text())["rows"][-1] for folder in (run, smoke))
+    assert ladder["n"] == alone["n"] and abs(ladder["balanced"] - alone["balanced"]) < 10
