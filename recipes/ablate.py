@@ -1,17 +1,26 @@
-"""What a part of the method is worth: the same phase with that part changed, at equal numbers of tokens, over seeds.
+"""What a part of the method is worth: the same phase with that part changed, at equal cost, over seeds.
 
-    python recipes/ablate.py --preset nano                     # every arm and seed that is missing
+    python recipes/ablate.py --preset nano                     # phase 2: every arm and seed that is missing
+    python recipes/ablate.py --phase grpo                      # phase 3: ways of mixing, and no phase 3 at all
     python recipes/ablate.py --seeds 0 --arms answers          # some of them; two such commands may run side by side
     python recipes/ablate.py --results recipes/results/nano    # also where the table and the picture go
 
-Arms of phase 2, all from one phase 1:
+Arms of phase 2, all from one phase 1, at equal numbers of tokens:
 
     protocol   traces along the protocol, as recipes/distill.py writes them
     shuffled   the same facts, row by row in another order, without numbers and headings: free reasoning
     answers    no reasoning: what phase 1 learnt, for longer
 
-1. Each seed trains phase 1 once; each arm starts from a copy of it.
-2. An arm with shorter texts goes over them more often, so that all read as many tokens as the arm `protocol`.
+Arms of phase 3, all from the phase 2 of the arm `protocol`, at equal numbers of steps:
+
+    adaptive   as recipes/grpo.py does it: sampling adaptive, scaling group-floor
+    uniform, mt-grpo               other shares of the tasks
+    group, task, gdpo, none        other scalings of the rewards
+    oversampled                    four times the samples, of which those that differ are trained on, in 0.6 of the steps
+    sft                            phase 2 goes on instead, for as many minutes as `adaptive` took
+
+1. Each seed trains what comes before once; each arm starts from a copy of it.
+2. In phase 2 an arm with shorter texts goes over them more often, so that all read as many tokens as the arm `protocol`.
 3. All answer the same held-out rows greedily. A difference is told per seed, then as mean with a 95 % interval over seeds
    (Student's t): an interval that holds 0 shows nothing.
 """
@@ -31,16 +40,39 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from recipes import options as cli
 
 _HEADING = re.compile(r"^\d+\. \*\*.+?:\*\* ", re.MULTILINE)
-COLOURS = {"protocol": "#0b6e4f", "shuffled": "#c1440e", "answers": "#1f77b4"}
+ARMS = {  # of each phase, the one that the others are held against first; of phase 3 the options that an arm changes
+    "distill": {"protocol": {}, "shuffled": {}, "answers": {}},
+    "grpo": {
+        "adaptive": {},
+        "uniform": {"sampling": "uniform"},
+        "mt-grpo": {"sampling": "mt-grpo"},
+        "group": {"scaling": "group"},
+        "task": {"scaling": "task"},
+        "gdpo": {"scaling": "gdpo"},
+        "none": {"scaling": "none"},
+        "oversampled": {"oversampling": 4},
+        "sft": {},
+    },
+}
+FEWER = 0.6  # of the steps: over-sampling by four makes a step of nano 1.7 times as long
+COLOURS = ("#0b6e4f", "#c1440e", "#1f77b4", "#6a3d9a", "#b8860b", "#8c564b", "#e377c2", "#17becf", "#7f7f7f")
+
+
+TITLES = {
+    "distill": "What the protocol is worth, at equal numbers of tokens",
+    "grpo": "Ways of mixing in phase 3, from one phase 2",
+}
+TOLD = ("balanced", "macros", "validity", "format", "grounding", "epochs", "tokens", "wasted", "minutes", "n")
 
 
 @dataclass
 class Options(cli.Options):
     # ablation alone
     output: str | None = cli.option(None, "folder of the runs; default: outputs/ablate-<preset>")
-    arms: str = cli.option("protocol,shuffled,answers", "which arms, separated by commas")
+    phase: str = cli.option("distill", "the phase that is changed: distill or grpo")
+    arms: str | None = cli.option(None, "which arms, separated by commas; default: all of the phase")
     seeds: str = cli.option("0,1,2", "seeds, separated by commas")
-    results: str | None = cli.option(None, "folder for ablation.json, .md and .png; default: the run directory")
+    results: str | None = cli.option(None, "folder for the table (.json, .md) and the picture; default: the run directory")
 
 
 def completion(arm: str, row: dict, protocols) -> str:
@@ -53,6 +85,32 @@ def completion(arm: str, row: dict, protocols) -> str:
         random.Random(row["input"]).shuffle(facts)
         trace = "\n".join(facts)
     return render(trace, row["answer"])
+
+
+def run_grpo_arm(arm: str, options: cli.Options, preset: str) -> None:
+    """Train `arm` of phase 3 in `<output>/seed<N>/<arm>` from a copy of that seed's arm `protocol`, unless it is there."""
+    from recipes import ladder, runs
+
+    seed = Path(options.output) / f"seed{options.seed}"
+    start, folder = seed / "protocol", seed / arm
+    folder.mkdir(exist_ok=True)
+    changed = replace(options, output=str(folder), **ARMS["grpo"][arm])
+    last = "grpo"
+    if arm == "oversampled":
+        changed.grpo_steps = round(FEWER * options.grpo_steps)
+    if arm == "sft":
+        last, began = "distill", runs.read_json(start / "distill" / "run.json")
+        minutes = runs.read_json(seed / "adaptive" / "grpo" / "run.json")["train_minutes"]
+        steps = began["examples"]["rows"] * options.distill_epochs / options.sft_batch_size
+        changed.max_steps = max(1, round(steps * minutes / began["train_minutes"]))
+    for name in ("base", "foundation", "distill"):
+        if arm == "sft" and name == "distill":
+            continue
+        source = start / ("distill" if (arm, name) == ("sft", "foundation") else name)
+        if not (folder / name).exists():
+            shutil.copytree(source, folder / f"{name}.copy", dirs_exist_ok=True)
+            (folder / f"{name}.copy").rename(folder / name)
+    ladder.climb(changed, preset, last)
 
 
 def run_arm(arm: str, options: cli.Options, preset: str, rows: list[dict], epochs: float) -> None:
@@ -95,15 +153,20 @@ def epochs_of(arms: list[str], options: Options, rows: list[dict]) -> dict[str, 
     return {arm: options.distill_epochs if arm == "protocol" else round(whole / tokens(arm), 3) for arm in arms}
 
 
-def collect(output: Path) -> dict[str, dict[int, dict]]:
-    """The figures of every finished arm by seed, in the order of COLOURS."""
+def collect(output: Path, phase: str = "distill") -> dict[str, dict[int, dict]]:
+    """The figures of every finished arm by seed, in the order of ARMS."""
     from recipes import runs
 
-    found: dict[str, dict[int, dict]] = {arm: {} for arm in COLOURS}
+    found: dict[str, dict[int, dict]] = {arm: {} for arm in ARMS[phase]}
     for arm, by_seed in found.items():
-        for path in sorted(output.glob(f"seed*/{arm}/distill/metrics.json")):
+        for path in sorted(output.glob(f"seed*/{arm}/{'distill' if arm == 'sft' else phase}/metrics.json")):
             run = runs.read_json(path.with_name("run.json"))
-            facts = {"epochs": run["options"]["distill_epochs"], "tokens": run["examples"]["tokens"], "minutes": run["train_minutes"]}
+            facts = {"minutes": run["train_minutes"]}
+            if phase == "distill":
+                facts |= {"epochs": run["options"]["distill_epochs"], "tokens": run["examples"]["tokens"]}
+            elif arm != "sft":
+                log = map(json.loads, path.with_name("log.jsonl").read_text().splitlines())
+                facts["wasted"] = 100 * fmean(line["groups/without_signal"] for line in log if "groups/without_signal" in line)
             by_seed[int(path.parts[-4].removeprefix("seed"))] = runs.read_json(path) | facts
     return {arm: by_seed for arm, by_seed in found.items() if by_seed}
 
@@ -117,33 +180,41 @@ def difference(one: dict[int, dict], other: dict[int, dict], figure: Callable[[d
 
 
 def table(found: dict[str, dict[int, dict]]) -> str:
-    """The arms as a Markdown table, and what the protocol gains over each."""
+    """The arms as a Markdown table, and what the first of them gains over each."""
 
     def row(name: str, figure: Callable[[dict], float | None]) -> str:
         told = []
         for by_seed in found.values():
             values = [figure(figures) for figures in by_seed.values()]
+            values = [value for value in values if value is not None]
             spread = f" ± {stdev(values):.1f}" if name == "balanced" and len(values) > 1 else ""
-            told.append("–" if None in values else f"{fmean(values):.1f}{spread}")
+            told.append(f"{fmean(values):.1f}{spread}" if values else "–")
         return f"| {name} | {' | '.join(told)} |"
 
     macros = next(iter(next(iter(found.values())).values()))["macros"]
     lines = [f"| | {' | '.join(found)} |", f"| --- |{' ---: |' * len(found)}", row("balanced", lambda f: f["balanced"])]
     lines += [row(macro, lambda f, macro=macro: f["macros"][macro]) for macro in macros]
     lines += [row(f"{name}, %", lambda f, name=name: f[name]) for name in ("validity", "format", "grounding")]
-    lines += [row("passes over the rows", lambda f: f["epochs"]), row("million tokens", lambda f: f["epochs"] * f["tokens"] / 1e6)]
+    if "tokens" in next(iter(next(iter(found.values())).values())):
+        lines += [row("passes over the rows", lambda f: f["epochs"]), row("million tokens", lambda f: f["epochs"] * f["tokens"] / 1e6)]
+    else:
+        lines += [
+            row("lowest macro-task", lambda f: min(f["macros"].values())),
+            row("groups that taught nothing, %", lambda f: f.get("wasted")),
+        ]
     lines += [row("minutes of training", lambda f: f["minutes"])]
     seeds = "; ".join(f"{arm} {', '.join(map(str, sorted(by_seed)))}" for arm, by_seed in found.items())
     lines += ["", f"Seeds: {seeds}. ± is the standard deviation over them.", ""]
+    against = next(first for first in (*ARMS["distill"], *ARMS["grpo"]) if first in found)
     for arm in found:
-        if arm != "protocol" and found.get("protocol", {}).keys() & found[arm].keys():
-            gain, width = difference(found["protocol"], found[arm], lambda f: f["balanced"])
+        if arm != against and found[against].keys() & found[arm].keys():
+            gain, width = difference(found[against], found[arm], lambda f: f["balanced"])
             interval = "(one seed)" if width is None else f"[{gain - width:+.1f}, {gain + width:+.1f}]"
-            lines.append(f"protocol − {arm}: {gain:+.1f} {interval}  ")
+            lines.append(f"{against} − {arm}: {gain:+.1f} {interval}  ")
     return "\n".join(lines)
 
 
-def draw(found: dict[str, dict[int, dict]], path: Path) -> None:
+def draw(found: dict[str, dict[int, dict]], path: Path, title: str) -> None:
     """A line for each macro-task: a point for each arm's mean, a small one for each seed."""
     import matplotlib
 
@@ -153,17 +224,17 @@ def draw(found: dict[str, dict[int, dict]], path: Path) -> None:
     macros = list(next(iter(next(iter(found.values())).values()))["macros"])
     names = ["balanced", *macros]
     figure, axes = plt.subplots(figsize=(8.5, 5), layout="constrained")
-    for arm, by_seed in found.items():
+    for colour, (arm, by_seed) in zip(COLOURS, found.items(), strict=False):
         for place, name in enumerate(names):
             scores = [f["balanced"] if name == "balanced" else f["macros"][name] for f in by_seed.values()]
-            axes.scatter(scores, [place] * len(scores), s=12, color=COLOURS[arm], alpha=0.5, linewidths=0)
-            axes.scatter([fmean(scores)], [place], s=90, color=COLOURS[arm], marker="|", linewidths=2.5, label=arm if place == 0 else None)
+            axes.scatter(scores, [place] * len(scores), s=12, color=colour, alpha=0.5, linewidths=0)
+            axes.scatter([fmean(scores)], [place], s=90, color=colour, marker="|", linewidths=2.5, label=arm if place == 0 else None)
     axes.set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
     axes.get_yticklabels()[0].set_fontweight("bold")
     axes.invert_yaxis()
     axes.set_xlim(0, 100)
-    axes.set_xlabel("score after phase 2, 0 to 100; a stroke is the mean, a dot a seed")
-    axes.set_title("What the protocol is worth, at equal numbers of tokens", fontsize=11)
+    axes.set_xlabel("score, 0 to 100; a stroke is the mean, a dot a seed")
+    axes.set_title(title, fontsize=11)
     axes.grid(axis="y", color="#e6e9ee")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
@@ -177,10 +248,12 @@ def main() -> None:
     options, preset = cli.parse(__doc__, kind=Options)
     if options.output == f"outputs/{preset}":
         options.output = f"outputs/ablate-{preset}"
-    arms = options.arms.split(",")
-    unknown = [arm for arm in arms if arm not in COLOURS]
+    if options.phase not in ARMS:
+        raise cli.UsageError(f"--phase {options.phase!r}: choose {' or '.join(ARMS)}")
+    arms = options.arms.split(",") if options.arms else list(ARMS[options.phase])
+    unknown = [arm for arm in arms if arm not in ARMS[options.phase]]
     if unknown:
-        raise cli.UsageError(f"--arms: no arm {', '.join(map(repr, unknown))}; choose {', '.join(COLOURS)}")
+        raise cli.UsageError(f"--arms: no arm {', '.join(map(repr, unknown))}; choose {', '.join(ARMS[options.phase])}")
     try:
         seeds = [int(seed) for seed in options.seeds.split(",")]
     except ValueError as error:
@@ -190,28 +263,27 @@ def main() -> None:
         from chemr_lite import splits
 
         rows = splits.sample(rows, options.train_rows)
-    epochs = epochs_of(arms, options, rows)
+    # which arms and seeds there are besides is nothing to a run
+    plain = cli.Options(**{f.name: getattr(options, f.name) for f in fields(cli.Options)})
+    epochs = epochs_of(arms if options.phase == "distill" else ["protocol"], options, rows)
     for seed in seeds:
-        for arm in arms:
+        for arm in arms if options.phase == "distill" else ["protocol"]:
             print(f"\n== seed {seed}, {arm}: {epochs[arm]:g} passes over the rows", flush=True)
-            # which arms and seeds there are besides is nothing to a run
-            plain = cli.Options(**{f.name: getattr(options, f.name) for f in fields(cli.Options)})
-            run_arm(arm, replace(plain, seed=seed), preset, rows, epochs[arm])
-    found = collect(Path(options.output))
+            steps = options.max_steps if options.phase == "distill" else 0  # --max-steps is for the phase that is changed
+            run_arm(arm, replace(plain, seed=seed, max_steps=steps), preset, rows, epochs[arm])
+        for arm in arms if options.phase == "grpo" else []:
+            print(f"\n== seed {seed}, {arm}", flush=True)
+            run_grpo_arm(arm, replace(plain, seed=seed), preset)
+    found = collect(Path(options.output), options.phase)
     results = Path(options.results or options.output)
     results.mkdir(parents=True, exist_ok=True)
-    told = {
-        arm: {
-            seed: {k: f[k] for k in ("balanced", "macros", "validity", "format", "grounding", "epochs", "tokens", "minutes", "n")}
-            for seed, f in by_seed.items()
-        }
-        for arm, by_seed in found.items()
-    }
-    runs.write_json(results / "ablation.json", told)
+    told = {arm: {seed: {k: f[k] for k in TOLD if k in f} for seed, f in by_seed.items()} for arm, by_seed in found.items()}
+    name = "ablation" if options.phase == "distill" else "ablation-grpo"
+    runs.write_json(results / f"{name}.json", told)
     text = table(found)
-    (results / "ablation.md").write_text(text + "\n")
-    draw(found, results / "ablation.png")
-    print(f"\n{text}\n\nwritten to {results}/ablation.json, ablation.md and ablation.png")
+    (results / f"{name}.md").write_text(text + "\n")
+    draw(found, results / f"{name}.png", TITLES[options.phase])
+    print(f"\n{text}\n\nwritten to {results}/{name}.json, {name}.md and {name}.png")
 
 
 if __name__ == "__main__":

@@ -62,7 +62,7 @@ def test_differences_are_paired_by_seed(tmp_path):
     text = ablate.table(found)
     assert "| balanced | 62.0 ± 2.0 | 60.0 | 50.0 ± 2.0 |" in text and "| million tokens | 3.0 | 3.0 | 3.0 |" in text
     assert "protocol − answers: +12.0 [+7.0, +17.0]" in text and "protocol − shuffled: +4.0 (one seed)" in text
-    ablate.draw(found, tmp_path / "ablation.png")
+    ablate.draw(found, tmp_path / "ablation.png", "a title")
     assert (tmp_path / "ablation.png").read_bytes()[:4] == b"\x89PNG"
 
 
@@ -84,6 +84,22 @@ def test_the_arms_are_trained_on_equal_tokens_and_once(tmp_path, monkeypatch, ca
     monkeypatch.setattr(sys, "argv", ["ablate.py", *args[:-4], "--arms", "answers", *args[-2:]])  # another share of the same work
     ablate.main()
     assert capsys.readouterr().out.count("nothing left to train") == 1
+
+    # ways of mixing, and no phase 3, from the same phase 2
+    more = ["--phase", "grpo", "--max-steps", "2", "--arms", "adaptive,mt-grpo,sft", *args[-2:]]
+    monkeypatch.setattr(sys, "argv", ["ablate.py", *args[:-4], *more])
+    ablate.main()
+    seed = tmp_path / "seed5"
+    assert (seed / "mt-grpo/distill/adapter_model.safetensors").read_bytes() == (
+        seed / "protocol/distill/adapter_model.safetensors"
+    ).read_bytes()
+    assert json.loads((seed / "mt-grpo/grpo/run.json").read_text())["options"]["sampling"] == "mt-grpo"
+    before = seed / "protocol/distill/adapter_model.safetensors"
+    assert (seed / "sft/foundation/adapter_model.safetensors").read_bytes() == before.read_bytes()
+    assert (seed / "sft/distill/adapter_model.safetensors").read_bytes() != before.read_bytes()
+    text = (tmp_path / "ablation-grpo.md").read_text()
+    assert "| | adaptive | mt-grpo | sft |" in text and "| lowest macro-task |" in text and "adaptive − sft:" in text
+    assert set(json.loads((tmp_path / "ablation-grpo.json").read_text())) == {"adaptive", "mt-grpo", "sft"}
 
 
 @pytest.mark.parametrize("args, told", [(["--arms", "free"], "no arm 'free'; choose protocol"), (["--seeds", "a"], "whole numbers")])
