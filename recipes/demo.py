@@ -160,7 +160,7 @@ class Desk:
             think = text.partition("</think>")[0].replace("<think>", "").strip()
             claims = check_claims(think, row, None, chemist.protocols)
             yield f'<h3>{escape(name)}</h3><article><p>{question}</p><div class="think">{marked(think, claims)}</div></article>'
-        yield f"<h3>{escape(name)}</h3>{reply_article(chemist.read(row, text))}"
+        yield f"<h3>{escape(name)}</h3>{reply_article(chemist.read(row, text), drawn=False)}"  # its molecules are above
 
 
 def note(text: str) -> str:

@@ -69,11 +69,12 @@ def marked(text: str, claims) -> str:
     return re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", "".join(made) + escape(text[at:]))
 
 
-def article(row, completion: str, answer: str | None, claims: list, verdict: str, good: bool | None) -> str:
-    """A question and its answer, the `claims` of the reasoning marked; `verdict` (HTML) is green or red as `good` says."""
+def article(row, completion: str, answer: str | None, claims: list, verdict: str, good: bool | None, drawn: bool = True) -> str:
+    """A question (its molecules `drawn`) and its answer, the `claims` of the reasoning marked; `verdict` (HTML) is green or red
+    as `good` says."""
     task, think = get_task(row["task"]), parse_completion(completion, strict=False).think
     said = answer if answer is not None else completion
-    known = {side: smiles for side, smiles in task.sides(row).items() if smiles != row["answer"]}
+    known = {side: smiles for side, smiles in task.sides(row).items() if drawn and smiles != row["answer"]}
     pictures = [draw(smiles, side) for side, smiles in known.items()]
     if task.answers == "molecule":
         both = draw(said, "answer") + (draw(row["answer"], "known answer") if row["answer"] else "")
@@ -114,9 +115,9 @@ def verdict(reply) -> tuple[str, bool | None]:
     return f"{valid}{reply.score.reason.words}, score {reply.score.value:.2f}", reply.score.correct
 
 
-def reply_article(reply) -> str:
+def reply_article(reply, drawn: bool = True) -> str:
     """A chemr_lite.chemist.Reply as an article."""
-    return article(reply.row, reply.completion, reply.answer, reply.claims, *verdict(reply))
+    return article(reply.row, reply.completion, reply.answer, reply.claims, *verdict(reply), drawn)
 
 
 def write(judged: list[dict], path: Path, title: str, each: int, protocols: Protocols | None = None) -> None:
