@@ -87,6 +87,14 @@ def completion(arm: str, row: dict, protocols) -> str:
     return render(trace, row["answer"])
 
 
+def take_over(source: Path, target: Path) -> None:
+    """A copy of a finished phase, unless it is there: made aside, so that what is there is whole."""
+    if not target.exists():
+        aside = target.with_name(f"{target.name}.copy")
+        shutil.copytree(source, aside, dirs_exist_ok=True)
+        aside.rename(target)
+
+
 def run_grpo_arm(arm: str, options: cli.Options, preset: str) -> None:
     """Train `arm` of phase 3 in `<output>/seed<N>/<arm>` from a copy of that seed's arm `protocol`, unless it is there."""
     from recipes import ladder, runs
@@ -107,9 +115,7 @@ def run_grpo_arm(arm: str, options: cli.Options, preset: str) -> None:
         if arm == "sft" and name == "distill":
             continue
         source = start / ("distill" if (arm, name) == ("sft", "foundation") else name)
-        if not (folder / name).exists():
-            shutil.copytree(source, folder / f"{name}.copy", dirs_exist_ok=True)
-            (folder / f"{name}.copy").rename(folder / name)
+        take_over(source, folder / name)
     ladder.climb(changed, preset, last)
 
 
@@ -123,9 +129,7 @@ def run_arm(arm: str, options: cli.Options, preset: str, rows: list[dict], epoch
         ladder.climb(first, preset, "foundation")
     folder.mkdir(exist_ok=True)
     for shared in ("base", "foundation"):
-        if not (folder / shared).exists():
-            shutil.copytree(seed / "first" / shared, folder / f"{shared}.copy", dirs_exist_ok=True)
-            (folder / f"{shared}.copy").rename(folder / shared)
+        take_over(seed / "first" / shared, folder / shared)
     changed = replace(options, output=str(folder), distill_epochs=epochs)
     if arm != "protocol":
         path = folder / "texts.jsonl"

@@ -81,7 +81,7 @@ def _train(options: cli.Options, data, backend: str) -> None:
     from chemr_lite.protocols import load_protocols
     from recipes import callbacks, processes, runs
     from recipes.health import Health
-    from recipes.memory import Rehearsal
+    from recipes.memory import Rehearsal, rehearses
     from recipes.sft import conclude, known, precision
 
     phase, hardware = runs.Phase(options, "grpo"), models.detect_hardware()
@@ -144,7 +144,7 @@ def _train(options: cli.Options, data, backend: str) -> None:
     if hardware.device == "cpu":
         skip_padding(model)
     callbacks.Bar.replace(trainer, "grpo")
-    if hardware.device == "cuda" if options.rehearsal is None else options.rehearsal:
+    if rehearses(options, hardware.device):
         longest = max(data.rows["train"], key=lambda row: len(get_task(row["task"]).question(row)))
         before = mixture.state
         asked = {name: value for name, [value] in columns_of([longest]).items()}

@@ -54,6 +54,11 @@ class Rehearsal(TrainerCallback):
             torch.cuda.empty_cache()
 
 
+def rehearses(options: Options, device: str) -> bool:
+    """Whether the largest step is tried: as --rehearsal says, by default on a GPU."""
+    return device == "cuda" if options.rehearsal is None else options.rehearsal
+
+
 def out_of_memory(error: BaseException) -> bool:
     return isinstance(error, torch.OutOfMemoryError) or (isinstance(error, RuntimeError) and "out of memory" in str(error).lower())
 

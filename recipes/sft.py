@@ -9,7 +9,7 @@ from trl import SFTConfig, SFTTrainer
 
 from chemr_lite import build_prompt, get_task, models
 from recipes import callbacks, evaluate, processes, runs
-from recipes.memory import Rehearsal, with_less_memory
+from recipes.memory import Rehearsal, rehearses, with_less_memory
 from recipes.options import Options, UsageError
 
 
@@ -101,7 +101,7 @@ def _train(options: Options, name: str, completions: Callable[[dict], list[str]]
     )
     models.restore_adapter(model, weights)
     callbacks.Bar.replace(trainer, name)
-    if hardware.device == "cuda" if options.rehearsal is None else options.rehearsal:
+    if rehearses(options, hardware.device):
         longest = sorted(trainer.train_dataset, key=lambda row: -len(row["input_ids"]))[: options.sft_micro_batch]
         trainer.add_callback(Rehearsal(trainer, trainer.data_collator(longest)))
     started = time.time()
