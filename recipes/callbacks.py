@@ -2,7 +2,6 @@
 before a borrowed machine is taken back."""
 
 import json
-import shutil
 import signal
 import threading
 import time
@@ -119,16 +118,12 @@ class GreedyCheck(TrainerCallback):
         return last, best
 
     def keep_best(self, model) -> None:
-        """After training: give `model` the best adapter back, where the last one is not it, and say so."""
+        """After training: give `model` the best adapter back, and say of which step it is."""
         if not self.best or not (self.best / "best.json").exists():
             return
         best = runs.read_json(self.best / "best.json")
-        if self.last is not None and self.last < best["validation"]:
-            models.restore_adapter(model, models.saved_weights(self.best))
-            print(
-                f"[grpo] the adapter of step {best['step']} is kept ({best['validation']:.1f} on validation rows, the last {self.last:.1f})"
-            )
-        shutil.rmtree(self.best)
+        models.restore_adapter(model, models.saved_weights(self.best))
+        print(f"[grpo] the adapter of step {best['step']} is kept ({best['validation']:.1f} on validation rows)")
 
 
 class Limit(TrainerCallback):

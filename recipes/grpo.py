@@ -82,7 +82,7 @@ def _train(options: cli.Options, data, backend: str) -> None:
     from recipes import callbacks, processes, runs
     from recipes.health import Health
     from recipes.memory import Rehearsal, rehearses
-    from recipes.sft import conclude, known, precision
+    from recipes.sft import conclude, fit, known, precision
 
     phase, hardware = runs.Phase(options, "grpo"), models.detect_hardware()
     tokenizer = models.load_tokenizer(options.model)
@@ -150,7 +150,7 @@ def _train(options: cli.Options, data, backend: str) -> None:
         asked = {name: value for name, [value] in columns_of([longest]).items()}
         trainer.add_callback(Rehearsal(trainer, [asked] * (completions // processes.NUMBER), lambda: setattr(mixture, "state", before)))
     started = time.time()
-    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    fit(trainer, checkpoint)
     limit.conclude("grpo")
 
     def end() -> None:

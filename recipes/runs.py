@@ -133,11 +133,11 @@ class Phase:
         return newest_checkpoint(self.partial)
 
     def finish(self, metrics: dict, measured: dict) -> None:
-        """Write the results, remove the checkpoints and give the directory its final name."""
+        """Write the results, remove what was only needed on the way and give the directory its final name."""
         write_json(self.partial / "metrics.json", metrics)
         write_json(self.partial / "run.json", read_json(self.partial / "run.json") | measured)
-        for checkpoint in self.partial.glob("checkpoint-*"):
-            shutil.rmtree(checkpoint)
+        for needless in (*self.partial.glob("checkpoint-*"), *self.partial.glob("best")):
+            shutil.rmtree(needless)
         self.partial.rename(self.final)
 
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import asdict, fields
+from pathlib import Path
 
 from datasets import Dataset
 from trl import SFTConfig, SFTTrainer
@@ -66,7 +67,7 @@ def _train(options: Options, name: str, completions: Callable[[dict], list[str]]
     model = models.load_model(
         options.model, phase.parent, backend, hardware, options.max_length, options.lora_r, options.lora_alpha, options.seed
     )
-    weights = models.adapter_weights(model)
+    weights = models.saved_weights(checkpoint) if checkpoint else models.adapter_weights(model)
     values = asdict(options)
     journal = callbacks.Journal(phase.partial, runs.step_of(checkpoint))
     check, limit = callbacks.GreedyCheck(options, tokenizer, data, journal), callbacks.Limit(options.max_hours)
@@ -105,9 +106,18 @@ def _train(options: Options, name: str, completions: Callable[[dict], list[str]]
         longest = sorted(trainer.train_dataset, key=lambda row: -len(row["input_ids"]))[: options.sft_micro_batch]
         trainer.add_callback(Rehearsal(trainer, trainer.data_collator(longest)))
     started = time.time()
-    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    fit(trainer, checkpoint)
     limit.conclude(name)
     processes.first(lambda: conclude(phase, trainer.model, tokenizer, data, time.time() - started))
+
+
+def fit(trainer, checkpoint: Path | None) -> None:
+    """Train, from `checkpoint` on where there is one. Of one made after the last step the trainer would make a step more."""
+    if checkpoint:
+        state = runs.read_json(checkpoint / "trainer_state.json")
+        if state["global_step"] >= state["max_steps"]:
+            return
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
 
 
 def conclude(phase: runs.Phase, model, tokenizer, data, seconds: float) -> None:

@@ -46,14 +46,14 @@ def test_the_best_adapter_is_kept(tmp_path, model, scored, capsys):
     assert not scored and not control.should_training_stop  # at 0, 10 and 20
     check.keep_best(model)
     assert torch.equal(weight, held[10]) and "the adapter of step 10 is kept" in capsys.readouterr().out
-    assert not (tmp_path / "best").exists()
+    assert (tmp_path / "best").exists()  # until the phase is whole: a kill may come while it is evaluated
     assert (tmp_path / "log.jsonl").read_text().count("validation/retrosynthesis") == 3
 
 
 def test_the_last_adapter_stays_where_it_is_the_best(tmp_path, model, scored, capsys):
     check, weight, held, _ = watch(tmp_path, model, scored, [50.0, 60.0, 61.0], [10, 17])
     check.keep_best(model)  # the last step is checked too, whatever its number
-    assert torch.equal(weight, held[17]) and "kept" not in capsys.readouterr().out
+    assert torch.equal(weight, held[17]) and "step 17 is kept (61.0" in capsys.readouterr().out
 
 
 def test_a_collapse_ends_training_with_phase_two(tmp_path, model, scored, capsys):
