@@ -17,9 +17,11 @@ Arms of phase 3, all from the phase 2 of the arm `protocol`, at equal numbers of
     uniform, mt-grpo               other shares of the tasks
     group, task, gdpo, none        other scalings of the rewards
     oversampled                    four times the samples, of which those that differ are trained on, in 0.6 of the steps
-    sft                            phase 2 goes on instead, for as many minutes as `adaptive` took
+    no-foundation, no-distill      without phase 1 (of which phase 2 is trained anew), without phase 2
+    sft                             phase 2 goes on instead, for as many minutes as `adaptive` took
+    OPTION=VALUE                   any other option, or several: --arms adaptive,temperature=1.0+num_generations=16
 
-1. Each seed trains what comes before once; each arm starts from a copy of it.
+1. Each seed trains what comes before once; each arm starts from a copy of as much of it as it shares.
 2. In phase 2 an arm with shorter texts goes over them more often, so that all read as many tokens as the arm `protocol`.
 3. All answer the same held-out rows greedily. A difference is told per seed, then as mean with a 95 % interval over seeds
    (Student's t): an interval that holds 0 shows nothing.
@@ -32,6 +34,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from itertools import cycle
 from pathlib import Path
 from statistics import fmean, stdev
 
@@ -40,6 +43,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from recipes import options as cli
 
 _HEADING = re.compile(r"^\d+\. \*\*.+?:\*\* ", re.MULTILINE)
+ONE_STEP = 1e-6  # of an epoch: a phase makes one step, at the learning rate where warming up begins, which is 0
 ARMS = {  # of each phase, the one that the others are held against first; of phase 3 the options that an arm changes
     "distill": {"protocol": {}, "shuffled": {}, "answers": {}},
     "grpo": {
@@ -51,11 +55,12 @@ ARMS = {  # of each phase, the one that the others are held against first; of ph
         "gdpo": {"scaling": "gdpo"},
         "none": {"scaling": "none"},
         "oversampled": {"oversampling": 4},
+        "no-foundation": {"foundation_epochs": ONE_STEP},
+        "no-distill": {"distill_epochs": ONE_STEP},
         "sft": {},
     },
 }
 FEWER = 0.6  # of the steps: over-sampling by four makes a step of nano 1.7 times as long
-COLOURS = ("#0b6e4f", "#c1440e", "#1f77b4", "#6a3d9a", "#b8860b", "#8c564b", "#e377c2", "#17becf", "#7f7f7f")
 
 
 TITLES = {
@@ -95,28 +100,44 @@ def take_over(source: Path, target: Path) -> None:
         aside.rename(target)
 
 
+def changes(arm: str, options: Options) -> dict:
+    """The options that `arm` of phase 3 changes, by its name in ARMS or as OPTION=VALUE. Raises UsageError."""
+    if arm in ARMS["grpo"]:
+        return ARMS["grpo"][arm]
+    found = {}
+    for name, text in (part.split("=", 1) for part in arm.split("+")):
+        if name not in {f.name for f in fields(cli.Options)}:
+            raise cli.UsageError(f"--arms {arm}: there is no option {name!r}; --help names them")
+        before = getattr(options, name)
+        try:
+            found[name] = text if before is None else type(before)(text)
+        except ValueError as error:
+            raise cli.UsageError(f"--arms {arm}: {text!r} is not like {before!r}") from error
+    return found
+
+
 def run_grpo_arm(arm: str, options: cli.Options, preset: str) -> None:
-    """Train `arm` of phase 3 in `<output>/seed<N>/<arm>` from a copy of that seed's arm `protocol`, unless it is there."""
+    """Train `arm` of phase 3 in `<output>/seed<N>/<arm>` from that seed's arm `protocol`, unless it is there."""
     from recipes import ladder, runs
 
     seed = Path(options.output) / f"seed{options.seed}"
     start, folder = seed / "protocol", seed / arm
     folder.mkdir(exist_ok=True)
-    changed = replace(options, output=str(folder), **ARMS["grpo"][arm])
-    last = "grpo"
+    changed = replace(options, output=str(folder), **changes(arm, options))
     if arm == "oversampled":
         changed.grpo_steps = round(FEWER * options.grpo_steps)
+    take_over(start / "base", folder / "base")
     if arm == "sft":
-        last, began = "distill", runs.read_json(start / "distill" / "run.json")
+        began = runs.read_json(start / "distill" / "run.json")
         minutes = runs.read_json(seed / "adaptive" / "grpo" / "run.json")["train_minutes"]
         steps = began["examples"]["rows"] * options.distill_epochs / options.sft_batch_size
         changed.max_steps = max(1, round(steps * minutes / began["train_minutes"]))
-    for name in ("base", "foundation", "distill"):
-        if arm == "sft" and name == "distill":
-            continue
-        source = start / ("distill" if (arm, name) == ("sft", "foundation") else name)
-        take_over(source, folder / name)
-    ladder.climb(changed, preset, last)
+        take_over(start / "distill", folder / "foundation")
+    else:
+        for name in ("foundation", "distill"):
+            if runs.relevant(changed, name) == runs.relevant(options, name):
+                take_over(start / name, folder / name)
+    ladder.climb(changed, preset, "distill" if arm == "sft" else "grpo")
 
 
 def run_arm(arm: str, options: cli.Options, preset: str, rows: list[dict], epochs: float) -> None:
@@ -158,10 +179,11 @@ def epochs_of(arms: list[str], options: Options, rows: list[dict]) -> dict[str, 
 
 
 def collect(output: Path, phase: str = "distill") -> dict[str, dict[int, dict]]:
-    """The figures of every finished arm by seed, in the order of ARMS."""
+    """The figures of every finished arm by seed: those of ARMS in its order, then the others."""
     from recipes import runs
 
-    found: dict[str, dict[int, dict]] = {arm: {} for arm in ARMS[phase]}
+    others = sorted({path.name for path in output.glob("seed*/*=*")}) if phase == "grpo" else []
+    found: dict[str, dict[int, dict]] = {arm: {} for arm in [*ARMS[phase], *others]}
     for arm, by_seed in found.items():
         for path in sorted(output.glob(f"seed*/{arm}/{'distill' if arm == 'sft' else phase}/metrics.json")):
             run = runs.read_json(path.with_name("run.json"))
@@ -228,7 +250,7 @@ def draw(found: dict[str, dict[int, dict]], path: Path, title: str) -> None:
     macros = list(next(iter(next(iter(found.values())).values()))["macros"])
     names = ["balanced", *macros]
     figure, axes = plt.subplots(figsize=(8.5, 5), layout="constrained")
-    for colour, (arm, by_seed) in zip(COLOURS, found.items(), strict=False):
+    for colour, (arm, by_seed) in zip(cycle(matplotlib.colormaps["tab20"].colors), found.items(), strict=False):
         for place, name in enumerate(names):
             scores = [f["balanced"] if name == "balanced" else f["macros"][name] for f in by_seed.values()]
             axes.scatter(scores, [place] * len(scores), s=12, color=colour, alpha=0.5, linewidths=0)
@@ -255,7 +277,8 @@ def main() -> None:
     if options.phase not in ARMS:
         raise cli.UsageError(f"--phase {options.phase!r}: choose {' or '.join(ARMS)}")
     arms = options.arms.split(",") if options.arms else list(ARMS[options.phase])
-    unknown = [arm for arm in arms if arm not in ARMS[options.phase]]
+    known = [*ARMS[options.phase], *(arm for arm in arms if "=" in arm and options.phase == "grpo" and changes(arm, options))]
+    unknown = [arm for arm in arms if arm not in known]
     if unknown:
         raise cli.UsageError(f"--arms: no arm {', '.join(map(repr, unknown))}; choose {', '.join(ARMS[options.phase])}")
     try:

@@ -46,7 +46,18 @@ class Rollout:
         return {"prompt_ids": asked, "completion_ids": made, "logprobs": None}  # None: on policy, nothing to correct
 
 
-def check(options: cli.Options) -> None:
+def practised(options: cli.Options, rows: list[dict]) -> list[dict]:
+    """Those of the training rows that --grpo-tasks leaves. Raises UsageError where that is none."""
+    from recipes.ladder import chosen_tasks
+
+    tasks = chosen_tasks(options.grpo_tasks, "--grpo-tasks")
+    left = [row for row in rows if tasks is None or row["task"] in tasks]
+    if not left:
+        raise cli.UsageError(f"--grpo-tasks {options.grpo_tasks}: no training row of {options.data} is of these tasks")
+    return left
+
+
+def check(options: cli.Options, rows: list[dict]) -> None:
     """Refuse what phase 3 could not run with, before the phases before it are trained. Raises UsageError."""
     from chemr_lite.mixing import SAMPLING, SCALING
     from chemr_lite.models import detect_hardware
@@ -60,6 +71,7 @@ def check(options: cli.Options) -> None:
         raise cli.UsageError(
             f"--grpo-micro-batch {options.grpo_micro_batch}: {NUMBER} × it does not divide {completions} completions a step"
         )
+    practised(options, rows)
     if not 0 <= options.grounding_reward <= 1:
         raise cli.UsageError(f"--grounding-reward {options.grounding_reward} must lie between 0 and 1")
     if options.oversampling < 1 or (options.oversampling > 1 and detect_hardware().device != "cpu"):
@@ -88,7 +100,8 @@ def _train(options: cli.Options, data, backend: str) -> None:
     tokenizer = models.load_tokenizer(options.model)
     completions = options.prompts_per_step * options.num_generations
     steps = options.max_steps or options.grpo_steps
-    mixture = Mixture(data.rows["train"], options.prompts_per_step, options.seed, options.sampling, options.scaling)
+    rows = practised(options, data.rows["train"])
+    mixture = Mixture(rows, options.prompts_per_step, options.seed, options.sampling, options.scaling)
     [reward] = reward_functions(options.grounding_reward, load_protocols(options.protocols))
     facts = {"parent": str(phase.parent), "data": data.fingerprint, "removed": dict(data.removed)}
     checkpoint = processes.first(lambda: phase.begin(facts))
@@ -145,7 +158,7 @@ def _train(options: cli.Options, data, backend: str) -> None:
         skip_padding(model)
     callbacks.Bar.replace(trainer, "grpo")
     if rehearses(options, hardware.device):
-        longest = max(data.rows["train"], key=lambda row: len(get_task(row["task"]).question(row)))
+        longest = max(rows, key=lambda row: len(get_task(row["task"]).question(row)))
         before = mixture.state
         asked = {name: value for name, [value] in columns_of([longest]).items()}
         trainer.add_callback(Rehearsal(trainer, [asked] * (completions // processes.NUMBER), lambda: setattr(mixture, "state", before)))

@@ -79,7 +79,7 @@ def _climb(options: Options, preset: str, last: str) -> None:
     if any(phase.name == "distill" for phase in missing):
         teacher.check(options)
     if any(phase.name == "grpo" for phase in missing):
-        grpo.check(options)
+        grpo.check(options, loaded.rows["train"])
     quieten()
     print(f"chemr-lite: {' → '.join(phase.name for phase in missing) or 'nothing left to train'} on {options.model}")
     memory = f", {hardware.memory_gb:.1f} GiB" if hardware.memory_gb else ""
@@ -122,17 +122,17 @@ def load_rows(options: Options):
 
     if options.split not in ("given", "scaffold"):
         raise UsageError(f"--split {options.split!r} is neither given nor scaffold")
-    return data.load(options.data.split(","), chosen_tasks(options), options.strict, options.data_root, options.split == "scaffold")
+    return data.load(options.data.split(","), chosen_tasks(options.tasks), options.strict, options.data_root, options.split == "scaffold")
 
 
-def chosen_tasks(options: Options) -> list[str] | None:
-    """The sub-tasks that --tasks names, None for all."""
+def chosen_tasks(names: str | None, flag: str = "--tasks") -> list[str] | None:
+    """The sub-tasks that `flag` names, None for all."""
     from chemr_lite import select_tasks
 
     try:
-        return select_tasks(options.tasks.split(",")) if options.tasks else None
+        return select_tasks(names.split(",")) if names else None
     except KeyError as error:
-        raise UsageError(f"--tasks: {error.args[0]}") from error
+        raise UsageError(f"{flag}: {error.args[0]}") from error
 
 
 def evaluate_base(options: Options, loaded, hardware) -> None:

@@ -84,6 +84,7 @@ class Options:
     sft_batch_size: int = option(64, "phases 1 and 2: rows per optimiser step")
     sft_micro_batch: int = option(64, "phases 1 and 2: rows per forward pass")
     grpo_steps: int = option(100, "phase 3: optimiser steps")
+    grpo_tasks: str | None = option(None, "phase 3: practise these tasks or macro-tasks only, separated by commas; default: all")
     grpo_learning_rate: float = option(1e-4, "phase 3")
     prompts_per_step: int = option(16, "phase 3: different prompts per step")
     num_generations: int = option(8, "phase 3: completions per prompt")

@@ -5,6 +5,7 @@ import math
 import sys
 
 import pytest
+from safetensors.torch import load_file
 
 from chemr_lite import data, get_task, render
 from chemr_lite.protocols import load_protocols
@@ -86,7 +87,9 @@ def test_the_arms_are_trained_on_equal_tokens_and_once(tmp_path, monkeypatch, ca
     assert capsys.readouterr().out.count("nothing left to train") == 1
 
     # ways of mixing, and no phase 3, from the same phase 2
-    more = ["--phase", "grpo", "--max-steps", "2", "--arms", "adaptive,mt-grpo,sft", *args[-2:]]
+    hot = "temperature=1.2+grpo_tasks=retrosynthesis"
+    arms = ["adaptive", "mt-grpo", "no-distill", "sft", hot]
+    more = ["--phase", "grpo", "--max-steps", "2", "--arms", ",".join(arms), *args[-2:]]
     monkeypatch.setattr(sys, "argv", ["ablate.py", *args[:-4], *more])
     ablate.main()
     seed = tmp_path / "seed5"
@@ -94,15 +97,28 @@ def test_the_arms_are_trained_on_equal_tokens_and_once(tmp_path, monkeypatch, ca
         seed / "protocol/distill/adapter_model.safetensors"
     ).read_bytes()
     assert json.loads((seed / "mt-grpo/grpo/run.json").read_text())["options"]["sampling"] == "mt-grpo"
+    options = json.loads((seed / hot / "grpo/run.json").read_text())["options"]
+    assert (options["temperature"], options["grpo_tasks"], options["sampling"]) == (1.2, "retrosynthesis", "adaptive")
+    weights = [load_file(seed / f"no-distill/{phase}/adapter_model.safetensors") for phase in ("foundation", "distill", "grpo")]
+    assert all((weights[0][name] == weights[1][name]).all() for name in weights[0])  # its phase 2 changed nothing
+    assert any((weights[1][name] != weights[2][name]).any() for name in weights[0])
     before = seed / "protocol/distill/adapter_model.safetensors"
     assert (seed / "sft/foundation/adapter_model.safetensors").read_bytes() == before.read_bytes()
     assert (seed / "sft/distill/adapter_model.safetensors").read_bytes() != before.read_bytes()
     text = (tmp_path / "ablation-grpo.md").read_text()
-    assert "| | adaptive | mt-grpo | sft |" in text and "| lowest macro-task |" in text and "adaptive − sft:" in text
-    assert set(json.loads((tmp_path / "ablation-grpo.json").read_text())) == {"adaptive", "mt-grpo", "sft"}
+    assert f"| | {' | '.join(arms)} |" in text and "| lowest macro-task |" in text and "adaptive − sft:" in text
+    assert list(json.loads((tmp_path / "ablation-grpo.json").read_text())) == arms
 
 
-@pytest.mark.parametrize("args, told", [(["--arms", "free"], "no arm 'free'; choose protocol"), (["--seeds", "a"], "whole numbers")])
+@pytest.mark.parametrize(
+    "args, told",
+    [
+        (["--arms", "free"], "no arm 'free'; choose protocol"),
+        (["--seeds", "a"], "whole numbers"),
+        (["--phase", "grpo", "--arms", "heat=1"], "no option 'heat'"),
+        (["--phase", "grpo", "--arms", "temperature=hot"], "'hot' is not like"),
+    ],
+)
 def test_what_it_does_not_know(args, told, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["ablate.py", "--preset", "smoke", "--output", str(tmp_path / "run"), *args])
     with pytest.raises(UsageError):
