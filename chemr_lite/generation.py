@@ -16,6 +16,8 @@ from functools import partial
 import torch
 from transformers.cache_utils import Cache, DynamicLayer
 
+from chemr_lite.models import dense
+
 ROWS = 8  # of a batch that are read together by `skip_padding`
 COMPACT = 0.75  # the batch is copied without its ended rows once fewer than this share of them goes on
 
@@ -48,20 +50,19 @@ class InPlace(DynamicLayer):
 @contextmanager
 def multiplied_out(model):
     """Within, every 4-bit layer with a LoRA is one dense matrix; the weights of `model` are not touched."""
-    from bitsandbytes.functional import dequantize_4bit
     from peft.tuners.lora import LoraLayer
 
     layers = [module for module in model.modules() if isinstance(module, LoraLayer)]
+    before = [vars(layer).get("forward") for layer in layers]
     try:
         for layer in layers:
-            base = layer.base_layer
-            weight = dequantize_4bit(base.weight.data, base.weight.quant_state)
-            weight += sum(layer.get_delta_weight(adapter) for adapter in layer.active_adapters)
-            layer.forward = partial(torch.nn.functional.linear, weight=weight, bias=base.bias)
+            layer.forward = partial(torch.nn.functional.linear, weight=dense(layer), bias=layer.base_layer.bias)
         yield
     finally:
-        for layer in layers:
+        for layer, forward in zip(layers, before, strict=True):
             vars(layer).pop("forward", None)
+            if forward:
+                layer.forward = forward
 
 
 def skip_padding(model) -> None:

@@ -155,11 +155,11 @@ def load_base(name: str, hardware: Hardware):
     except (OSError, ValueError) as error:
         raise ModelError(_cannot_load("model", source, error)) from error
     if hardware.device == "cpu":
-        _keep_unpacked(model)
+        _unpack(model)
     return model
 
 
-def _keep_unpacked(model) -> None:
+def _unpack(model) -> None:
     """Let every 4-bit layer of `model` multiply by a copy of its weights unpacked once, not anew at each pass.
 
     Memory is seldom what a CPU lacks, and time is. It also keeps bitsandbytes from repacking the weights at the first
@@ -172,8 +172,31 @@ def _keep_unpacked(model) -> None:
 
     for module in model.modules():
         if isinstance(module, Linear4bit):
-            weight = dequantize_4bit(module.weight.data, module.weight.quant_state)
-            module.forward = partial(linear, weight=weight, bias=module.bias)
+            module.unpacked = dequantize_4bit(module.weight.data, module.weight.quant_state)
+            module.forward = partial(linear, weight=module.unpacked, bias=module.bias)
+
+
+def dense(layer):
+    """What `layer`, a 4-bit one with a LoRA on CPU, multiplies by: base and active adapters in one matrix (out, in)."""
+    base = layer.base_layer.unpacked
+    return base if layer.disable_adapters else base + sum(map(layer.get_delta_weight, layer.active_adapters))
+
+
+def _multiply_at_once(model) -> None:
+    """Let every layer with a LoRA make one product, of its matrix and adapter together, where peft makes three.
+
+    The gradients are the same but for rounding, and with a rank of 64 beside a width of 192 a step of nano takes a sixth
+    less time. Not for bf16, which would round away most of what an adapter adds to a matrix.
+    """
+    from peft.tuners.lora import LoraLayer
+    from torch.nn.functional import linear
+
+    def forward(layer, x):
+        return linear(x, dense(layer), layer.base_layer.bias)
+
+    for layer in model.modules():
+        if isinstance(layer, LoraLayer):
+            layer.forward = partial(forward, layer)
 
 
 def with_adapter(model, adapter: Path, trainable: bool = False, name: str = "default"):
@@ -252,9 +275,13 @@ def _load_hf(source: str, adapter: Path | None, hardware: Hardware, lora_r: int,
     model = load_base(source, hardware)
     model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=hardware.device == "cuda")
     if adapter is not None:
-        return with_adapter(model, adapter, trainable=True)
-    set_seed(seed)  # the adapter's first weights
-    return get_peft_model(model, LoraConfig(r=lora_r, lora_alpha=lora_alpha, target_modules=LINEAR, task_type="CAUSAL_LM"))
+        model = with_adapter(model, adapter, trainable=True)
+    else:
+        set_seed(seed)  # the adapter's first weights
+        model = get_peft_model(model, LoraConfig(r=lora_r, lora_alpha=lora_alpha, target_modules=LINEAR, task_type="CAUSAL_LM"))
+    if hardware.device == "cpu" and not cpu_has_bf16():
+        _multiply_at_once(model)
+    return model
 
 
 def _load_unsloth(

@@ -37,6 +37,26 @@ def test_generating_leaves_the_gradients_as_they_were(model):
         torch.testing.assert_close(after[name], before[name])
 
 
+def test_one_product_gives_the_gradients_of_three(model):
+    from peft.tuners.lora import LoraLayer
+
+    layers = [module for module in model.modules() if isinstance(module, LoraLayer)]
+    torch.manual_seed(0)
+    for layer in layers:
+        layer.lora_B["default"].weight.data.normal_(std=0.02)  # as if it had learnt: fresh ones are 0
+        vars(layer).pop("forward", None)
+    peft = gradients(model)
+    models._multiply_at_once(model)
+    ours = gradients(model)
+    assert peft.keys() == ours.keys() and all("forward" in vars(layer) for layer in layers)
+    for name in peft:
+        torch.testing.assert_close(ours[name], peft[name], atol=1e-5, rtol=1e-3)
+    with model.disable_adapter(), torch.no_grad():
+        untouched = model(torch.arange(300, 340)[None]).logits
+    base = models.load_base("nano", models.detect_hardware())
+    torch.testing.assert_close(untouched, base(torch.arange(300, 340)[None]).logits)
+
+
 def test_only_the_adapter_learns(model):
     assert {name.split(".")[-3] for name in gradients(model)} == {"lora_A", "lora_B"}
     assert sum(isinstance(module, bitsandbytes.nn.Linear4bit) for module in model.modules()) == 42
