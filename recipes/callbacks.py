@@ -16,13 +16,16 @@ from recipes.evaluate import evaluate
 
 
 class Journal(TrainerCallback):
-    """Keeps log.jsonl in step with the checkpoints, and marks each checkpoint as whole once all of it is written.
+    """Keeps log.jsonl and the time spent in step with the checkpoints, and marks each as whole once all of it is written.
 
     `extra` are functions called with the checkpoint's folder to save what the trainer does not know of.
     """
 
-    def __init__(self, folder: Path, resumed_step: int, extra=()):
+    def __init__(self, folder: Path, checkpoint: Path | None, extra=()):
         self.path, self.extra = folder / "log.jsonl", extra
+        self.spent = runs.read_json(checkpoint / runs.WHOLE) if checkpoint else 0.0  # seconds, before this start
+        self.started: float | None = None
+        resumed_step = runs.step_of(checkpoint)
         if processes.FIRST and self.path.exists():  # lines after the checkpoint belong to steps that are trained again
             kept = [line for line in self.path.read_text().splitlines() if json.loads(line)["step"] <= resumed_step]
             self.path.write_text("".join(line + "\n" for line in kept))
@@ -42,7 +45,14 @@ class Journal(TrainerCallback):
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
         for save in self.extra:
             save(folder)
-        (folder / "complete").touch()
+        runs.write_json(folder / runs.WHOLE, round(self.seconds(), 1))
+
+    def on_train_begin(self, args, state, control, **_):
+        self.started = time.time()
+
+    def seconds(self) -> float:
+        """Of training, all starts together; what a kill undid is not counted."""
+        return self.spent + (time.time() - self.started if self.started else 0.0)
 
 
 class Bar(ProgressCallback):

@@ -13,7 +13,6 @@ Phases 1 and 2 run first if their directories are missing. Ours, not the paper's
 """
 
 import sys
-import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -113,9 +112,7 @@ def _train(options: cli.Options, data, backend: str) -> None:
     )
     # beside a second adapter (the KL reference) the trainer's own resume forgets to load the first one
     weights = models.saved_weights(checkpoint) if checkpoint else models.adapter_weights(model)
-    journal = callbacks.Journal(
-        phase.partial, runs.step_of(checkpoint), [lambda folder: runs.write_json(folder / "mixing.json", mixture.state)]
-    )
+    journal = callbacks.Journal(phase.partial, checkpoint, [lambda folder: runs.write_json(folder / "mixing.json", mixture.state)])
     check = callbacks.GreedyCheck(options, tokenizer, data, journal, phase.partial / "best")
     limit = callbacks.Limit(options.max_hours)
     trainer = GRPOTrainer(
@@ -162,14 +159,13 @@ def _train(options: cli.Options, data, backend: str) -> None:
         before = mixture.state
         asked = {name: value for name, [value] in columns_of([longest]).items()}
         trainer.add_callback(Rehearsal(trainer, [asked] * (completions // processes.NUMBER), lambda: setattr(mixture, "state", before)))
-    started = time.time()
     fit(trainer, checkpoint)
     limit.conclude("grpo")
 
     def end() -> None:
         check.keep_best(trainer.model)
         runs.write_json(phase.partial / "mixing.json", mixture.state)
-        conclude(phase, trainer.model, tokenizer, data, time.time() - started)
+        conclude(phase, trainer.model, tokenizer, data, journal.seconds())
 
     processes.first(end)
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from chemr_lite.models import PHASES
 from recipes.options import Options, UsageError
 
+WHOLE = "complete"  # the last file of a checkpoint: how many seconds of training it took
 PACKAGES = ("torch", "transformers", "trl", "peft", "bitsandbytes", "rdkit", "datasets", "accelerate", "unsloth")
 # options that may differ between two starts of one run: they change where or how it is shown, not what is trained
 FREE = {
@@ -159,7 +160,7 @@ def checked(folder: Path) -> Path:
 def newest_checkpoint(folder: Path) -> Path | None:
     """The newest checkpoint that is whole: a kill while saving leaves one without its last file."""
     for path in sorted(folder.glob("checkpoint-*"), key=step_of, reverse=True):
-        if (path / "complete").exists():
+        if (path / WHOLE).exists():
             return checked(path)
         shutil.rmtree(path)
     return None

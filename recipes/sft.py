@@ -1,6 +1,5 @@
 """Supervised fine-tuning of the adapter: what phases 1 and 2 share. They differ only in the text they train on."""
 
-import time
 from collections.abc import Callable
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -69,7 +68,7 @@ def _train(options: Options, name: str, completions: Callable[[dict], list[str]]
     )
     weights = models.saved_weights(checkpoint) if checkpoint else models.adapter_weights(model)
     values = asdict(options)
-    journal = callbacks.Journal(phase.partial, runs.step_of(checkpoint))
+    journal = callbacks.Journal(phase.partial, checkpoint)
     check, limit = callbacks.GreedyCheck(options, tokenizer, data, journal), callbacks.Limit(options.max_hours)
     trainer = SFTTrainer(
         model=model,
@@ -105,10 +104,9 @@ def _train(options: Options, name: str, completions: Callable[[dict], list[str]]
     if rehearses(options, hardware.device):
         longest = sorted(trainer.train_dataset, key=lambda row: -len(row["input_ids"]))[: options.sft_micro_batch]
         trainer.add_callback(Rehearsal(trainer, trainer.data_collator(longest)))
-    started = time.time()
     fit(trainer, checkpoint)
     limit.conclude(name)
-    processes.first(lambda: conclude(phase, trainer.model, tokenizer, data, time.time() - started))
+    processes.first(lambda: conclude(phase, trainer.model, tokenizer, data, journal.seconds()))
 
 
 def fit(trainer, checkpoint: Path | None) -> None:

@@ -27,7 +27,7 @@ def scored(monkeypatch):
 def watch(tmp_path, model, scored, scores: list[float], steps: list[int], best: bool = True):
     """The callback after `steps`, between which the adapter changes; the weight that it had at each, and the last control."""
     scored += scores
-    journal = callbacks.Journal(tmp_path, 0)
+    journal = callbacks.Journal(tmp_path, None)
     rows = SimpleNamespace(rows=data.load(["nano"]).rows)
     check = callbacks.GreedyCheck(Options(validation_steps=10), None, rows, journal, tmp_path / "best" if best else None)
     weight = next(p for name, p in model.named_parameters() if "lora_B" in name)
@@ -67,3 +67,22 @@ def test_supervised_phases_only_look(tmp_path, model, scored):
     check, weight, held, control = watch(tmp_path, model, scored, [50.0, 20.0], [10, 20], best=False)
     check.keep_best(model)
     assert torch.equal(weight, held[20]) and not control.should_training_stop and not scored
+
+
+def test_the_time_of_all_starts_counts_as_far_as_it_stands(tmp_path, monkeypatch):
+    clock, args = [100.0], SimpleNamespace(output_dir=str(tmp_path))
+    monkeypatch.setattr(callbacks.time, "time", lambda: clock[0])
+    first = callbacks.Journal(tmp_path, None)
+    first.on_train_begin(args, None, None)
+    for step in (1, 2, 3):
+        clock[0] += 10
+        first.write(step, {"loss": 1.0})
+        if step == 2:
+            (tmp_path / "checkpoint-2").mkdir()
+            first.on_save(args, SimpleNamespace(global_step=2), None)
+    again = callbacks.Journal(tmp_path, tmp_path / "checkpoint-2")  # step 3 was lost
+    assert again.seconds() == 20 and len((tmp_path / "log.jsonl").read_text().splitlines()) == 2
+    clock[0] += 500  # of loading
+    again.on_train_begin(args, None, None)
+    clock[0] += 10
+    assert again.seconds() == 30
