@@ -163,6 +163,12 @@ class Desk:
         yield f"<h3>{escape(name)}</h3>{reply_article(chemist.read(row, text), drawn=False)}"  # its molecules are above
 
 
+def spoken(task: str) -> str:
+    """The task's name as people write it."""
+    words = task.replace("_", " ").replace("/", ": ").replace("smiles", "SMILES").replace("iupac", "IUPAC")
+    return words[0].upper() + words[1:]
+
+
 def note(text: str) -> str:
     return f'<div class="note">{escape(text)}</div>'
 
@@ -186,7 +192,7 @@ def build(chemists: dict, rows: list[dict]):
         gr.HTML(f"<p>Claims of the reasoning are held against the molecules: {LEGEND}</p>")
         with gr.Row():
             with gr.Column(scale=2, min_width=280):
-                task = gr.Dropdown([TYPED, *desk.tasks], value=first[0], label="Task", filterable=False)
+                task = gr.Dropdown([TYPED, *((spoken(name), name) for name in desk.tasks)], value=first[0], label="Task", filterable=False)
                 question = gr.Textbox(value=first[1], label="Question: a SMILES, a name, a description or an instruction", lines=2)
                 with gr.Row():
                     one = gr.Dropdown(names, value=names[0], label="Ask the phase", filterable=False, min_width=120)
