@@ -250,7 +250,8 @@ def draw(found: dict[str, dict[int, dict]], path: Path, title: str) -> None:
     macros = list(next(iter(next(iter(found.values())).values()))["macros"])
     names = ["balanced", *macros]
     figure, axes = plt.subplots(figsize=(8.5, 5), layout="constrained")
-    for colour, (arm, by_seed) in zip(cycle(matplotlib.colormaps["tab20"].colors), found.items(), strict=False):
+    shades = matplotlib.colormaps["tab20"].colors  # in pairs, a dark and a light one
+    for colour, (arm, by_seed) in zip(cycle(shades[::2] + shades[1::2]), found.items(), strict=False):
         for place, name in enumerate(names):
             scores = [f["balanced"] if name == "balanced" else f["macros"][name] for f in by_seed.values()]
             axes.scatter(scores, [place] * len(scores), s=12, color=colour, alpha=0.5, linewidths=0)
