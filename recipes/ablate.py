@@ -18,7 +18,7 @@ Arms of phase 3, all from the phase 2 of the arm `protocol`, at equal numbers of
     group, task, gdpo, none        other scalings of the rewards
     oversampled                    four times the samples, of which those that differ are trained on, in 0.6 of the steps
     no-foundation, no-distill      without phase 1 (of which phase 2 is trained anew), without phase 2
-    sft                             phase 2 goes on instead, for as many minutes as `adaptive` took
+    sft                            phase 2 goes on instead, for as many minutes as `adaptive` took
     OPTION=VALUE                   any other option, or several: --arms adaptive,temperature=1.0+num_generations=16
 
 1. Each seed trains what comes before once; each arm starts from a copy of as much of it as it shares.
@@ -105,7 +105,7 @@ def changes(arm: str, options: Options) -> dict:
     if arm in ARMS["grpo"]:
         return ARMS["grpo"][arm]
     found = {}
-    for name, text in (part.split("=", 1) for part in arm.split("+")):
+    for name, _, text in (part.partition("=") for part in arm.split("+")):
         if name not in {f.name for f in fields(cli.Options)}:
             raise cli.UsageError(f"--arms {arm}: there is no option {name!r}; --help names them")
         before = getattr(options, name)
@@ -278,8 +278,10 @@ def main() -> None:
     if options.phase not in ARMS:
         raise cli.UsageError(f"--phase {options.phase!r}: choose {' or '.join(ARMS)}")
     arms = options.arms.split(",") if options.arms else list(ARMS[options.phase])
-    known = [*ARMS[options.phase], *(arm for arm in arms if "=" in arm and options.phase == "grpo" and changes(arm, options))]
-    unknown = [arm for arm in arms if arm not in known]
+    others = [arm for arm in arms if "=" in arm and options.phase == "grpo"]
+    for arm in others:
+        changes(arm, options)  # what it cannot mean is told before anything is trained
+    unknown = [arm for arm in arms if arm not in ARMS[options.phase] and arm not in others]
     if unknown:
         raise cli.UsageError(f"--arms: no arm {', '.join(map(repr, unknown))}; choose {', '.join(ARMS[options.phase])}")
     try:

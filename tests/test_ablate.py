@@ -116,6 +116,7 @@ def test_the_arms_are_trained_on_equal_tokens_and_once(tmp_path, monkeypatch, ca
         (["--arms", "free"], "no arm 'free'; choose protocol"),
         (["--seeds", "a"], "whole numbers"),
         (["--phase", "grpo", "--arms", "heat=1"], "no option 'heat'"),
+        (["--phase", "grpo", "--arms", "temperature=1.0+heat"], "no option 'heat'"),
         (["--phase", "grpo", "--arms", "temperature=hot"], "'hot' is not like"),
     ],
 )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from recipes import runs
 from tests.conftest import environment
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -42,7 +43,7 @@ for line in sys.stdin:
 def saved(run: Path) -> str | None:
     """The newest whole checkpoint of the phase under way."""
     whole = [path.parent for path in run.glob("*.partial/checkpoint-*/complete")]
-    return str(max(whole, key=lambda path: int(path.name.split("-")[1]))) if whole else None
+    return str(max(whole, key=runs.step_of)) if whole else None
 
 
 def finished(run: Path) -> dict[str, bytes]:
