@@ -10,15 +10,15 @@ Greedy completions are those of `generate`; a test holds the two side by side.
 """
 
 from collections.abc import Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 
 import torch
+from torch.nn.functional import linear, pad
 from transformers.cache_utils import Cache, DynamicLayer
 
-from chemr_lite.models import dense
+from chemr_lite.models import cpu_has_bf16, dense
 
-ROWS = 8  # of a batch that are read together by `skip_padding`
 COMPACT = 0.75  # the batch is copied without its ended rows once fewer than this share of them goes on
 
 
@@ -56,7 +56,7 @@ def multiplied_out(model):
     before = [vars(layer).get("forward") for layer in layers]
     try:
         for layer in layers:
-            layer.forward = partial(torch.nn.functional.linear, weight=dense(layer), bias=layer.base_layer.bias)
+            layer.forward = partial(linear, weight=dense(layer), bias=layer.base_layer.bias)
         yield
     finally:
         for layer, forward in zip(layers, before, strict=True):
@@ -65,35 +65,56 @@ def multiplied_out(model):
                 layer.forward = forward
 
 
-def skip_padding(model) -> None:
-    """Let `model`, on CPU, read a padded batch a few rows at a time from now on, those of like length together, without their padding.
+def read_prompts_once(model) -> None:
+    """Let `model`, on CPU, read what GRPO trains on group by group from now on: a prompt once, and its completions behind it,
+    none of which sees another.
 
-    GRPO pads all completions of a step to the longest one: two thirds of what the trainer has nano read is padding. The
-    logits are the same but for rounding, and 0 where there is nothing to read.
+    The trainer hands over a prompt as often as it has completions, each padded to the longest: of what nano's would read a
+    third is neither prompt that was read before nor padding. The logits are the same but for rounding, and 0 where there
+    is nothing to read.
     """
     whole = model.forward
 
     def forward(*args, input_ids=None, attention_mask=None, logits_to_keep=0, **others):
-        read = partial(whole, *args, **others)
-        trains = input_ids is not None and attention_mask is not None and "position_ids" not in others
-        if not (trains and logits_to_keep and len(input_ids) > ROWS):
+        trains = input_ids is not None and attention_mask is not None and logits_to_keep > 1 and "position_ids" not in others
+        if not trains:
             named = {"input_ids": input_ids} if input_ids is not None else {}
-            return read(**named, attention_mask=attention_mask, logits_to_keep=logits_to_keep)
+            return whole(*args, **named, attention_mask=attention_mask, logits_to_keep=logits_to_keep, **others)
         width = input_ids.shape[1]
-        first, end = attention_mask.argmax(1), width - attention_mask.flip(1).argmax(1)
-        order, parts = (end - first).argsort(), []
-        for rows in order.split(ROWS):
-            start, stop = int(first[rows].min()), int(end[rows].max())
-            part = read(
-                input_ids=input_ids[rows, start:stop],
-                attention_mask=attention_mask[rows, start:stop],
-                logits_to_keep=logits_to_keep - (width - stop),
-            )
-            parts.append(torch.nn.functional.pad(part.logits, (0, 0, 0, width - stop)))
-        part.logits = torch.cat(parts)[order.argsort()]
-        return part
+        head = width - logits_to_keep + 1  # where completions begin
+        first, end = attention_mask.argmax(1).tolist(), (width - attention_mask.flip(1).argmax(1)).tolist()
+        groups: dict[tuple[int, ...], list[int]] = {}
+        for row, ids in enumerate(input_ids.tolist()):
+            groups.setdefault(tuple(ids[first[row] : head]), []).append(row)
+        logits = {}
+        # one product of base and adapter for all groups; not for bf16, which would round the adapter away
+        with nullcontext() if cpu_has_bf16() else multiplied_out(model):
+            for prompt, rows in groups.items():
+                completions = [input_ids[row, head : end[row]] for row in rows]
+                read = whole(*args, **_behind(input_ids.new_tensor(prompt), completions), **others)
+                after_prompt, *told = read.logits[0].split([1, *map(len, completions)])
+                for row, part in zip(rows, told, strict=True):
+                    logits[row] = pad(torch.cat([after_prompt, part]), (0, 0, 0, width - end[row]))
+        read.logits = torch.stack([logits[row] for row in range(len(input_ids))])
+        return read
 
     model.forward = forward
+
+
+def _behind(prompt: torch.Tensor, completions: Sequence[torch.Tensor]) -> dict[str, torch.Tensor]:
+    """What a model is given to read all `completions` behind one `prompt`, each as if it alone were there."""
+    parts = [prompt, *completions]
+    lengths = torch.tensor([len(part) for part in parts])
+    part = torch.arange(len(parts)).repeat_interleave(lengths)
+    places = torch.cat([torch.arange(len(prompt)), *(len(prompt) + torch.arange(len(c)) for c in completions)])
+    before = torch.ones(len(part), len(part), dtype=torch.bool).tril()
+    sees = before & ((part == part[:, None]) | (part == 0))
+    return {
+        "input_ids": torch.cat(parts)[None],
+        "position_ids": places[None],
+        "attention_mask": torch.zeros(sees.shape).masked_fill(~sees, torch.finfo(torch.float32).min)[None, None],
+        "logits_to_keep": len(part) - len(prompt) + 1,
+    }
 
 
 @torch.inference_mode()

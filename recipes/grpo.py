@@ -87,7 +87,7 @@ def _train(options: cli.Options, data, backend: str) -> None:
     from trl import GRPOConfig, GRPOTrainer
 
     from chemr_lite import get_task, models, reward_functions
-    from chemr_lite.generation import skip_padding
+    from chemr_lite.generation import read_prompts_once
     from chemr_lite.mixing import Mixture, columns_of
     from chemr_lite.protocols import load_protocols
     from recipes import callbacks, processes, runs
@@ -152,7 +152,7 @@ def _train(options: cli.Options, data, backend: str) -> None:
     )
     models.restore_adapter(model, weights)
     if hardware.device == "cpu":
-        skip_padding(model)
+        read_prompts_once(model)
     callbacks.Bar.replace(trainer, "grpo")
     if rehearses(options, hardware.device):
         longest = max(rows, key=lambda row: len(get_task(row["task"]).question(row)))

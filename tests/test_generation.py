@@ -96,12 +96,18 @@ def test_an_error_within_leaves_no_trace(model):
     assert ways(model) == plain
 
 
-def test_skipping_the_padding_changes_neither_logits_nor_gradients(model):
+def test_reading_prompts_once_changes_neither_logits_nor_gradients(model):
     torch.manual_seed(0)
-    rows, prompt, completion = 2 * generation.ROWS + 3, 30, 25
+    prompts, each, prompt, completion = 3, 4, 30, 25
+    rows = prompts * each
     ids, mask = torch.randint(5, 60, (rows, prompt + completion)), torch.zeros(rows, prompt + completion, dtype=torch.long)
-    for row in range(rows):  # padded on both sides, as GRPO does
-        mask[row, int(torch.randint(prompt - 2, ())) : prompt + 1 + int(torch.randint(completion - 1, ()))] = 1
+    groups = torch.randperm(rows) % prompts  # of a group, not all side by side
+    for group, start in zip(range(prompts), (0, 11, 25), strict=True):
+        ids[groups == group, :prompt] = ids[groups == group, :prompt][0]
+        mask[groups == group, start:prompt] = 1
+    for row, length in enumerate(torch.randint(1, completion, (rows,)).tolist()):  # padded on both sides, as GRPO does
+        mask[row, prompt : prompt + length] = 1
+    ids[mask == 0] = 0
     told = mask[:, -completion - 1 :].bool()
 
     def read():
@@ -111,16 +117,22 @@ def test_skipping_the_padding_changes_neither_logits_nor_gradients(model):
         return logits.detach()[told], torch.cat([p.grad.flatten() for p in model.parameters() if p.requires_grad])
 
     logits, gradient = read()
-    shapes = []
-    hook = model.get_input_embeddings().register_forward_hook(lambda module, read, out: shapes.append(read[0].shape))
-    generation.skip_padding(model)
+    with torch.no_grad(), model.disable_adapter():
+        reference = model(input_ids=ids, attention_mask=mask, logits_to_keep=completion + 1).logits[told]
+    seen = []
+    hook = model.get_input_embeddings().register_forward_hook(lambda module, read, out: seen.append(read[0].numel()))
+    generation.read_prompts_once(model)
     try:
         logits_after, gradient_after = read()
+        assert sum(seen) == 30 + 19 + 5 + int(mask[:, prompt:].sum()) < mask.sum()
+        with torch.no_grad(), model.disable_adapter():
+            reference_after = model(input_ids=ids, attention_mask=mask, logits_to_keep=completion + 1).logits[told]
         told_places = model(input_ids=ids, attention_mask=mask, position_ids=(mask.cumsum(1) - 1).clamp(min=0), logits_to_keep=1)
         assert told_places.logits.shape[:2] == (rows, 1)  # as the evaluation asks for P(Yes)
     finally:
         del model.forward
         hook.remove()
     torch.testing.assert_close(logits_after, logits, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(reference_after, reference, atol=1e-4, rtol=1e-4)
+    assert (reference - logits).abs().max() > 0.1  # the adapter says something
     torch.testing.assert_close(gradient_after, gradient, atol=1e-3 * float(gradient.abs().max()), rtol=1e-3)
-    assert sum(a * b for a, b in shapes) < 0.9 * ids.numel() + ids.numel() and len(shapes) == 4  # the first time it did read less
