@@ -14,21 +14,18 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.starter import ROOT, environment, start
 
 # tests run two files at a time: with one thread each they share two cores, with two they would wait for each other
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["HF_HUB_OFFLINE"] = "1"  # read when huggingface_hub is imported; without it, it tries for half a minute
 
 
-def environment(**variables: str) -> dict[str, str]:
-    """That of a process of its own: on CPU, and offline if `variables` say no other."""
-    return os.environ | {"HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""} | variables
-
-
-def recipe(name: str, *args, **variables: str) -> subprocess.CompletedProcess:
-    """A recipe as a user runs it, in a process with this `environment`."""
-    command = [sys.executable, str(ROOT / "recipes" / f"{name}.py"), *map(str, args)]
-    return subprocess.run(command, cwd=ROOT, env=environment(**variables), capture_output=True, text=True, timeout=300, check=False)
+def recipe(name: str, *args) -> subprocess.CompletedProcess:
+    """A recipe run to its end, in a process of its own."""
+    process = start(name, *args)
+    process.wait()
+    return subprocess.CompletedProcess(process.pid, process.status, process.stdout, process.stderr)
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +36,8 @@ def smoke(tmp_path_factory, worker_id) -> Path:
     run = shared / "smoke"
     with FileLock(shared / "smoke.lock"):
         if not (run / "ladder.json").exists():
-            done = recipe("grpo", "--preset", "smoke", "--output", run)
+            command = [sys.executable, ROOT / "recipes/grpo.py", "--preset", "smoke", "--output", run]  # as a user starts it
+            done = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=300, check=False)
             assert done.returncode == 0, done.stderr[-3000:]
             assert "foundation → distill → grpo" in done.stdout and "balanced" in done.stdout
     return run

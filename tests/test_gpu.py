@@ -3,10 +3,13 @@
 import json
 import shutil
 
+import pytest
+
 from recipes import gpu
 from tests.conftest import recipe
 
 
+@pytest.mark.slow
 def test_the_dry_run_measures_every_part_and_goes_on_where_it_was(smoke, tmp_path):
     shutil.copytree(smoke, tmp_path / "work" / "nano-hf")  # the ladder is there: only what is missing is run
     command = ("gpu", "--dry-run", "--output", tmp_path, "--work", tmp_path / "work")

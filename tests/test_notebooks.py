@@ -131,6 +131,7 @@ def workplace(tmp_path_factory):
 GIVEN = {"01_foundation": ["base", "foundation"], "02_protocol_distillation": ["distill"]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_executes_on_smoke(name, workplace, smoke):
     from nbclient import NotebookClient

@@ -4,15 +4,13 @@ import json
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
 
 from chemr_lite.mixing import Mixture
-from tests.conftest import environment
+from tests.starter import ROOT, environment
 
-ROOT = Path(__file__).resolve().parents[1]
 STEP = """
 import json, sys
 from accelerate import PartialState
@@ -54,6 +52,7 @@ def test_each_learns_from_the_whole_step_and_keeps_its_part(tmp_path):
     assert learnt_left == learnt_right == json.loads(json.dumps(learnt))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(torch.cuda.is_available(), reason="of two processes on CPUs")
 def test_phase_3_by_two_processes(smoke, tmp_path):
     run = tmp_path / "run"

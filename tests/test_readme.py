@@ -5,12 +5,10 @@ import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 from chemr_lite import Chemist, models
-from tests.conftest import environment
+from tests.starter import ROOT, environment
 
-ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "chemr_lite" / "tasks" / "README.md"]
 TEXT = PAGES[0].read_text()
 

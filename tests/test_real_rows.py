@@ -40,6 +40,7 @@ def test_gold_answers_earn_the_maximum():
             assert good[task] / n >= 0.995, (task, reasons[task])
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not (REAL / "tomg_prompts.csv.gz").exists(), reason="no TOMG rows")
 def test_tomgs_own_verdicts_are_ours():
     differ = Counter()

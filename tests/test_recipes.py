@@ -16,9 +16,9 @@ import pytest
 
 from chemr_lite import list_tasks, render
 from recipes.callbacks import Limit
-from tests.conftest import environment, recipe
+from tests.conftest import recipe
+from tests.starter import ROOT, environment, start
 
-ROOT = Path(__file__).resolve().parents[1]
 PHASES = ("foundation", "distill", "grpo")
 
 
@@ -40,7 +40,7 @@ def test_the_ladder_has_all_rungs(smoke):
 
 def test_train_rows_are_counted_per_macro_task(smoke):
     examples = json.loads((smoke / "foundation" / "run.json").read_text())["examples"]
-    assert (examples["rows"], examples["too_long"]) == (9 * 200, 0)  # what the preset asks for
+    assert (examples["rows"], examples["too_long"]) == (9 * 60, 0)  # what the preset asks for
 
 
 @pytest.mark.parametrize("phase", PHASES)
@@ -94,22 +94,22 @@ def test_killed_or_asked_to_end_then_the_same_command_ends_with_the_same_metrics
 
     Each start tries the largest step first, and nothing of that may stay either.
     """
-    run, more = tmp_path / "killed", ("--preset", "smoke", "--rehearsal", "true")
+    run = tmp_path / "killed"
+    command = ("grpo", "--preset", "smoke", "--rehearsal", "true", "--output", run)
     for name in ("base", "foundation"):
         shutil.copytree(smoke / name, run / name)
-    command = [sys.executable, str(ROOT / "recipes/grpo.py"), *more, "--output", str(run)]
     for phase, how in (("distill", signal.SIGTERM), ("grpo", signal.SIGKILL)):
-        process = subprocess.Popen(command, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        process = start(*command)
         deadline = time.time() + 240
         while not list((run / f"{phase}.partial").glob("checkpoint-*/complete")):
             assert process.poll() is None and time.time() < deadline
             time.sleep(0.02)
-        process.send_signal(how)
-        told = process.communicate()[0]
-        assert process.returncode == (-9 if how is signal.SIGKILL else Limit.STATUS)
-        assert how is signal.SIGKILL or ("as the system asked; the same command goes on" in told and "Traceback" not in told)
+        process.kill(how)
+        assert process.wait() == (-9 if how is signal.SIGKILL else Limit.STATUS)
+        told = process.stdout
+        assert how is signal.SIGKILL or ("as the system asked; the same command goes on" in told and "Traceback" not in process.stderr)
         assert not (run / phase).exists(), "a killed phase must not look finished"
-    resumed = recipe("grpo", *more, "--output", run)
+    resumed = recipe(*command)
     assert resumed.returncode == 0, resumed.stderr[-3000:]
     assert "resuming from" in resumed.stdout
     assert figures(run) == figures(smoke)
@@ -194,8 +194,8 @@ def test_traces_of_a_teacher_train(smoke, tmp_path):
     (tmp_path / "traces.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     done = recipe("distill", "--preset", "smoke", "--output", run, "--traces", tmp_path / "traces.jsonl", "--max-steps", 2)
     assert done.returncode == 0, done.stderr[-3000:]
-    # the 200 rows of retrosynthesis have two traces each, all others the one that RDKit writes
-    assert json.loads((run / "distill/run.json").read_text())["examples"]["rows"] == 9 * 200 + 200
+    # the 60 rows of retrosynthesis have two traces each, all others the one that RDKit writes
+    assert json.loads((run / "distill/run.json").read_text())["examples"]["rows"] == 9 * 60 + 60
 
 
 def write(path: Path, text: str) -> Path:
@@ -268,7 +268,8 @@ def test_a_damaged_checkpoint_is_named(smoke, tmp_path):
 @pytest.mark.parametrize("name", ["foundation", "distill", "grpo", "evaluate", "pretrain_nano"])
 def test_help_is_quick_and_teaches(name):
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = recipe(name, "--help")
+    command = [sys.executable, ROOT / f"recipes/{name}.py", "--help"]
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=60, check=False)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     # of the processor, since the other tests beside it take the time of the wall
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 2

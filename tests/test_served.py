@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from chemr_lite.protocols import load_protocols
-from tests.conftest import environment, recipe
+from tests.conftest import recipe
+from tests.starter import environment
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +81,7 @@ def test_a_served_nano_teaches(smoke, merged, served_nano, tmp_path):
         assert done.returncode == 0, done.stderr[-3000:]
         # beside RDKit's trace, or, where nano has no steps, in the place of the bare answer
         beside = sum(reasons.get("kept", 0) for task, reasons in counts.items() if load_protocols("nano").of(task))
-        assert json.loads((run / "distill/run.json").read_text())["examples"]["rows"] == 9 * 200 + beside
+        assert json.loads((run / "distill/run.json").read_text())["examples"]["rows"] == 9 * 60 + beside
     else:  # after a minute of training nano is a poor teacher
         assert done.returncode == 2 and "no trace" in done.stderr and "filter.json says why" in done.stderr
 

@@ -191,7 +191,6 @@ def test_a_data_set_of_the_hub_is_read_from_its_files(tmp_path):
 
 
 def test_without_the_hub_the_way_out_is_told(monkeypatch):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setitem(SOURCES, "smolinstruct", (Hub("SMolInstruct", "nobody/nothing-of-that-name", "main"),))
     with pytest.raises(DataError, match="nobody/nothing-of-that-name.*--data-root DIR"):
         load(["smolinstruct"])
@@ -239,5 +238,5 @@ def test_the_screens_as_published():
 
 @needs_originals
 def test_tomg_as_published():
-    loaded = load(["tomg"], tasks=["open_generation/mol_custom_groups", "open_generation/mol_opt_qed"], data_root=str(ORIGINALS))
-    assert len(loaded.rows["test"]) > 9500
+    loaded = load(["tomg"], tasks=["open_generation/mol_opt_qed"], data_root=str(ORIGINALS))
+    assert len(loaded.rows["test"]) > 4900
