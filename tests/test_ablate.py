@@ -67,6 +67,7 @@ def test_differences_are_paired_by_seed(tmp_path):
     assert (tmp_path / "ablation.png").read_bytes()[:4] == b"\x89PNG"
 
 
+@pytest.mark.slow
 def test_the_arms_are_trained_on_equal_tokens_and_once(tmp_path, monkeypatch, capsys):
     args = ["--preset", "smoke", "--tasks", "retrosynthesis", "--train-rows", "60", "--eval-rows", "4", "--seeds", "5"]
     args += ["--arms", "protocol,answers", "--output", str(tmp_path)]

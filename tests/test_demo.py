@@ -65,12 +65,13 @@ def test_two_phases_answer_side_by_side(desk, rows):
     assert left.startswith("<h3>grpo</h3>") and right.startswith("<h3>foundation</h3>")
     for html in (left, right):
         assert escape(row["answer"]) in html and re.search(r'class="verdict (yes|no)"', html)  # it is known, so it is judged
-    assert desk.chemists["foundation"].ask_all([row])[0].answer in right
+    assert escape(desk.chemists["foundation"].ask_all([row])[0].answer or "no answer that can be read") in right
 
 
 def test_one_phase_alone_leaves_the_other_side_empty(desk):
     *_, (left, right) = desk.ask("retrosynthesis", "CC(=O)Nc1ccc(O)cc1", "distill", demo.NONE)
-    assert "no answer is known to compare it with" in left or "no answer that can be read" in left or "no molecule" in left
+    verdicts = ("no answer is known to compare it with", "no answer that can be read", "no molecule", "the question's own molecule")
+    assert any(verdict in left for verdict in verdicts)
     assert right == ""
 
 

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from chemr_lite import Chemist
+from chemr_lite import Chemist, data, splits
 from recipes import card
 from recipes import export as recipe
 
@@ -110,9 +110,10 @@ def test_the_card_of_your_own_data_names_files_and_not_folders(smoke, tmp_path):
 def test_four_bits_are_a_model_too(smoke, tmp_path, export):
     assert export(smoke / "grpo", "--output", tmp_path / "small", "--precision", "4bit")[0] == 0
     assert json.loads((tmp_path / "small" / "config.json").read_text())["quantization_config"]["load_in_4bit"]
-    asked = ("reaction_prediction", "CC(=O)O.Nc1ccc(O)cc1")
-    one, other = (Chemist(folder, max_new_tokens=100).ask(*asked) for folder in (smoke / "grpo", tmp_path / "small"))
-    assert one.completion[:9] == other.completion[:9] and other.answer  # rounded twice, so not token for token
+    rows = splits.sample(data.load(["nano"]).rows["test"], 18)
+    one, other = (Chemist(folder, max_new_tokens=100).ask_all(rows) for folder in (smoke / "grpo", tmp_path / "small"))
+    begun = [a.completion[:9] == b.completion[:9] for a, b in zip(one, other, strict=True)]  # rounded twice, so not token for token
+    assert sum(begun) > 14 and sum(bool(reply.answer) for reply in other) > 9
 
 
 def test_gguf_by_the_converter(smoke, tmp_path, export, monkeypatch):

@@ -6,6 +6,8 @@ import shutil
 import subprocess
 import sys
 
+import pytest
+
 from chemr_lite import Chemist, models
 from tests.starter import ROOT, environment
 
@@ -69,6 +71,7 @@ def test_links_lead_somewhere():
             assert target.startswith("http") or (page.parent / target).exists(), target
 
 
+@pytest.mark.slow
 def test_an_own_task_as_the_guide_says(tmp_path):
     """The guide's steps on a copy of the package, with a table of its kind; two steps of phase 1 and phase 2 train on it."""
     for part in ("chemr_lite", "recipes"):
