@@ -109,9 +109,10 @@ def changes(arm: str, options: Options) -> dict:
         if name not in {f.name for f in fields(cli.Options)}:
             raise cli.UsageError(f"--arms {arm}: there is no option {name!r}; --help names them")
         before = getattr(options, name)
+        read = {"true": True, "false": False}.__getitem__ if isinstance(before, bool) else str if before is None else type(before)
         try:
-            found[name] = text if before is None else type(before)(text)
-        except ValueError as error:
+            found[name] = read(text)
+        except (ValueError, KeyError) as error:
             raise cli.UsageError(f"--arms {arm}: {text!r} is not like {before!r}") from error
     return found
 

@@ -111,6 +111,13 @@ def test_the_arms_are_trained_on_equal_tokens_and_once(tmp_path, monkeypatch, ca
     assert list(json.loads((tmp_path / "ablation-grpo.json").read_text())) == arms
 
 
+def test_an_arm_changes_what_its_name_says():
+    options = ablate.Options(vllm=True)
+    assert ablate.changes("mt-grpo", options) == {"sampling": "mt-grpo"}
+    told = "temperature=1.2+num_generations=16+vllm=false+grpo_tasks=retrosynthesis"
+    assert ablate.changes(told, options) == {"temperature": 1.2, "num_generations": 16, "vllm": False, "grpo_tasks": "retrosynthesis"}
+
+
 @pytest.mark.parametrize(
     "args, told",
     [
@@ -119,6 +126,7 @@ def test_the_arms_are_trained_on_equal_tokens_and_once(tmp_path, monkeypatch, ca
         (["--phase", "grpo", "--arms", "heat=1"], "no option 'heat'"),
         (["--phase", "grpo", "--arms", "temperature=1.0+heat"], "no option 'heat'"),
         (["--phase", "grpo", "--arms", "temperature=hot"], "'hot' is not like"),
+        (["--phase", "grpo", "--arms", "vllm=no"], "'no' is not like False"),
     ],
 )
 def test_what_it_does_not_know(args, told, tmp_path, monkeypatch, capsys):
