@@ -6,7 +6,8 @@ On two cores a small model answers several times faster than `generate` lets it,
 2. keys and values are written into place, not copied for every token,
 3. a prompt that is asked several times is read once, and completions that have ended leave the batch.
 
-Greedy completions are those of `generate`; a test holds the two side by side.
+Greedy completions are those of `generate`; a test holds the two side by side. What GRPO then trains on is read in the same
+spirit (`read_prompts_once`).
 """
 
 from collections.abc import Sequence
@@ -69,9 +70,8 @@ def read_prompts_once(model) -> None:
     """Let `model`, on CPU, read what GRPO trains on group by group from now on: a prompt once, and its completions behind it,
     none of which sees another.
 
-    The trainer hands over a prompt as often as it has completions, each padded to the longest: of what nano's would read a
-    third is neither prompt that was read before nor padding. The logits are the same but for rounding, and 0 where there
-    is nothing to read.
+    The trainer hands over a prompt as often as it has completions, and pads each to the longest: of what nano's would read
+    a sixth is left. The logits are the same but for rounding, and 0 where there is nothing to read.
     """
     whole = model.forward
 
