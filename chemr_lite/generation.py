@@ -74,6 +74,8 @@ def read_prompts_once(model) -> None:
     a sixth is left. The logits are the same but for rounding, and 0 where there is nothing to read.
     """
     whole = model.forward
+    # one product of base and adapter for all groups; not for bf16, which would round the adapter away
+    together = nullcontext if cpu_has_bf16() else partial(multiplied_out, model)
 
     def forward(*args, input_ids=None, attention_mask=None, logits_to_keep=0, **others):
         trains = input_ids is not None and attention_mask is not None and logits_to_keep > 1 and "position_ids" not in others
@@ -87,8 +89,7 @@ def read_prompts_once(model) -> None:
         for row, ids in enumerate(input_ids.tolist()):
             groups.setdefault(tuple(ids[first[row] : head]), []).append(row)
         logits = {}
-        # one product of base and adapter for all groups; not for bf16, which would round the adapter away
-        with nullcontext() if cpu_has_bf16() else multiplied_out(model):
+        with together():
             for prompt, rows in groups.items():
                 completions = [input_ids[row, head : end[row]] for row in rows]
                 read = whole(*args, **_behind(input_ids.new_tensor(prompt), completions), **others)

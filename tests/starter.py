@@ -18,11 +18,12 @@ import traceback
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+PATIENCE = 300  # seconds that a recipe may take
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """That of a process of its own: on CPU, and offline if `variables` say no other."""
-    return os.environ | {"HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""} | variables
+    """That of a process of its own: on CPU, and offline as the tests themselves are (conftest.py)."""
+    return os.environ | {"CUDA_VISIBLE_DEVICES": ""} | variables
 
 
 class Started:
@@ -40,13 +41,13 @@ class Started:
             self.status = _ask(wait=self.pid)
         return self.status
 
-    def wait(self, seconds: float = 300) -> int:
-        """The exit status. Raises TimeoutError after so many seconds, and then it is killed."""
-        until = time.time() + seconds
+    def wait(self) -> int:
+        """The exit status. Raises TimeoutError after PATIENCE, and then it is killed."""
+        until = time.time() + PATIENCE
         while self.poll() is None:
             if time.time() > until:
                 self.kill(9)
-                raise TimeoutError(f"still running after {seconds} s\n{self.stderr[-2000:]}")
+                raise TimeoutError(f"still running after {PATIENCE} s\n{self.stderr[-2000:]}")
             time.sleep(0.02)
         return self.status
 
