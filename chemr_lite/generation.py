@@ -11,14 +11,14 @@ spirit (`read_prompts_once`).
 """
 
 from collections.abc import Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import partial
 
 import torch
 from torch.nn.functional import linear, pad
 from transformers.cache_utils import Cache, DynamicLayer
 
-from chemr_lite.models import cpu_has_bf16, dense
+from chemr_lite.models import dense
 
 COMPACT = 0.75  # the batch is copied without its ended rows once fewer than this share of them goes on
 
@@ -74,8 +74,6 @@ def read_prompts_once(model) -> None:
     a sixth is left. The logits are the same but for rounding, and 0 where there is nothing to read.
     """
     whole = model.forward
-    # one product of base and adapter for all groups; not for bf16, which would round the adapter away
-    together = nullcontext if cpu_has_bf16() else partial(multiplied_out, model)
 
     def forward(*args, input_ids=None, attention_mask=None, logits_to_keep=0, **others):
         trains = input_ids is not None and attention_mask is not None and logits_to_keep > 1 and "position_ids" not in others
@@ -89,7 +87,7 @@ def read_prompts_once(model) -> None:
         for row, ids in enumerate(input_ids.tolist()):
             groups.setdefault(tuple(ids[first[row] : head]), []).append(row)
         logits = {}
-        with together():
+        with multiplied_out(model):  # one product of base and adapter for all groups
             for prompt, rows in groups.items():
                 completions = [input_ids[row, head : end[row]] for row in rows]
                 read = whole(*args, **_behind(input_ids.new_tensor(prompt), completions), **others)

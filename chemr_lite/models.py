@@ -50,14 +50,6 @@ def detect_hardware() -> Hardware:
     return Hardware("cuda", properties.name, properties.total_memory / 2**30, precision)
 
 
-def cpu_has_bf16() -> bool:
-    """Whether this processor multiplies bf16 matrices itself; where it only emulates them fp32 is faster."""
-    import torch
-
-    found = torch.cpu.get_capabilities()
-    return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
-
-
 def choose_backend(asked: str | None, vllm: bool = False) -> str:
     """`unsloth` on CUDA, `hf` elsewhere and for several processes, or what was asked for. Imports Unsloth here, since it must come before trl.
 
@@ -186,7 +178,7 @@ def _multiply_at_once(model) -> None:
     """Let every layer with a LoRA make one product, of its matrix and adapter together, where peft makes three.
 
     The gradients are the same but for rounding, and with a rank of 64 beside a width of 192 a step of nano takes a sixth
-    less time. Not for bf16, which would round away most of what an adapter adds to a matrix.
+    less time. In full precision: bf16 would round away most of what an adapter adds to a matrix.
     """
     from peft.tuners.lora import LoraLayer
     from torch.nn.functional import linear
@@ -279,7 +271,7 @@ def _load_hf(source: str, adapter: Path | None, hardware: Hardware, lora_r: int,
     else:
         set_seed(seed)  # the adapter's first weights
         model = get_peft_model(model, LoraConfig(r=lora_r, lora_alpha=lora_alpha, target_modules=LINEAR, task_type="CAUSAL_LM"))
-    if hardware.device == "cpu" and not cpu_has_bf16():
+    if hardware.device == "cpu":
         _multiply_at_once(model)
     return model
 

@@ -108,7 +108,7 @@ def build_model(hidden: int, layers: int, tokenizer):
 
 def orthogonalise(grad, coefficients: tuple[float, float, float], steps: int, eps: float):
     """Muon's Newton-Schulz iteration (Keller Jordan, 2024) in full precision. torch's own is in bf16 always, and a processor
-    that only emulates bf16 would spend most of a step in it."""
+    that only emulates it would spend most of a step there."""
     a, b, c = coefficients
     made = grad.T if grad.size(0) > grad.size(1) else grad
     made = made / made.norm().clamp(min=eps)
@@ -118,18 +118,11 @@ def orthogonalise(grad, coefficients: tuple[float, float, float], steps: int, ep
     return made.T if grad.size(0) > grad.size(1) else made
 
 
-def in_bf16(device: str) -> bool:
-    """Whether training is faster in bf16 here."""
-    from chemr_lite.models import cpu_has_bf16
-
-    return device == "cuda" or cpu_has_bf16()
-
-
 def build_optimizers(model, learning_rate: float) -> list:
     """Muon (torch's) on the weight matrices of the layers, AdamW on everything else."""
     import torch
 
-    if not in_bf16(model.device.type):
+    if model.device.type == "cpu":
         torch.optim._muon._zeropower_via_newtonschulz = orthogonalise
 
     matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name]
@@ -197,7 +190,7 @@ def train(args: argparse.Namespace, model, blocks, tokens: float, learning_rate:
         rows = order[position * args.batch_size : (position + 1) * args.batch_size]
         ids = torch.from_numpy(training[rows.numpy()].astype("int64")).to(device)
         share = min(1.0, (step + 1) / warmup) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / steps)))
-        with torch.autocast(device, dtype=torch.bfloat16, enabled=in_bf16(device)):
+        with torch.autocast(device, dtype=torch.bfloat16, enabled=device == "cuda"):
             loss = model(input_ids=ids, labels=ids).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -221,7 +214,7 @@ def train(args: argparse.Namespace, model, blocks, tokens: float, learning_rate:
 def evaluate(model, blocks, device: str) -> float:
     import torch
 
-    with torch.no_grad(), torch.autocast(device, dtype=torch.bfloat16, enabled=in_bf16(device)):
+    with torch.no_grad(), torch.autocast(device, dtype=torch.bfloat16, enabled=device == "cuda"):
         losses = [model(input_ids=ids, labels=ids).loss.item() for ids in torch.from_numpy(blocks.astype("int64")).to(device).split(32)]
     return round(sum(losses) / len(losses), 4)
 

@@ -15,8 +15,7 @@ from recipes.options import Options, UsageError
 
 def precision(hardware: models.Hardware) -> dict:
     """The trainer's arguments for precision; all must be told, since trl turns bf16 on by itself."""
-    cpu = hardware.device == "cpu"
-    return {"bf16": hardware.precision == "bf16" or (cpu and models.cpu_has_bf16()), "fp16": hardware.precision == "fp16", "use_cpu": cpu}
+    return {"bf16": hardware.precision == "bf16", "fp16": hardware.precision == "fp16", "use_cpu": hardware.device == "cpu"}
 
 
 def known(config: type, **arguments):
