@@ -171,6 +171,12 @@ def _draw(probabilities: torch.Tensor) -> torch.Tensor:
     return drawn[:, 0].clamp(max=probabilities.shape[1] - 1)  # the sum may end a rounding below 1
 
 
+def way_to_complete(model):
+    """`complete` for a model on CPU, and for others their own `generate` under the same signature: Unsloth and CUDA have their fast
+    ways there."""
+    return complete if model.device.type == "cpu" else _generate
+
+
 def answer(
     model,
     tokenizer,
@@ -187,8 +193,7 @@ def answer(
     texts = [""] * len(asked)
     for start in range(0, len(order), batch_size):
         batch = order[start : start + batch_size]
-        run = complete if model.device.type == "cpu" else _generate
-        made = run(model, [asked[i] for i in batch], max_new_tokens, tokenizer.eos_token_id, temperature, streamer)
+        made = way_to_complete(model)(model, [asked[i] for i in batch], max_new_tokens, tokenizer.eos_token_id, temperature, streamer)
         for i, text in zip(batch, tokenizer.batch_decode(made, skip_special_tokens=True), strict=True):
             texts[i] = text
     return texts
@@ -198,7 +203,7 @@ def answer(
 def _generate(
     model, prompts: Sequence[Sequence[int]], max_new_tokens: int, end: int, temperature: float | None, streamer=None
 ) -> list[list[int]]:
-    """`complete` by the model's own `generate`: Unsloth and CUDA have their fast ways there."""
+    """`complete` by the model's own `generate`."""
     ids, mask = _pad(prompts, end)
     was_training = model.training
     model.eval()

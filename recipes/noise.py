@@ -1,0 +1,191 @@
+"""What phase 3 could learn from here, told before it is paid for: the noise of GRPO's gradient, task by task.
+
+    python recipes/noise.py outputs/nano/distill                              # from phase 2 of a run
+    python recipes/noise.py outputs/t4/distill --preset t4 --groups 60 --tasks open_generation
+
+1. Some training prompts of each task are sampled as phase 3 does, and paid and scaled as there.
+2. Each prompt's group of completions has a gradient of its own. Where the groups of a task agree, their sum grows with
+   their number; where they are luck, with its root.
+3. The *gradient noise scale* (McCandlish et al. 2018, arXiv 1812.06162), the variance of one group's gradient over the
+   square of the mean gradient, is the number of groups in which the two are alike. A run that practises far fewer, all
+   its steps together, mostly learns luck.
+
+Where the groups are too few to tell a task's scale, its lower bound is given (two standard errors). Nothing is trained.
+Writes noise.json and noise.md to --output, by default outputs/noise.
+"""
+
+import sys
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from statistics import fmean
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from recipes import options as cli
+
+SKETCH = 8192  # numbers that a gradient is kept as
+
+
+@dataclass
+class Options(cli.Options):
+    # noise alone
+    output: str | None = cli.option(None, "folder for what is written; default: outputs/noise")
+    groups: int = cli.option(40, "prompts of each task, with --num-generations completions each; at least 10")
+
+
+class Sketch:
+    """Keeps long vectors as SKETCH numbers each, whose dot products are the vectors' own in expectation.
+
+    Every entry is added, under a random sign, to a random one of the numbers (count sketch, Charikar et al. 2002). A
+    product of two is off by about 1 / √SKETCH of the product of their lengths.
+    """
+
+    def __init__(self, size: int, device: str):
+        import torch
+
+        random = torch.Generator().manual_seed(0)
+        self.place = torch.randint(SKETCH, (size,), generator=random).to(device)
+        self.sign = (2 * torch.randint(2, (size,), generator=random) - 1).to(device)
+
+    def __call__(self, vector):
+        return vector.new_zeros(SKETCH).index_add_(0, self.place, vector * self.sign).cpu()
+
+
+def noise_scale(gradients) -> dict[str, float | None]:
+    """The noise scale, in groups, of `gradients`, a tensor (groups, entries) of at least two groups, and its lower bound.
+
+    The square of the mean gradient is estimated without bias, by the mean product of two different groups' gradients, and
+    may come out below 0. `scale` is None where it is not two standard errors above 0; `least` is the scale if it were two
+    standard errors larger than estimated, None where that is still nothing.
+    """
+    import torch
+
+    products, count = gradients @ gradients.T, len(gradients)
+    power = products.diagonal().mean().item()  # signal and noise together
+    pairs = products[~torch.eye(count, dtype=torch.bool)]
+    signal, error = pairs.mean().item(), pairs.std().item() * (2 / count / (count - 1)) ** 0.5
+    return {
+        "scale": max(0.0, power / signal - 1) if signal > 2 * error else None,
+        "least": max(0.0, power / (signal + 2 * error) - 1) if signal + 2 * error > 0 else None,
+    }
+
+
+def sample_groups(model, tokenizer, rows: list[dict], options: Options) -> list[tuple[dict, list[int], list[list[int]]]]:
+    """Each of `rows` with the tokens of its prompt and those of its --num-generations completions."""
+    from chemr_lite import build_prompt, get_task
+    from chemr_lite.generation import way_to_complete
+
+    prompts = [build_prompt(get_task(row["task"]).question(row)) for row in rows]
+    asked = tokenizer.apply_chat_template(prompts, add_generation_prompt=True, tokenize=True, return_dict=False)
+    size = options.num_generations
+    repeated = [ids for ids in asked for _ in range(size)]
+    made = way_to_complete(model)(model, repeated, options.max_completion_tokens, tokenizer.eos_token_id, options.temperature)
+    return [(row, ids, made[number * size : (number + 1) * size]) for number, (row, ids) in enumerate(zip(rows, asked, strict=True))]
+
+
+def gradient(model, prompt: list[int], completions: list[list[int]], rewards: list[float], temperature: float):
+    """GRPO's for one group at its first step, where it is on policy and the KL is 0: of the mean over completions of their reward
+    above the group's mean × the mean log-probability of their tokens. One vector of all that is trained of `model`."""
+    import torch
+
+    longest = max(map(len, completions))
+    ids = torch.tensor([[*prompt, *made, *[0] * (longest - len(made))] for made in completions], device=model.device)
+    mask = torch.tensor([[1] * (len(prompt) + len(made)) + [0] * (longest - len(made)) for made in completions], device=model.device)
+    logits = model(input_ids=ids, attention_mask=mask, logits_to_keep=longest + 1).logits[:, :-1]
+    told = (logits.float() / temperature).log_softmax(-1).gather(2, ids[:, len(prompt) :, None])[..., 0]
+    written = mask[:, len(prompt) :]
+    means = (told * written).sum(1) / written.sum(1)
+    advantages = torch.tensor(rewards, device=model.device) - fmean(rewards)
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    return torch.cat([part.flatten().float() for part in torch.autograd.grad((advantages * means).mean(), trained)])
+
+
+def measure(target: Path, options: Options) -> dict[str, dict]:
+    """Of each task, and of all alike under "all": groups, mean reward, share of groups that differ, noise scale."""
+    import torch
+    from tqdm import tqdm
+
+    from chemr_lite import models, reward_functions
+    from chemr_lite.generation import read_prompts_once
+    from chemr_lite.mixing import Mixture, columns_of
+    from chemr_lite.protocols import load_protocols
+    from recipes import ladder
+
+    hardware, name = models.detect_hardware(), models.base_of(target)
+    tokenizer, loaded = models.load_tokenizer(name), ladder.load_rows(options)
+    if not loaded.rows["train"]:
+        raise cli.UsageError(f"{options.data}: no training row in it")
+    ladder.quieten()
+    model = models.load_model(name, target, "hf", hardware, options.max_length, options.lora_r, options.lora_alpha, options.seed)
+    if hardware.device == "cpu":
+        read_prompts_once(model)
+    keep = Sketch(sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad), model.device)
+    [reward] = reward_functions(options.grounding_reward, load_protocols(options.protocols))
+    mixture = Mixture(loaded.rows["train"], options.prompts_per_step, options.seed, options.sampling, options.scaling)
+    torch.manual_seed(options.seed)
+    random = Random(options.seed)
+    asked = [row for rows in mixture.rows.values() for row in random.sample(rows, min(options.groups, len(rows)))]
+    gradients, earned = defaultdict(list), defaultdict(list)
+    with tqdm(total=len(asked), desc="sampling", unit=" groups") as bar:
+        for start in range(0, len(asked), options.prompts_per_step):
+            for row, prompt, completions in sample_groups(model, tokenizer, asked[start : start + options.prompts_per_step], options):
+                columns = columns_of([row] * len(completions))
+                texts = tokenizer.batch_decode(completions, skip_special_tokens=True)
+                rewards = reward(prompts=columns.pop("prompt"), completions=texts, **columns)
+                [scaled] = mixture.scale([row["task"]], [rewards])
+                differ = max(rewards) > min(rewards)
+                vector = keep(gradient(model, prompt, completions, scaled, options.temperature)) if differ else torch.zeros(SKETCH)
+                gradients[row["task"]].append(vector)
+                earned[row["task"]].append(rewards)
+                bar.update()
+    gradients["all"], earned["all"] = ([one for of_task in parts.values() for one in of_task] for parts in (gradients, earned))
+    return {
+        task: {
+            "groups": len(groups),
+            "reward": fmean(fmean(rewards) for rewards in groups),
+            "differ": fmean(max(rewards) > min(rewards) for rewards in groups),
+            **noise_scale(torch.stack(gradients[task])),
+        }
+        for task, groups in earned.items()
+    }
+
+
+def table(found: dict[str, dict]) -> str:
+    lines = ["| task | groups | mean reward | groups that differ, % | noise scale, groups |", "| --- | ---: | ---: | ---: | ---: |"]
+    for task, told in found.items():
+        bound = "–" if told["least"] is None else f"over {told['least']:,.0f}"
+        scale = bound if told["scale"] is None else f"{told['scale']:,.0f}"
+        lines.append(f"| {task} | {told['groups']} | {told['reward']:.2f} | {100 * told['differ']:.0f} | {scale} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    from chemr_lite.data import DataError
+    from chemr_lite.models import ModelError
+    from chemr_lite.protocols import ProtocolError
+    from recipes import runs
+
+    args = sys.argv[1:]
+    if not args or args[0].startswith("-"):
+        cli.parse(__doc__, args, Options)  # --help ends here
+        raise cli.UsageError("name the phase to start from first: outputs/nano/distill")
+    options, preset = cli.parse(__doc__, args[1:], Options)
+    output = Path("outputs/noise" if options.output == f"outputs/{preset}" else options.output)
+    if options.groups < 10:
+        raise cli.UsageError(f"--groups {options.groups}: at least 10, each of which is compared with every other")
+    try:
+        found = measure(Path(args[0]), options)
+    except (DataError, ModelError, ProtocolError) as error:
+        raise cli.UsageError(str(error)) from error
+    output.mkdir(parents=True, exist_ok=True)
+    runs.write_json(output / "noise.json", {"from": args[0], "completions": options.num_generations, "tasks": found})
+    (output / "noise.md").write_text(table(found) + "\n")
+    practised = options.grpo_steps * options.prompts_per_step
+    print(f"\n{table(found)}\n\n{practised:,} groups are what {preset} practises: {options.grpo_steps} steps of {options.prompts_per_step}")
+    print(f"written to {output}/noise.json and noise.md")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""The noise of GRPO's gradient: against what is known of made-up gradients, and against the gradient that TRL trains with."""
+
+import re
+
+import pytest
+import torch
+from datasets import Dataset
+from transformers import TrainerCallback
+from trl import GRPOConfig, GRPOTrainer
+
+from chemr_lite import generation, models
+from chemr_lite.answers import build_prompt
+from recipes.noise import SKETCH, Sketch, gradient, noise_scale, table
+from tests.conftest import recipe
+
+
+def gaussian(groups: int, mean: float, seed: int = 0) -> torch.Tensor:
+    """Gradients of 50 entries with unit variance each around a mean of that length: a noise scale of 50 / mean²."""
+    torch.manual_seed(seed)
+    return torch.randn(groups, 50) + mean * torch.nn.functional.normalize(torch.randn(50), dim=0)
+
+
+def test_the_scale_is_variance_over_squared_mean():
+    found = noise_scale(gaussian(4000, 2.0))
+    assert found["scale"] == pytest.approx(50 / 4, rel=0.1)
+    assert found["least"] < found["scale"]
+
+
+def test_gradients_that_agree_have_no_noise_and_luck_has_no_scale():
+    assert noise_scale(torch.ones(12, 5))["scale"] == pytest.approx(0, abs=1e-5)
+    assert noise_scale(torch.zeros(12, 5)) == {"scale": None, "least": None}
+    lucky = [noise_scale(gaussian(200, 0.0, seed)) for seed in range(20)]
+    assert sum(found["scale"] is None for found in lucky) >= 17  # two standard errors: one in forty is mistaken
+    assert all(found["least"] is None or found["least"] > 200 for found in lucky)
+
+
+def test_a_sketch_keeps_products():
+    torch.manual_seed(0)
+    one, other = torch.randn(2, 300_000)
+    other = other + one
+    keep = Sketch(300_000, "cpu")
+    lengths = one.norm() * other.norm()
+    assert abs(keep(one) @ keep(other) - one @ other) < 5 * lengths / SKETCH**0.5
+    assert keep(one).square().sum().item() == pytest.approx(one.square().sum().item(), rel=0.1)
+
+
+def test_it_is_the_gradient_that_trl_trains_with(tmp_path):
+    torch.manual_seed(0)
+    tokenizer = models.load_tokenizer("nano")
+    model = models.load_model("nano", None, "hf", models.detect_hardware(), 128, 8, 8, seed=0)
+    weights = models.adapter_weights(model)
+    prompt = build_prompt("CCO")
+    asked = tokenizer.apply_chat_template(prompt, add_generation_prompt=True, tokenize=True, return_dict=False)
+    completions = [torch.randint(5, 60, (length,)).tolist() for length in (7, 12, 3, 12)]
+    rewards, taken = [1.0, 0.0, 0.25, 0.5], []
+
+    class Take(TrainerCallback):
+        def on_pre_optimizer_step(self, args, state, control, model=None, **_):
+            taken.append(torch.cat([p.grad.flatten() for p in model.parameters() if p.requires_grad]))
+
+    config = GRPOConfig(
+        output_dir=str(tmp_path), max_steps=1, num_generations=4, per_device_train_batch_size=4, max_completion_length=16, beta=0.0,
+        temperature=0.7, loss_type="grpo", scale_rewards="none", max_grad_norm=0.0, report_to="none", use_cpu=True, bf16=False, gradient_checkpointing=False,
+    )  # fmt: skip
+    trainer = GRPOTrainer(
+        model=model,
+        processing_class=tokenizer,
+        reward_funcs=[lambda prompts, completions, **_: rewards],
+        train_dataset=Dataset.from_list([{"prompt": prompt}]),
+        rollout_func=lambda prompts, trainer: {"prompt_ids": [asked] * 4, "completion_ids": completions, "logprobs": None},
+        callbacks=[Take()],
+        args=config,
+    )
+    models.restore_adapter(model, weights)
+    trainer.train()
+    models.restore_adapter(model, weights)
+    for read in (lambda: None, lambda: generation.read_prompts_once(model)):
+        read()
+        found = gradient(model, asked, completions, rewards, 0.7)
+        torch.testing.assert_close(-found, taken[0], atol=1e-3 * float(taken[0].abs().max()), rtol=1e-3)
+
+
+def test_the_recipe_tells_every_task_and_trains_nothing(smoke, tmp_path):
+    before = (smoke / "distill" / "adapter_model.safetensors").read_bytes()
+    done = recipe("noise", smoke / "distill", "--preset", "smoke", "--groups", 10, "--tasks", "open_generation", "--output", tmp_path)
+    assert done.returncode == 0, done.stderr
+    text = (tmp_path / "noise.md").read_text()
+    assert text in done.stdout
+    assert len(re.findall(r"^\| open_generation/\w+ \| 10 \|", text, re.MULTILINE)) == 9 and "| all | 90 |" in text
+    assert (smoke / "distill" / "adapter_model.safetensors").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        ([], "name the phase to start from"),
+        (["nowhere/distill"], "nowhere/distill: there is no such folder"),
+        (["nowhere/distill", "--groups", 3], "--groups 3: at least 10"),
+    ],
+)
+def test_what_cannot_be_measured_is_told(args, says, tmp_path):
+    done = recipe("noise", *args)
+    assert done.returncode == 2 and done.stderr.startswith("error: ") and says in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_bound_stands_where_there_is_no_scale():
+    told = {"groups": 10, "reward": 0.5, "differ": 0.3}
+    lines = table(
+        {
+            "a": told | {"scale": 12.3, "least": 4.0},
+            "b": told | {"scale": None, "least": 1234.5},
+            "c": told | {"scale": None, "least": None},
+        }
+    )
+    assert [line.split(" | ")[-1] for line in lines.splitlines()[2:]] == ["12 |", "over 1,234 |", "– |"]
