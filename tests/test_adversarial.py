@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -10,8 +9,7 @@ from chemr_lite import list_tasks, render
 from chemr_lite.rewards import score_completion
 from chemr_lite.tasks import get_task
 from recipes.adversarial import CHEATS, EXAMPLES, HONEST, kind_of, tried
-
-ROOT = Path(__file__).resolve().parents[1]
+from tests.starter import ROOT
 
 
 def by_degrees(row):

@@ -5,15 +5,14 @@ import json
 import re
 import shutil
 from dataclasses import fields
-from pathlib import Path
 
 import nbformat
 import pytest
 from IPython.core.inputtransformer2 import TransformerManager
 
 from recipes.options import PRESETS, Options
+from tests.starter import ROOT
 
-ROOT = Path(__file__).parents[1]
 NAMES = ("01_foundation", "02_protocol_distillation", "03_grpo", "04_evaluate")
 # the phases that are on the ladder once a notebook has run
 LADDERS = {

@@ -6,14 +6,13 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
 from recipes.options import UsageError
 from recipes.server import Server, read_store
+from tests.starter import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 QUESTIONS = [[{"role": "user", "content": f"question {n}"}] for n in range(12)]
 
 
