@@ -206,6 +206,11 @@ def difference(one: dict[int, dict], other: dict[int, dict], figure: Callable[[d
     return fmean(apart), float(t.ppf(0.975, len(apart) - 1)) * stdev(apart) / len(apart) ** 0.5 if len(apart) > 1 else None
 
 
+def first_of(found: dict[str, dict[int, dict]]) -> str:
+    """The arm that the others are held against."""
+    return next(arm for arm in (*ARMS["distill"], *ARMS["grpo"], *found) if arm in found)
+
+
 def table(found: dict[str, dict[int, dict]]) -> str:
     """The arms as a Markdown table, and what the first of them gains over each."""
 
@@ -232,7 +237,7 @@ def table(found: dict[str, dict[int, dict]]) -> str:
     lines += [row("minutes of training", lambda f: f["minutes"])]
     seeds = "; ".join(f"{arm} {', '.join(map(str, sorted(by_seed)))}" for arm, by_seed in found.items())
     lines += ["", f"Seeds: {seeds}. ± is the standard deviation over them.", ""]
-    against = next(first for first in (*ARMS["distill"], *ARMS["grpo"]) if first in found)
+    against = first_of(found)
     for arm in found:
         if arm != against and found[against].keys() & found[arm].keys():
             gain, width = difference(found[against], found[arm], lambda f: f["balanced"])
@@ -242,26 +247,36 @@ def table(found: dict[str, dict[int, dict]]) -> str:
 
 
 def draw(found: dict[str, dict[int, dict]], path: Path, title: str) -> None:
-    """A line for each macro-task: a point for each arm's mean, a small one for each seed."""
+    """How far each arm lies from the first, in points: a row for the balanced score and for each macro-task."""
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    macros = list(next(iter(next(iter(found.values())).values()))["macros"])
-    names = ["balanced", *macros]
-    figure, axes = plt.subplots(figsize=(8.5, 5), layout="constrained")
+    against = first_of(found)
+    others = [arm for arm in found if arm != against and found[arm].keys() & found[against].keys()]
+    figures = {"balanced": lambda f: f["balanced"]}
+    for macro in next(iter(found[against].values()))["macros"]:
+        figures[macro] = lambda f, macro=macro: f["macros"][macro]
+    figure, axes = plt.subplots(figsize=(8.5, 2 + 0.1 * len(figures) * (len(others) + 1)), layout="constrained")
     shades = matplotlib.colormaps["tab20"].colors  # in pairs, a dark and a light one
-    for colour, (arm, by_seed) in zip(cycle(shades[::2] + shades[1::2]), found.items(), strict=False):
-        for place, name in enumerate(names):
-            scores = [f["balanced"] if name == "balanced" else f["macros"][name] for f in by_seed.values()]
-            axes.scatter(scores, [place] * len(scores), s=12, color=colour, alpha=0.5, linewidths=0)
-            axes.scatter([fmean(scores)], [place], s=90, color=colour, marker="|", linewidths=2.5, label=arm if place == 0 else None)
-    axes.set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
+    for number, (colour, arm) in enumerate(zip(cycle(shades[::2] + shades[1::2]), others, strict=False)):
+        for place, (name, read) in enumerate(figures.items()):
+            y = place + 0.7 * ((number + 0.5) / len(others) - 0.5)
+            shared = sorted(found[arm].keys() & found[against].keys())
+            axes.scatter(
+                [read(found[arm][seed]) - read(found[against][seed]) for seed in shared], [y] * len(shared), s=9, color=colour, alpha=0.6
+            )
+            gain, width = difference(found[arm], found[against], read)
+            # of single tasks three seeds tell little more than the dots do
+            axes.errorbar(
+                gain, y, xerr=width if name == "balanced" else None, fmt="|", color=colour, ms=9, mew=2, label=None if place else arm
+            )
+    axes.axvline(0, color="#444", linewidth=0.8)
+    axes.set_yticks(range(len(figures)), [name.replace("_", " ") for name in figures])
     axes.get_yticklabels()[0].set_fontweight("bold")
     axes.invert_yaxis()
-    axes.set_xlim(0, 100)
-    axes.set_xlabel("score, 0 to 100; a stroke is the mean, a dot a seed")
+    axes.set_xlabel(f"points above “{against}”: a stroke is the mean, a dot a seed, a bar the 95 % interval")
     axes.set_title(title, fontsize=11)
     axes.grid(axis="y", color="#e6e9ee")
     axes.spines[["top", "right"]].set_visible(False)
