@@ -80,7 +80,10 @@ def summarise(judged: Sequence[dict]) -> dict:
             "grounding": grounded(lines),
             "length": round(fmean(len(line["completion"]) for line in lines), 1),
         }
-        variance += shares[name] ** 2 * pvariance(scores) / len(scores)
+        by_row = defaultdict(list)  # samples of one row are not independent
+        for line in lines:
+            by_row[line["input"]].append(line["score"])
+        variance += shares[name] ** 2 * pvariance(map(fmean, by_row.values())) / len(by_row)
     macros = defaultdict(list)
     for name, figures in tasks.items():
         macros[get_task(name).macro].append(figures["score"])

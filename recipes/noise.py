@@ -54,7 +54,7 @@ class Sketch:
 
 
 def noise_scale(gradients) -> dict[str, float | None]:
-    """The noise scale, in groups, of `gradients`, a tensor (groups, entries) of at least two groups, and its lower bound.
+    """The noise scale, in groups, of `gradients`, a tensor (groups, entries), and its lower bound; of a single group neither.
 
     The square of the mean gradient is estimated without bias, by the mean product of two different groups' gradients, and
     may come out below 0. `scale` is None where it is not two standard errors above 0; `least` is the scale if it were two
@@ -62,6 +62,8 @@ def noise_scale(gradients) -> dict[str, float | None]:
     """
     import torch
 
+    if len(gradients) < 2:
+        return {"scale": None, "least": None}
     products, count = gradients @ gradients.T, len(gradients)
     power = products.diagonal().mean().item()  # signal and noise together
     pairs = products[~torch.eye(count, dtype=torch.bool)]

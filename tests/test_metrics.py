@@ -65,7 +65,7 @@ def lines():
         (HIV, render(None, "No")),
         (HIV, render(None, "Yes")),
     ]
-    return [judge(row, completion) for row, completion in answers]
+    return [judge(row, completion) | {"input": f"row {number}"} for number, (row, completion) in enumerate(answers)]
 
 
 def test_figures_of_a_table():
@@ -100,9 +100,15 @@ def test_the_interval_is_that_of_a_weighted_sum_of_means():
 
 
 def test_the_interval_shrinks_with_the_square_root_of_the_rows():
-    once, often = summarise(lines()), summarise(lines() * 4)
+    once = summarise(lines())
+    often = summarise([line | {"input": f"{line['input']} of {block}"} for block in range(4) for line in lines()])
     assert often["interval"] == pytest.approx(once["interval"] / 2, abs=0.01)
     assert often["balanced"] == once["balanced"]
+
+
+def test_more_samples_of_the_same_rows_make_it_no_narrower():
+    once, sampled = summarise(lines()), summarise(lines() * 4)
+    assert (sampled["interval"], sampled["balanced"]) == (once["interval"], once["balanced"])
 
 
 def test_the_order_of_rows_does_not_matter():
