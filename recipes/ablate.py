@@ -247,7 +247,7 @@ def table(found: dict[str, dict[int, dict]]) -> str:
 
 
 def draw(found: dict[str, dict[int, dict]], path: Path, title: str) -> None:
-    """How far each arm lies from the first, in points: a row for the balanced score and for each macro-task."""
+    """How far each arm lies from the first, in points: a row for the balanced score and for each macro-task. One arm alone is not drawn."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -255,6 +255,8 @@ def draw(found: dict[str, dict[int, dict]], path: Path, title: str) -> None:
 
     against = first_of(found)
     others = [arm for arm in found if arm != against and found[arm].keys() & found[against].keys()]
+    if not others:
+        return
     figures = {"balanced": lambda f: f["balanced"]}
     for macro in next(iter(found[against].values()))["macros"]:
         figures[macro] = lambda f, macro=macro: f["macros"][macro]
@@ -276,7 +278,7 @@ def draw(found: dict[str, dict[int, dict]], path: Path, title: str) -> None:
     axes.set_yticks(range(len(figures)), [name.replace("_", " ") for name in figures])
     axes.get_yticklabels()[0].set_fontweight("bold")
     axes.invert_yaxis()
-    axes.set_xlabel(f"points above “{against}”: a stroke is the mean, a dot a seed, a bar the 95 % interval")
+    axes.set_xlabel(f"points above “{against}”: a stroke is the mean, a dot a seed, a bar (balanced) its 95 % interval")
     axes.set_title(title, fontsize=11)
     axes.grid(axis="y", color="#e6e9ee")
     axes.spines[["top", "right"]].set_visible(False)
@@ -329,7 +331,8 @@ def main() -> None:
     text = table(found)
     (results / f"{name}.md").write_text(text + "\n")
     draw(found, results / f"{name}.png", TITLES[options.phase])
-    print(f"\n{text}\n\nwritten to {results}/{name}.json, {name}.md and {name}.png")
+    picture = f" and {name}.png" if (results / f"{name}.png").exists() else ""
+    print(f"\n{text}\n\nwritten to {results}/{name}.json, {name}.md{picture}")
 
 
 if __name__ == "__main__":

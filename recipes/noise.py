@@ -7,10 +7,11 @@
 2. Each prompt's group of completions has a gradient of its own. Where the groups of a task agree, their sum grows with
    their number; where they are luck, with its root.
 3. The *gradient noise scale* (McCandlish et al. 2018, arXiv 1812.06162), the variance of one group's gradient over the
-   square of the mean gradient, is the number of groups in which the two are alike. A run that practises far fewer, all
-   its steps together, mostly learns luck.
+   square of the mean gradient, is the number of groups in which the two are alike, as long as the model is what it is now.
+   A run that practises far fewer, all its steps together, mostly learns luck. More is no promise.
 
-Where the groups are too few to tell a task's scale, its lower bound is given (two standard errors). Nothing is trained.
+Where the groups are too few to tell a task's scale, its lower bound is given (two standard errors). Under "all" each task
+is asked equally often. Nothing is trained.
 Writes noise.json and noise.md to --output, by default outputs/noise.
 """
 
@@ -26,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from recipes import options as cli
 
 SKETCH = 8192  # numbers that a gradient is kept as
+LEAST = 10  # groups of which a scale is told
 
 
 @dataclass
@@ -54,24 +56,30 @@ class Sketch:
 
 
 def noise_scale(gradients) -> dict[str, float | None]:
-    """The noise scale, in groups, of `gradients`, a tensor (groups, entries), and its lower bound; of a single group neither.
+    """The noise scale, in groups, of `gradients`, a tensor (groups, entries): `scale`, and `least` and `most` that it may be.
 
     The square of the mean gradient is estimated without bias, by the mean product of two different groups' gradients, and
-    may come out below 0. `scale` is None where it is not two standard errors above 0; `least` is the scale if it were two
-    standard errors larger than estimated, None where that is still nothing.
+    may come out below 0. `least` and `most` stand two standard errors beside it (that of a U-statistic, Hoeffding 1948).
+    Each is None where the mean gradient is not told from nothing there, and all are for fewer than LEAST groups.
     """
     import torch
 
-    if len(gradients) < 2:
-        return {"scale": None, "least": None}
-    products, count = gradients @ gradients.T, len(gradients)
+    count = len(gradients)
+    if count < LEAST:
+        return dict.fromkeys(("scale", "least", "most"))
+    products = gradients @ gradients.T
     power = products.diagonal().mean().item()  # signal and noise together
     pairs = products[~torch.eye(count, dtype=torch.bool)]
-    signal, error = pairs.mean().item(), pairs.std().item() * (2 / count / (count - 1)) ** 0.5
-    return {
-        "scale": max(0.0, power / signal - 1) if signal > 2 * error else None,
-        "least": max(0.0, power / (signal + 2 * error) - 1) if signal + 2 * error > 0 else None,
-    }
+    of_groups = (products.sum(1) - products.diagonal()) / (count - 1)
+    shared = max(0.0, (of_groups.var() - pairs.var() / (count - 1)).item())  # two pairs with a group in common vary together
+    error = ((4 * (count - 2) * shared + 2 * pairs.var().item()) / count / (count - 1)) ** 0.5
+
+    def scale(signal: float) -> float | None:
+        return max(0.0, power / signal - 1) if signal > 0 else None
+
+    signal = pairs.mean().item()
+    least, most = scale(signal + 2 * error), scale(signal - 2 * error)
+    return {"scale": None if most is None else scale(signal), "least": least, "most": most}
 
 
 def sample_groups(model, tokenizer, rows: list[dict], options: Options) -> list[tuple[dict, list[int], list[list[int]]]]:
@@ -87,21 +95,27 @@ def sample_groups(model, tokenizer, rows: list[dict], options: Options) -> list[
     return [(row, ids, made[number * size : (number + 1) * size]) for number, (row, ids) in enumerate(zip(rows, asked, strict=True))]
 
 
-def gradient(model, prompt: list[int], completions: list[list[int]], rewards: list[float], temperature: float):
+def gradient(model, prompt: list[int], completions: list[list[int]], rewards: list[float], temperature: float, at_once: int):
     """GRPO's for one group at its first step, where it is on policy and the KL is 0: of the mean over completions of their reward
-    above the group's mean × the mean log-probability of their tokens. One vector of all that is trained of `model`."""
+    above the group's mean × the mean log-probability of their tokens. One vector of all that is trained of `model`, which
+    reads so many completions `at_once`."""
     import torch
 
-    longest = max(map(len, completions))
-    ids = torch.tensor([[*prompt, *made, *[0] * (longest - len(made))] for made in completions], device=model.device)
-    mask = torch.tensor([[1] * (len(prompt) + len(made)) + [0] * (longest - len(made)) for made in completions], device=model.device)
-    logits = model(input_ids=ids, attention_mask=mask, logits_to_keep=longest + 1).logits[:, :-1]
-    told = (logits.float() / temperature).log_softmax(-1).gather(2, ids[:, len(prompt) :, None])[..., 0]
-    written = mask[:, len(prompt) :]
-    means = (told * written).sum(1) / written.sum(1)
-    advantages = torch.tensor(rewards, device=model.device) - fmean(rewards)
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    return torch.cat([part.flatten().float() for part in torch.autograd.grad((advantages * means).mean(), trained)])
+    advantages = [reward - fmean(rewards) for reward in rewards]
+    whole = 0.0
+    for start in range(0, len(completions), at_once):
+        part = completions[start : start + at_once]
+        longest = max(map(len, part))
+        ids = torch.tensor([[*prompt, *made, *[0] * (longest - len(made))] for made in part], device=model.device)
+        mask = torch.tensor([[1] * (len(prompt) + len(made)) + [0] * (longest - len(made)) for made in part], device=model.device)
+        logits = model(input_ids=ids, attention_mask=mask, logits_to_keep=longest + 1).logits[:, :-1]
+        told = (logits.float() / temperature).log_softmax(-1).gather(2, ids[:, len(prompt) :, None])[..., 0]
+        written = mask[:, len(prompt) :]
+        means = (told * written).sum(1) / written.sum(1)
+        gain = (means * torch.tensor(advantages[start : start + at_once], device=model.device)).sum() / len(completions)
+        whole = whole + torch.cat([grad.flatten().float() for grad in torch.autograd.grad(gain, trained)])
+    return whole
 
 
 def measure(target: Path, options: Options) -> dict[str, dict]:
@@ -109,38 +123,42 @@ def measure(target: Path, options: Options) -> dict[str, dict]:
     import torch
     from tqdm import tqdm
 
-    from chemr_lite import models, reward_functions
+    from chemr_lite import models, reward_functions, splits
     from chemr_lite.generation import read_prompts_once
     from chemr_lite.mixing import Mixture, columns_of
     from chemr_lite.protocols import load_protocols
-    from recipes import ladder
+    from recipes import grpo, ladder
 
     hardware, name = models.detect_hardware(), models.base_of(target)
-    tokenizer, loaded = models.load_tokenizer(name), ladder.load_rows(options)
-    if not loaded.rows["train"]:
-        raise cli.UsageError(f"{options.data}: no training row in it")
+    tokenizer, rows = models.load_tokenizer(name), ladder.load_rows(options).rows["train"]
+    rows = splits.sample(rows, options.train_rows) if options.train_rows else rows
+    grpo.check(options, rows)
     ladder.quieten()
     model = models.load_model(name, target, "hf", hardware, options.max_length, options.lora_r, options.lora_alpha, options.seed)
     if hardware.device == "cpu":
         read_prompts_once(model)
     keep = Sketch(sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad), model.device)
     [reward] = reward_functions(options.grounding_reward, load_protocols(options.protocols))
-    mixture = Mixture(loaded.rows["train"], options.prompts_per_step, options.seed, options.sampling, options.scaling)
+    mixture = Mixture(grpo.practised(options, rows), options.prompts_per_step, options.seed, options.sampling, options.scaling)
     torch.manual_seed(options.seed)
     random = Random(options.seed)
-    asked = [row for rows in mixture.rows.values() for row in random.sample(rows, min(options.groups, len(rows)))]
+    asked = [row for of_task in mixture.rows.values() for row in random.sample(of_task, min(options.groups, len(of_task)))]
     gradients, earned = defaultdict(list), defaultdict(list)
     with tqdm(total=len(asked), desc="sampling", unit=" groups") as bar:
         for start in range(0, len(asked), options.prompts_per_step):
-            for row, prompt, completions in sample_groups(model, tokenizer, asked[start : start + options.prompts_per_step], options):
-                columns = columns_of([row] * len(completions))
-                texts = tokenizer.batch_decode(completions, skip_special_tokens=True)
-                rewards = reward(prompts=columns.pop("prompt"), completions=texts, **columns)
-                [scaled] = mixture.scale([row["task"]], [rewards])
-                differ = max(rewards) > min(rewards)
-                vector = keep(gradient(model, prompt, completions, scaled, options.temperature)) if differ else torch.zeros(SKETCH)
+            sampled = sample_groups(model, tokenizer, asked[start : start + options.prompts_per_step], options)
+            columns = columns_of([row for row, _, completions in sampled for _ in completions])
+            texts = tokenizer.batch_decode([made for _, _, completions in sampled for made in completions], skip_special_tokens=True)
+            values = reward(prompts=columns.pop("prompt"), completions=texts, **columns)
+            size = options.num_generations
+            rewards = [values[first : first + size] for first in range(0, len(values), size)]
+            scaled = mixture.scale([row["task"] for row, _, _ in sampled], rewards)
+            for (row, prompt, completions), earns, weighs in zip(sampled, rewards, scaled, strict=True):
+                vector = torch.zeros(SKETCH)
+                if max(earns) > min(earns):
+                    vector = keep(gradient(model, prompt, completions, weighs, options.temperature, options.grpo_micro_batch))
                 gradients[row["task"]].append(vector)
-                earned[row["task"]].append(rewards)
+                earned[row["task"]].append(earns)
                 bar.update()
     gradients["all"], earned["all"] = ([one for of_task in parts.values() for one in of_task] for parts in (gradients, earned))
     return {
@@ -158,7 +176,7 @@ def table(found: dict[str, dict]) -> str:
     lines = ["| task | groups | mean reward | groups that differ, % | noise scale, groups |", "| --- | ---: | ---: | ---: | ---: |"]
     for task, told in found.items():
         bound = "–" if told["least"] is None else f"over {told['least']:,.0f}"
-        scale = bound if told["scale"] is None else f"{told['scale']:,.0f}"
+        scale = bound if told["scale"] is None else f"{told['scale']:,.0f} ({told['least']:,.0f} to {told['most']:,.0f})"
         lines.append(f"| {task} | {told['groups']} | {told['reward']:.2f} | {100 * told['differ']:.0f} | {scale} |")
     return "\n".join(lines)
 
@@ -175,8 +193,10 @@ def main() -> None:
         raise cli.UsageError("name the phase to start from first: outputs/nano/distill")
     options, preset = cli.parse(__doc__, args[1:], Options)
     output = Path("outputs/noise" if options.output == f"outputs/{preset}" else options.output)
-    if options.groups < 10:
-        raise cli.UsageError(f"--groups {options.groups}: at least 10, each of which is compared with every other")
+    if options.groups < LEAST:
+        raise cli.UsageError(f"--groups {options.groups}: at least {LEAST}, each of which is compared with every other")
+    if options.num_generations < 2:
+        raise cli.UsageError(f"--num-generations {options.num_generations}: at least 2, of which one can earn more than another")
     try:
         found = measure(Path(args[0]), options)
     except (DataError, ModelError, ProtocolError) as error:
