@@ -171,9 +171,8 @@ def _draw(probabilities: torch.Tensor) -> torch.Tensor:
     return drawn[:, 0].clamp(max=probabilities.shape[1] - 1)  # the sum may end a rounding below 1
 
 
-def way_to_complete(model):
-    """`complete` for a model on CPU, and for others their own `generate` under the same signature: Unsloth and CUDA have their fast
-    ways there."""
+def _way(model):
+    """`complete` for a model on CPU, and for others `_generate`, which has the same signature."""
     return complete if model.device.type == "cpu" else _generate
 
 
@@ -193,17 +192,26 @@ def answer(
     texts = [""] * len(asked)
     for start in range(0, len(order), batch_size):
         batch = order[start : start + batch_size]
-        made = way_to_complete(model)(model, [asked[i] for i in batch], max_new_tokens, tokenizer.eos_token_id, temperature, streamer)
+        made = _way(model)(model, [asked[i] for i in batch], max_new_tokens, tokenizer.eos_token_id, temperature, streamer)
         for i, text in zip(batch, tokenizer.batch_decode(made, skip_special_tokens=True), strict=True):
             texts[i] = text
     return texts
+
+
+def sample_groups(
+    model, tokenizer, prompts: list[list[dict]], size: int, max_new_tokens: int, temperature: float
+) -> tuple[list[list[int]], list[list[int]]]:
+    """`size` completions of each prompt (a list of messages), side by side: the tokens of the prompt of each, and its own."""
+    asked = tokenizer.apply_chat_template(prompts, add_generation_prompt=True, tokenize=True, return_dict=False)
+    asked = [ids for ids in asked for _ in range(size)]
+    return asked, _way(model)(model, asked, max_new_tokens, tokenizer.eos_token_id, temperature)
 
 
 @torch.inference_mode()
 def _generate(
     model, prompts: Sequence[Sequence[int]], max_new_tokens: int, end: int, temperature: float | None, streamer=None
 ) -> list[list[int]]:
-    """`complete` by the model's own `generate`."""
+    """`complete` by the model's own `generate`: Unsloth and CUDA have their fast ways there."""
     ids, mask = _pad(prompts, end)
     was_training = model.training
     model.eval()

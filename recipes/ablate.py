@@ -198,17 +198,23 @@ def collect(output: Path, phase: str = "distill") -> dict[str, dict[int, dict]]:
     return {arm: by_seed for arm, by_seed in found.items() if by_seed}
 
 
+def differences(one: dict[int, dict], other: dict[int, dict], figure: Callable[[dict], float]) -> list[float]:
+    """`one` − `other` for each seed that both have."""
+    return [figure(one[seed]) - figure(other[seed]) for seed in sorted(one.keys() & other.keys())]
+
+
 def difference(one: dict[int, dict], other: dict[int, dict], figure: Callable[[dict], float]) -> tuple[float, float | None]:
     """Mean of `one` − `other` over the seeds that both have, and the half-width of its 95 % interval (None for one seed)."""
     from scipy.stats import t
 
-    apart = [figure(one[seed]) - figure(other[seed]) for seed in sorted(one.keys() & other.keys())]
+    apart = differences(one, other, figure)
     return fmean(apart), float(t.ppf(0.975, len(apart) - 1)) * stdev(apart) / len(apart) ** 0.5 if len(apart) > 1 else None
 
 
-def first_of(found: dict[str, dict[int, dict]]) -> str:
-    """The arm that the others are held against."""
-    return next(arm for arm in (*ARMS["distill"], *ARMS["grpo"], *found) if arm in found)
+def compared(found: dict[str, dict[int, dict]]) -> tuple[str, list[str]]:
+    """The arm that the others are held against, and those that share a seed with it."""
+    against = next(arm for arm in (*ARMS["distill"], *ARMS["grpo"], *found) if arm in found)
+    return against, [arm for arm in found if arm != against and found[arm].keys() & found[against].keys()]
 
 
 def table(found: dict[str, dict[int, dict]]) -> str:
@@ -237,26 +243,22 @@ def table(found: dict[str, dict[int, dict]]) -> str:
     lines += [row("minutes of training", lambda f: f["minutes"])]
     seeds = "; ".join(f"{arm} {', '.join(map(str, sorted(by_seed)))}" for arm, by_seed in found.items())
     lines += ["", f"Seeds: {seeds}. ± is the standard deviation over them.", ""]
-    against = first_of(found)
-    for arm in found:
-        if arm != against and found[against].keys() & found[arm].keys():
-            gain, width = difference(found[against], found[arm], lambda f: f["balanced"])
-            interval = "(one seed)" if width is None else f"[{gain - width:+.1f}, {gain + width:+.1f}]"
-            lines.append(f"{against} − {arm}: {gain:+.1f} {interval}  ")
+    against, others = compared(found)
+    for arm in others:
+        gain, width = difference(found[against], found[arm], lambda f: f["balanced"])
+        interval = "(one seed)" if width is None else f"[{gain - width:+.1f}, {gain + width:+.1f}]"
+        lines.append(f"{against} − {arm}: {gain:+.1f} {interval}  ")
     return "\n".join(lines)
 
 
 def draw(found: dict[str, dict[int, dict]], path: Path, title: str) -> None:
-    """How far each arm lies from the first, in points: a row for the balanced score and for each macro-task. One arm alone is not drawn."""
+    """How far each arm lies from the first, in points: a row for the balanced score and for each macro-task."""
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    against = first_of(found)
-    others = [arm for arm in found if arm != against and found[arm].keys() & found[against].keys()]
-    if not others:
-        return
+    against, others = compared(found)
     figures = {"balanced": lambda f: f["balanced"]}
     for macro in next(iter(found[against].values()))["macros"]:
         figures[macro] = lambda f, macro=macro: f["macros"][macro]
@@ -265,10 +267,8 @@ def draw(found: dict[str, dict[int, dict]], path: Path, title: str) -> None:
     for number, (colour, arm) in enumerate(zip(cycle(shades[::2] + shades[1::2]), others, strict=False)):
         for place, (name, read) in enumerate(figures.items()):
             y = place + 0.7 * ((number + 0.5) / len(others) - 0.5)
-            shared = sorted(found[arm].keys() & found[against].keys())
-            axes.scatter(
-                [read(found[arm][seed]) - read(found[against][seed]) for seed in shared], [y] * len(shared), s=9, color=colour, alpha=0.6
-            )
+            apart = differences(found[arm], found[against], read)
+            axes.scatter(apart, [y] * len(apart), s=9, color=colour, alpha=0.6)
             gain, width = difference(found[arm], found[against], read)
             # of single tasks three seeds tell little more than the dots do
             axes.errorbar(
@@ -306,11 +306,7 @@ def main() -> None:
         seeds = [int(seed) for seed in options.seeds.split(",")]
     except ValueError as error:
         raise cli.UsageError(f"--seeds {options.seeds!r}: give whole numbers, separated by commas") from error
-    rows = ladder.load_rows(options).rows["train"]
-    if options.train_rows:
-        from chemr_lite import splits
-
-        rows = splits.sample(rows, options.train_rows)
+    rows = ladder.training_rows(options, ladder.load_rows(options))
     # which arms and seeds there are besides is nothing to a run
     plain = cli.Options(**{f.name: getattr(options, f.name) for f in fields(cli.Options)})
     epochs = epochs_of(arms if options.phase == "distill" else ["protocol"], options, rows)
@@ -330,9 +326,11 @@ def main() -> None:
     runs.write_json(results / f"{name}.json", told)
     text = table(found)
     (results / f"{name}.md").write_text(text + "\n")
-    draw(found, results / f"{name}.png", TITLES[options.phase])
-    picture = f" and {name}.png" if (results / f"{name}.png").exists() else ""
-    print(f"\n{text}\n\nwritten to {results}/{name}.json, {name}.md{picture}")
+    written = [f"{name}.json", f"{name}.md"]
+    if compared(found)[1]:  # one arm alone is no picture
+        written.append(f"{name}.png")
+        draw(found, results / written[-1], TITLES[options.phase])
+    print(f"\n{text}\n\nwritten to {results}: {', '.join(written)}")
 
 
 if __name__ == "__main__":

@@ -30,14 +30,12 @@ class Rollout:
         self.mixture, self.reward, self.oversampling = mixture, reward, oversampling
 
     def __call__(self, prompts: list[list[dict]], trainer) -> dict:
-        from chemr_lite.generation import complete
+        from chemr_lite.generation import sample_groups
 
         tokenizer, wanted = trainer.processing_class, trainer.num_generations
-        different = prompts[::wanted]
-        asked = tokenizer.apply_chat_template(different, add_generation_prompt=True, tokenize=True, return_dict=False)
-        asked = [ids for ids in asked for _ in range(wanted * self.oversampling)]
-        model = trainer.accelerator.unwrap_model(trainer.model)
-        made = complete(model, asked, trainer.max_completion_length, tokenizer.eos_token_id, trainer.temperature)
+        different, model = prompts[::wanted], trainer.accelerator.unwrap_model(trainer.model)
+        size = wanted * self.oversampling
+        asked, made = sample_groups(model, tokenizer, different, size, trainer.max_completion_length, trainer.temperature)
         if self.oversampling > 1:
             texts = tokenizer.batch_decode(made, skip_special_tokens=True)
             kept = self.mixture.choose(self.reward, different, texts, wanted)
@@ -65,6 +63,8 @@ def check(options: cli.Options, rows: list[dict]) -> None:
     for name, value, known in (("sampling", options.sampling, SAMPLING), ("scaling", options.scaling, SCALING)):
         if value not in known:
             raise cli.UsageError(f"--{name} {value!r}: choose {', '.join(known)}")
+    if options.num_generations < 2:
+        raise cli.UsageError(f"--num-generations {options.num_generations}: at least 2, of which one can earn more than another")
     completions = options.prompts_per_step * options.num_generations
     if completions % (options.grpo_micro_batch * NUMBER):
         raise cli.UsageError(

@@ -52,7 +52,7 @@ def climb(options: Options, preset: str, last: str) -> None:
 
 
 def _climb(options: Options, preset: str, last: str) -> None:
-    from chemr_lite import models, protocols, splits
+    from chemr_lite import models, protocols
     from recipes import grpo, teacher
 
     started = time.time()
@@ -73,8 +73,7 @@ def _climb(options: Options, preset: str, last: str) -> None:
     for split in ("train", "test"):
         if not loaded.rows[split]:
             raise UsageError(f"{options.data}: no {split} row in it")
-    if options.train_rows:
-        loaded.rows["train"] = splits.sample(loaded.rows["train"], options.train_rows)
+    loaded.rows["train"] = training_rows(options, loaded)
     protocols.load_protocols(options.protocols)  # what cannot be used is told before anything is trained
     if any(phase.name == "distill" for phase in missing):
         teacher.check(options)
@@ -123,6 +122,13 @@ def load_rows(options: Options):
     if options.split not in ("given", "scaffold"):
         raise UsageError(f"--split {options.split!r} is neither given nor scaffold")
     return data.load(options.data.split(","), chosen_tasks(options.tasks), options.strict, options.data_root, options.split == "scaffold")
+
+
+def training_rows(options: Options, loaded) -> list[dict]:
+    """Those of the training rows that --train-rows leaves."""
+    from chemr_lite.splits import sample
+
+    return sample(loaded.rows["train"], options.train_rows) if options.train_rows else loaded.rows["train"]
 
 
 def chosen_tasks(names: str | None, flag: str = "--tasks") -> list[str] | None:

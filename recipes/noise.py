@@ -82,34 +82,20 @@ def noise_scale(gradients) -> dict[str, float | None]:
     return {"scale": None if most is None else scale(signal), "least": least, "most": most}
 
 
-def sample_groups(model, tokenizer, rows: list[dict], options: Options) -> list[tuple[dict, list[int], list[list[int]]]]:
-    """Each of `rows` with the tokens of its prompt and those of its --num-generations completions."""
-    from chemr_lite import build_prompt, get_task
-    from chemr_lite.generation import way_to_complete
-
-    prompts = [build_prompt(get_task(row["task"]).question(row)) for row in rows]
-    asked = tokenizer.apply_chat_template(prompts, add_generation_prompt=True, tokenize=True, return_dict=False)
-    size = options.num_generations
-    repeated = [ids for ids in asked for _ in range(size)]
-    made = way_to_complete(model)(model, repeated, options.max_completion_tokens, tokenizer.eos_token_id, options.temperature)
-    return [(row, ids, made[number * size : (number + 1) * size]) for number, (row, ids) in enumerate(zip(rows, asked, strict=True))]
-
-
 def gradient(model, prompt: list[int], completions: list[list[int]], rewards: list[float], temperature: float, at_once: int):
     """GRPO's for one group at its first step, where it is on policy and the KL is 0: of the mean over completions of their reward
     above the group's mean × the mean log-probability of their tokens. One vector of all that is trained of `model`, which
     reads so many completions `at_once`."""
     import torch
+    from torch.nn.utils.rnn import pad_sequence
 
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     advantages = [reward - fmean(rewards) for reward in rewards]
     whole = 0.0
     for start in range(0, len(completions), at_once):
-        part = completions[start : start + at_once]
-        longest = max(map(len, part))
-        ids = torch.tensor([[*prompt, *made, *[0] * (longest - len(made))] for made in part], device=model.device)
-        mask = torch.tensor([[1] * (len(prompt) + len(made)) + [0] * (longest - len(made)) for made in part], device=model.device)
-        logits = model(input_ids=ids, attention_mask=mask, logits_to_keep=longest + 1).logits[:, :-1]
+        texts = [torch.tensor([*prompt, *made], device=model.device) for made in completions[start : start + at_once]]
+        ids, mask = (pad_sequence(rows, batch_first=True) for rows in (texts, list(map(torch.ones_like, texts))))
+        logits = model(input_ids=ids, attention_mask=mask, logits_to_keep=ids.shape[1] - len(prompt) + 1).logits[:, :-1]
         told = (logits.float() / temperature).log_softmax(-1).gather(2, ids[:, len(prompt) :, None])[..., 0]
         written = mask[:, len(prompt) :]
         means = (told * written).sum(1) / written.sum(1)
@@ -123,17 +109,17 @@ def measure(target: Path, options: Options) -> dict[str, dict]:
     import torch
     from tqdm import tqdm
 
-    from chemr_lite import models, reward_functions, splits
-    from chemr_lite.generation import read_prompts_once
+    from chemr_lite import models, reward_functions
+    from chemr_lite.generation import read_prompts_once, sample_groups
     from chemr_lite.mixing import Mixture, columns_of
     from chemr_lite.protocols import load_protocols
     from recipes import grpo, ladder
 
-    hardware, name = models.detect_hardware(), models.base_of(target)
-    tokenizer, rows = models.load_tokenizer(name), ladder.load_rows(options).rows["train"]
-    rows = splits.sample(rows, options.train_rows) if options.train_rows else rows
+    rows = ladder.training_rows(options, ladder.load_rows(options))
     grpo.check(options, rows)
     ladder.quieten()
+    hardware, name = models.detect_hardware(), models.base_of(target)
+    tokenizer = models.load_tokenizer(name)
     model = models.load_model(name, target, "hf", hardware, options.max_length, options.lora_r, options.lora_alpha, options.seed)
     if hardware.device == "cpu":
         read_prompts_once(model)
@@ -143,22 +129,22 @@ def measure(target: Path, options: Options) -> dict[str, dict]:
     torch.manual_seed(options.seed)
     random = Random(options.seed)
     asked = [row for of_task in mixture.rows.values() for row in random.sample(of_task, min(options.groups, len(of_task)))]
-    gradients, earned = defaultdict(list), defaultdict(list)
+    gradients, earned, size = defaultdict(list), defaultdict(list), options.num_generations
     with tqdm(total=len(asked), desc="sampling", unit=" groups") as bar:
         for start in range(0, len(asked), options.prompts_per_step):
-            sampled = sample_groups(model, tokenizer, asked[start : start + options.prompts_per_step], options)
-            columns = columns_of([row for row, _, completions in sampled for _ in completions])
-            texts = tokenizer.batch_decode([made for _, _, completions in sampled for made in completions], skip_special_tokens=True)
-            values = reward(prompts=columns.pop("prompt"), completions=texts, **columns)
-            size = options.num_generations
-            rewards = [values[first : first + size] for first in range(0, len(values), size)]
-            scaled = mixture.scale([row["task"] for row, _, _ in sampled], rewards)
-            for (row, prompt, completions), earns, weighs in zip(sampled, rewards, scaled, strict=True):
-                vector = torch.zeros(SKETCH)
-                if max(earns) > min(earns):
-                    vector = keep(gradient(model, prompt, completions, weighs, options.temperature, options.grpo_micro_batch))
-                gradients[row["task"]].append(vector)
-                earned[row["task"]].append(earns)
+            columns = columns_of([row for row in asked[start : start + options.prompts_per_step] for _ in range(size)])
+            prompts, tasks = columns.pop("prompt"), columns["task"][::size]
+            ids, made = sample_groups(model, tokenizer, prompts[::size], size, options.max_completion_tokens, options.temperature)
+            values = reward(prompts=prompts, completions=tokenizer.batch_decode(made, skip_special_tokens=True), **columns)
+            groups = [slice(first, first + size) for first in range(0, len(made), size)]
+            scaled = mixture.scale(tasks, [values[group] for group in groups])
+            for task, group, weighs in zip(tasks, groups, scaled, strict=True):
+                vector, rewards = torch.zeros(SKETCH), values[group]
+                if max(rewards) > min(rewards):
+                    read = gradient(model, ids[group.start], made[group], weighs, options.temperature, options.grpo_micro_batch)
+                    vector = keep(read)
+                gradients[task].append(vector)
+                earned[task].append(rewards)
                 bar.update()
     gradients["all"], earned["all"] = ([one for of_task in parts.values() for one in of_task] for parts in (gradients, earned))
     return {
@@ -195,17 +181,16 @@ def main() -> None:
     output = Path("outputs/noise" if options.output == f"outputs/{preset}" else options.output)
     if options.groups < LEAST:
         raise cli.UsageError(f"--groups {options.groups}: at least {LEAST}, each of which is compared with every other")
-    if options.num_generations < 2:
-        raise cli.UsageError(f"--num-generations {options.num_generations}: at least 2, of which one can earn more than another")
     try:
         found = measure(Path(args[0]), options)
     except (DataError, ModelError, ProtocolError) as error:
         raise cli.UsageError(str(error)) from error
     output.mkdir(parents=True, exist_ok=True)
     runs.write_json(output / "noise.json", {"from": args[0], "completions": options.num_generations, "tasks": found})
-    (output / "noise.md").write_text(table(found) + "\n")
+    text = table(found)
+    (output / "noise.md").write_text(text + "\n")
     practised = options.grpo_steps * options.prompts_per_step
-    print(f"\n{table(found)}\n\n{practised:,} groups are what {preset} practises: {options.grpo_steps} steps of {options.prompts_per_step}")
+    print(f"\n{text}\n\n{practised:,} groups are what {preset} practises: {options.grpo_steps} steps of {options.prompts_per_step}")
     print(f"written to {output}/noise.json and noise.md")
 
 

@@ -87,20 +87,8 @@ def test_it_is_the_gradient_that_trl_trains_with(tmp_path):
 
 def test_the_recipe_tells_every_task_and_trains_nothing(smoke, tmp_path):
     before = (smoke / "distill" / "adapter_model.safetensors").read_bytes()
-    done = recipe(
-        "noise",
-        smoke / "distill",
-        "--preset",
-        "smoke",
-        "--groups",
-        10,
-        "--train-rows",
-        0,
-        "--tasks",
-        "open_generation",
-        "--output",
-        tmp_path,
-    )
+    told = ["--preset", "smoke", "--groups", "10", "--train-rows", "0", "--tasks", "open_generation"]
+    done = recipe("noise", smoke / "distill", *told, "--output", tmp_path)
     assert done.returncode == 0, done.stderr
     text = (tmp_path / "noise.md").read_text()
     assert text in done.stdout
