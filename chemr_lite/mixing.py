@@ -7,8 +7,9 @@ Both live in the dataset and in the reward function, so that TRL's and Unsloth's
 
 * `uniform`: its share of the balanced score: macro-tasks alike, and sub-tasks within each.
 * `proportional`: its share of the rows; `temperature`: of the rows to the power 1 / TEMPERATURE, between the two.
-* `adaptive`: `gap × signal` above a floor that keeps every task alive. `gap` = 1 − mean reward is what it can still gain,
-  `signal` how much its groups teach once they are scaled: min(1, std / STD_FLOOR), 0 where all rewards are alike.
+* `adaptive`: `gap × signal ÷ length` above a floor that keeps every task alive. `gap` = 1 − mean reward is what it can
+  still gain, `signal` how much its groups teach once they are scaled: min(1, std / STD_FLOOR), 0 where all rewards are
+  alike, and `length` what they cost: the mean number of tokens of its completions.
 * `mt-grpo`: away from tasks that earn much or improve fast (after arXiv 2602.05547).
 
 **Scaling**: what a reward of a group is divided by.
@@ -44,7 +45,7 @@ WEIGHT_FLOOR = 0.25  # of the prompts are dealt out evenly, so that no task star
 SMOOTHING = 0.8  # of the old estimate, per step in which the task was asked
 TEMPERATURE = 2.0
 MT_GRPO_RATE, MT_GRPO_LAMBDA = 0.1, 0.3  # the step of the weights; the weight of the reward beside the improvement
-ESTIMATES = ("reward", "signal", "spread", "logits")  # of each task: the part of the state that is learnt
+ESTIMATES = ("reward", "signal", "spread", "length", "logits")  # of each task: the part of the state that is learnt
 TINY = 1e-4  # beside a standard deviation that may be 0, as in TRL
 
 
@@ -99,6 +100,7 @@ class Mixture:
         self.reward = dict.fromkeys(self.rows, 0.5)
         self.signal = dict.fromkeys(self.rows, 1.0)
         self.spread = dict.fromkeys(self.rows, 0.5)
+        self.length: dict[str, float] = {}  # of those that were asked
         self.logits = dict.fromkeys(self.rows, 0.0)
         self.steps = 0
         self.history = {0: self.weights()}  # weights after so many steps; the last three are kept
@@ -151,13 +153,14 @@ class Mixture:
             values = reward(prompts=prompts, completions=completions, task=task, log_metric=None if self.chosen else log, **columns)
             earned, logs = self.chosen or (values, {})
             self.chosen = None
+            lengths = map(len, columns.get("completion_ids") or completions)
             # several processes: each sees its part of the step, and all must learn the same
-            everywhere = gather_object(list(zip(task, values, earned, strict=True)))
+            everywhere = gather_object(list(zip(task, values, earned, lengths, strict=True)))
             size = len(everywhere) // self.prompts_per_step
-            steps = [everywhere[start : start + size] for start in range(0, len(everywhere), size)]
-            tasks, groups = [members[0][0] for members in steps], [[value for _, value, _ in members] for members in steps]
-            self.observe(tasks, groups, [fmean(earned for _, _, earned in members) for members in steps])
-            for name, value in {**logs, **self.figures(tasks, groups), "reward/unscaled": fmean(e for _, _, e in everywhere)}.items():
+            steps = [list(zip(*everywhere[start : start + size], strict=True)) for start in range(0, len(everywhere), size)]
+            tasks, groups = [named[0] for named, *_ in steps], [list(values) for _, values, *_ in steps]
+            self.observe(tasks, groups, [fmean(earned) for *_, earned, _ in steps], [fmean(lengths) for *_, lengths in steps])
+            for name, value in {**logs, **self.figures(tasks, groups), "reward/unscaled": fmean(e for _, _, e, _ in everywhere)}.items():
                 log(name, value)
             scaled = [value for group in self.scale(tasks, groups) for value in group]
             first = PartialState().process_index * len(values)
@@ -176,20 +179,29 @@ class Mixture:
             **{f"weight/{task}": weight for task, weight in self.history[self.steps].items()},
         }
 
-    def observe(self, tasks: Sequence[str], groups: Sequence[Sequence[float]], earned: Sequence[float] | None = None) -> None:
+    def observe(
+        self,
+        tasks: Sequence[str],
+        groups: Sequence[Sequence[float]],
+        earned: Sequence[float] | None = None,
+        lengths: Sequence[float] | None = None,
+    ) -> None:
         """Learn from one step: `groups[i]` are the rewards of one prompt of `tasks[i]` that are trained on, `earned[i]` the mean
-        reward of all that was sampled for it (default: of the group)."""
+        reward of all that was sampled for it (default: of the group), `lengths[i]` the mean tokens of its completions
+        (default: all alike)."""
         seen = defaultdict(list)
-        for task, rewards, mean in zip(tasks, groups, earned or map(fmean, groups), strict=True):
-            seen[task].append((mean, spread(rewards)))
+        for task, rewards, mean, length in zip(tasks, groups, earned or map(fmean, groups), lengths or [1] * len(groups), strict=True):
+            seen[task].append((mean, spread(rewards), length))
         before = dict(self.reward)
         for task, figures in seen.items():
+            means, deviations, lengths = zip(*figures, strict=True)
             for estimates, value in (
-                (self.reward, fmean(mean for mean, _ in figures)),
-                (self.signal, fmean(min(1.0, deviation / STD_FLOOR) for _, deviation in figures)),
-                (self.spread, fmean(deviation**2 for _, deviation in figures) ** 0.5),
+                (self.reward, fmean(means)),
+                (self.signal, fmean(min(1.0, deviation / STD_FLOOR) for deviation in deviations)),
+                (self.spread, fmean(deviation**2 for deviation in deviations) ** 0.5),
+                (self.length, fmean(lengths)),
             ):
-                estimates[task] = SMOOTHING * estimates[task] + (1 - SMOOTHING) * value
+                estimates[task] = SMOOTHING * estimates.get(task, value) + (1 - SMOOTHING) * value
         for task, reward in self.reward.items():
             self.logits[task] -= MT_GRPO_RATE * (reward - before[task] + MT_GRPO_LAMBDA * reward)
         self.steps += 1
@@ -211,7 +223,8 @@ class Mixture:
                 # its task weights z, and its sampler's aim, z among the groups that teach: it resamples up to three times
                 highest = max(self.logits.values())
                 return _normalised({task: exp(z - highest) / max(self.signal[task], 1 / 3) for task, z in self.logits.items()})
-        room = {task: (1 - self.reward[task]) * self.signal[task] for task in self.rows}
+        usual = fmean(self.length.values()) if self.length else 1.0
+        room = {task: (1 - self.reward[task]) * self.signal[task] / self.length.get(task, usual) for task in self.rows}
         if not sum(room.values()):
             return dict(self.shares)
         even = WEIGHT_FLOOR / len(room)

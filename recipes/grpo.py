@@ -43,7 +43,7 @@ class Rollout:
         return {"prompt_ids": asked, "completion_ids": made, "logprobs": None}  # None: on policy, nothing to correct
 
 
-def practised(options: cli.Options, rows: list[dict]) -> list[dict]:
+def of_tasks(options: cli.Options, rows: list[dict]) -> list[dict]:
     """Those of the training rows that --grpo-tasks leaves. Raises UsageError where that is none."""
     from recipes.ladder import chosen_tasks
 
@@ -54,10 +54,19 @@ def practised(options: cli.Options, rows: list[dict]) -> list[dict]:
     return left
 
 
+def practised(options: cli.Options, rows: list[dict]) -> list[dict]:
+    """What phase 3 asks: training rows, and --practice more prompts of each task that can be asked of any molecule."""
+    from chemr_lite.practice import more_prompts
+
+    left = of_tasks(options, rows)
+    return left + more_prompts(left, options.practice, options.seed)
+
+
 def check(options: cli.Options, rows: list[dict]) -> None:
     """Refuse what phase 3 could not run with, before the phases before it are trained. Raises UsageError."""
     from chemr_lite.mixing import SAMPLING, SCALING
     from chemr_lite.models import detect_hardware
+    from recipes import anchor
     from recipes.processes import NUMBER
 
     for name, value, known in (("sampling", options.sampling, SAMPLING), ("scaling", options.scaling, SCALING)):
@@ -70,7 +79,13 @@ def check(options: cli.Options, rows: list[dict]) -> None:
         raise cli.UsageError(
             f"--grpo-micro-batch {options.grpo_micro_batch}: {NUMBER} × it does not divide {completions} completions a step"
         )
-    practised(options, rows)
+    of_tasks(options, rows)
+    if options.practice < 0:
+        raise cli.UsageError(f"--practice {options.practice}: 0 or more prompts")
+    if options.anchor < 0 or (options.anchor and not options.beta):
+        raise cli.UsageError(f"--anchor {options.anchor}: 0 or more, and --beta above 0 with it: the copy of phase 2 is there for that KL")
+    if options.anchor and not anchor.known(rows):
+        raise cli.UsageError(f"--anchor {options.anchor}: no training row of {options.data} has an answer to hold; leave it out")
     if not 0 <= options.grounding_reward <= 1:
         raise cli.UsageError(f"--grounding-reward {options.grounding_reward} must lie between 0 and 1")
     if options.oversampling < 1 or (options.oversampling > 1 and detect_hardware().device != "cpu"):
@@ -90,7 +105,7 @@ def _train(options: cli.Options, data, backend: str) -> None:
     from chemr_lite.generation import read_prompts_once
     from chemr_lite.mixing import Mixture, columns_of
     from chemr_lite.protocols import load_protocols
-    from recipes import callbacks, processes, runs
+    from recipes import anchor, callbacks, processes, runs
     from recipes.health import Health
     from recipes.memory import Rehearsal, rehearses
     from recipes.sft import conclude, fit, known, precision
@@ -153,6 +168,8 @@ def _train(options: cli.Options, data, backend: str) -> None:
     models.restore_adapter(model, weights)
     if hardware.device == "cpu":
         read_prompts_once(model)
+    if options.anchor:
+        anchor.hold(trainer, data.rows["train"], options)
     callbacks.Bar.replace(trainer, "grpo")
     if rehearses(options, hardware.device):
         longest = max(rows, key=lambda row: len(get_task(row["task"]).question(row)))

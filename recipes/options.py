@@ -85,6 +85,9 @@ class Options:
     sft_micro_batch: int = option(64, "phases 1 and 2: rows per forward pass")
     grpo_steps: int = option(100, "phase 3: optimiser steps")
     grpo_tasks: str | None = option(None, "phase 3: practise these tasks or macro-tasks only, separated by commas; default: all")
+    practice: int = option(
+        0, "phase 3: so many more prompts of each task whose answers are verified, by asking of other molecules of the training rows"
+    )
     grpo_learning_rate: float = option(1e-4, "phase 3")
     prompts_per_step: int = option(16, "phase 3: different prompts per step")
     num_generations: int = option(8, "phase 3: completions per prompt")
@@ -92,6 +95,9 @@ class Options:
     max_completion_tokens: int = option(128, "phase 3 and evaluation: completions are cut here")
     temperature: float = option(1.0, "phase 3: of sampling")
     beta: float = option(0.04, "phase 3: weight of the KL to the phase-2 adapter")
+    anchor: float = option(
+        0.0, "phase 3: weight of a second KL to phase 2, on texts of the tasks whose answers are known, which practising others wears off"
+    )
     max_grad_norm: float = option(0.2, "phase 3: gradient clipping")
     sampling: str = option("adaptive", "phase 3: shares of the tasks: adaptive, uniform, proportional, temperature or mt-grpo")
     scaling: str = option("group-floor", "phase 3: what rewards are divided by: group-floor, group, task, gdpo or none")

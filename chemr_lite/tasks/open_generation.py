@@ -132,6 +132,12 @@ class OpenGeneration(Task):
         known = {"source": row["meta"].get("source"), "result": row["answer"]}
         return {side: smiles for side, smiles in known.items() if smiles}
 
+    def of_molecule(self, row: Row, smiles: str) -> Row | None:
+        source, group = row["meta"].get("source"), row["meta"].get("remove")
+        if not source or row["input"].count(source) != 1 or (group and not count_groups(parse_smiles(smiles).key)[group]):
+            return None
+        return row | {"input": row["input"].replace(source, smiles), "answer": "", "meta": row["meta"] | {"source": smiles}}
+
     def subjects(self, row: Row) -> list[str]:
         known = self.sides(row)
         return list((known if "source" in known else {"question": row["input"], **known}).values())
