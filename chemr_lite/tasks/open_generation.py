@@ -133,10 +133,11 @@ class OpenGeneration(Task):
         return {side: smiles for side, smiles in known.items() if smiles}
 
     def of_molecule(self, row: Row, smiles: str) -> Row | None:
-        source, group = row["meta"].get("source"), row["meta"].get("remove")
-        if not source or row["input"].count(source) != 1 or (group and not count_groups(parse_smiles(smiles).key)[group]):
+        source, meta = row["meta"].get("source"), row["meta"]
+        # not every molecule has a group to lose, nor loses one as cleanly as those that were chosen for it
+        if not source or "remove" in meta or row["input"].count(source) != 1:
             return None
-        return row | {"input": row["input"].replace(source, smiles), "answer": "", "meta": row["meta"] | {"source": smiles}}
+        return row | {"input": row["input"].replace(source, smiles), "answer": "", "meta": meta | {"source": smiles}}
 
     def subjects(self, row: Row) -> list[str]:
         known = self.sides(row)
