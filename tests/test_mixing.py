@@ -223,6 +223,16 @@ def test_weights_are_gap_times_signal_above_the_even_part():
     assert weights == pytest.approx({RETRO: even + rest * 0.5 / 1.25, FORWARD: even + rest * 0.75 / 1.25, BBBP: even}, abs=1e-4)
 
 
+def test_of_two_alike_tasks_the_shorter_is_asked_more():
+    mixture = Mixture(rows((RETRO, FORWARD, BBBP)), 2)
+    for _ in range(60):
+        mixture.observe([RETRO, FORWARD], [SPREAD, SPREAD], lengths=[90.0, 30.0])
+    weights, even = mixture.weights(), WEIGHT_FLOOR / 3
+    assert (weights[FORWARD] - even) / (weights[RETRO] - even) == pytest.approx(3)
+    # what has not been asked yet counts as long as the others are on average
+    assert (weights[RETRO] - even) / (weights[BBBP] - even) == pytest.approx(0.5 * 60 / (0.5 * 90), rel=1e-3)
+
+
 FEEDBACK = [
     pytest.param({RETRO: SPREAD, FORWARD: EQUAL, BBBP: [1.0] * 4, HIV: SPREAD, ADD: SPREAD}, id="mixed"),
     pytest.param(dict.fromkeys(TASKS, EQUAL), id="all-hopeless"),
@@ -429,6 +439,15 @@ def test_wrap_scales_each_group_in_place_and_observes_it():
     other = Mixture(rows(), 2)
     other.observe([RETRO, ADD], groups)
     assert mixture.state == other.state
+
+
+def test_wrap_learns_how_long_completions_are():
+    mixture = Mixture(rows(), 2)
+    tokens = [[1] * n for n in (3, 5, 20, 40)]
+    wrapped(mixture, [0.0, 1.0, 0.0, 1.0])(
+        prompts=prompts_of("ab", 2), completions=["x"] * 4, completion_ids=tokens, task=[RETRO] * 2 + [ADD] * 2
+    )
+    assert mixture.length == {RETRO: 4, ADD: 30}
 
 
 def test_wrap_passes_the_columns_on_and_keeps_the_name():
