@@ -5,7 +5,8 @@ JSONL or CSV, gzipped or not, in the row format
 
     {"task": "retrosynthesis", "input": "CC(=O)NC", "answer": "CC(=O)O.CN", "split": "train", "meta": {}}
 
-or tables that chemr_lite.tables knows. A bad row is left out and reported with file, line and reason.
+or tables that chemr_lite.tables knows. A training row without an answer, which a verified task may have, is one to practise
+in phase 3 and of no use before. A bad row is left out and reported with file, line and reason.
 """
 
 import hashlib
@@ -32,9 +33,12 @@ class DataError(ValueError):
 
 @dataclass
 class Loaded:
-    """Rows by split, a line for each row that was left out, and how many were removed to keep the splits apart."""
+    """Rows by split, a line for each row that was left out, and how many were removed to keep the splits apart.
 
-    rows: dict[str, list[dict]] = field(default_factory=lambda: {split: [] for split in SPLITS})
+    Under "practice" are the training rows that have no answer.
+    """
+
+    rows: dict[str, list[dict]] = field(default_factory=lambda: {split: [] for split in (*SPLITS, "practice")})
     problems: list[str] = field(default_factory=list)
     removed: Counter = field(default_factory=Counter)
 
@@ -45,7 +49,7 @@ class Loaded:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def summary(self) -> str:
-        sizes = ", ".join(f"{len(rows):,} {split}" for split, rows in self.rows.items())
+        sizes = ", ".join(f"{len(rows):,} {split}" for split, rows in self.rows.items() if rows or split in SPLITS)
         tasks = len({row["task"] for rows in self.rows.values() for row in rows})
         removed = "".join(f"; removed {count:,} {what}" for what, count in self.removed.items())
         return f"{sizes} rows of {tasks} tasks; {len(self.problems):,} left out{removed}"
@@ -78,6 +82,8 @@ def load(
         loaded.rows[row["split"]].append(row)
     if wanted != ["nano"]:  # nano's own splits are apart; a test proves it once and for all
         loaded.removed = splits.separate(loaded.rows)
+    train = loaded.rows["train"]
+    loaded.rows |= {"train": [row for row in train if row["answer"]], "practice": [row for row in train if not row["answer"]]}
     return loaded
 
 
@@ -128,8 +134,6 @@ def check_row(row: dict[str, Any]) -> dict[str, Any]:
     if not clean["answer"]:
         if not task.verified:
             raise ValueError("'answer' is empty")
-        if clean["split"] == "train":
-            raise ValueError("'answer' is empty in a training row")
         return clean
     # an example of what has no gold may be paid less than 1, but not nothing
     fine = {Reason.CORRECT} if task.gold(clean) is not None else {Reason.CORRECT, Reason.TOO_DIFFERENT}

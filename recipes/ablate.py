@@ -17,6 +17,7 @@ Arms of phase 3, all from the phase 2 of the arm `protocol`, at equal numbers of
     uniform, mt-grpo               other shares of the tasks
     group, task, gdpo, none        other scalings of the rewards
     oversampled                    four times the samples, of which those that differ are trained on, in 0.6 of the steps
+    no-anchor                      without --anchor
     no-foundation, no-distill      without phase 1 (of which phase 2 is trained anew), without phase 2
     sft                            phase 2 goes on instead, for as many minutes as `adaptive` took
     OPTION=VALUE                   any other option, or several: --arms adaptive,temperature=1.0+num_generations=16
@@ -55,6 +56,7 @@ ARMS = {  # of each phase, the one that the others are held against first; of ph
         "gdpo": {"scaling": "gdpo"},
         "none": {"scaling": "none"},
         "oversampled": {"oversampling": 4},
+        "no-anchor": {"anchor": 0.0},
         "no-foundation": {"foundation_epochs": ONE_STEP},
         "no-distill": {"distill_epochs": ONE_STEP},
         "sft": {},
@@ -306,7 +308,7 @@ def main() -> None:
         seeds = [int(seed) for seed in options.seeds.split(",")]
     except ValueError as error:
         raise cli.UsageError(f"--seeds {options.seeds!r}: give whole numbers, separated by commas") from error
-    rows = ladder.training_rows(options, ladder.load_rows(options))
+    rows = ladder.load_rows(options).rows["train"]
     # which arms and seeds there are besides is nothing to a run
     plain = cli.Options(**{f.name: getattr(options, f.name) for f in fields(cli.Options)})
     epochs = epochs_of(arms if options.phase == "distill" else ["protocol"], options, rows)

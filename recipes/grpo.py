@@ -43,26 +43,19 @@ class Rollout:
         return {"prompt_ids": asked, "completion_ids": made, "logprobs": None}  # None: on policy, nothing to correct
 
 
-def of_tasks(options: cli.Options, rows: list[dict]) -> list[dict]:
-    """Those of the training rows that --grpo-tasks leaves. Raises UsageError where that is none."""
+def practised(options: cli.Options, rows: dict[str, list[dict]]) -> list[dict]:
+    """What phase 3 asks: of the rows by split those to train on and to practise, as far as --grpo-tasks leaves them. Raises
+    UsageError where that is none."""
     from recipes.ladder import chosen_tasks
 
     tasks = chosen_tasks(options.grpo_tasks, "--grpo-tasks")
-    left = [row for row in rows if tasks is None or row["task"] in tasks]
+    left = [row for split in ("train", "practice") for row in rows[split] if tasks is None or row["task"] in tasks]
     if not left:
         raise cli.UsageError(f"--grpo-tasks {options.grpo_tasks}: no training row of {options.data} is of these tasks")
     return left
 
 
-def practised(options: cli.Options, rows: list[dict]) -> list[dict]:
-    """What phase 3 asks: training rows, and --practice more prompts of each task that can be asked of any molecule."""
-    from chemr_lite.practice import more_prompts
-
-    left = of_tasks(options, rows)
-    return left + more_prompts(left, options.practice, options.seed)
-
-
-def check(options: cli.Options, rows: list[dict]) -> None:
+def check(options: cli.Options, rows: dict[str, list[dict]]) -> None:
     """Refuse what phase 3 could not run with, before the phases before it are trained. Raises UsageError."""
     from chemr_lite.mixing import SAMPLING, SCALING
     from chemr_lite.models import detect_hardware
@@ -79,12 +72,10 @@ def check(options: cli.Options, rows: list[dict]) -> None:
         raise cli.UsageError(
             f"--grpo-micro-batch {options.grpo_micro_batch}: {NUMBER} × it does not divide {completions} completions a step"
         )
-    of_tasks(options, rows)
-    if options.practice < 0:
-        raise cli.UsageError(f"--practice {options.practice}: 0 or more prompts")
+    practised(options, rows)
     if options.anchor < 0 or (options.anchor and not options.beta):
         raise cli.UsageError(f"--anchor {options.anchor}: 0 or more, and --beta above 0 with it: the copy of phase 2 is there for that KL")
-    if options.anchor and not anchor.known(rows):
+    if options.anchor and not anchor.known(rows["train"]):
         raise cli.UsageError(f"--anchor {options.anchor}: no training row of {options.data} has an answer to hold; leave it out")
     if not 0 <= options.grounding_reward <= 1:
         raise cli.UsageError(f"--grounding-reward {options.grounding_reward} must lie between 0 and 1")
@@ -114,7 +105,7 @@ def _train(options: cli.Options, data, backend: str) -> None:
     tokenizer = models.load_tokenizer(options.model)
     completions = options.prompts_per_step * options.num_generations
     steps = options.max_steps or options.grpo_steps
-    rows = practised(options, data.rows["train"])
+    rows = practised(options, data.rows)
     mixture = Mixture(rows, options.prompts_per_step, options.seed, options.sampling, options.scaling)
     [reward] = reward_functions(options.grounding_reward, load_protocols(options.protocols))
     facts = {"parent": str(phase.parent), "data": data.fingerprint, "removed": dict(data.removed)}

@@ -73,12 +73,11 @@ def _climb(options: Options, preset: str, last: str) -> None:
     for split in ("train", "test"):
         if not loaded.rows[split]:
             raise UsageError(f"{options.data}: no {split} row in it")
-    loaded.rows["train"] = training_rows(options, loaded)
     protocols.load_protocols(options.protocols)  # what cannot be used is told before anything is trained
     if any(phase.name == "distill" for phase in missing):
         teacher.check(options)
     if any(phase.name == "grpo" for phase in missing):
-        grpo.check(options, loaded.rows["train"])
+        grpo.check(options, loaded.rows)
     quieten()
     print(f"chemr-lite: {' → '.join(phase.name for phase in missing) or 'nothing left to train'} on {options.model}")
     memory = f", {hardware.memory_gb:.1f} GiB" if hardware.memory_gb else ""
@@ -118,17 +117,14 @@ def quieten() -> None:
 def load_rows(options: Options):
     """The rows that the options ask for, as chemr_lite.data.Loaded."""
     from chemr_lite import data
+    from chemr_lite.splits import sample
 
     if options.split not in ("given", "scaffold"):
         raise UsageError(f"--split {options.split!r} is neither given nor scaffold")
-    return data.load(options.data.split(","), chosen_tasks(options.tasks), options.strict, options.data_root, options.split == "scaffold")
-
-
-def training_rows(options: Options, loaded) -> list[dict]:
-    """Those of the training rows that --train-rows leaves."""
-    from chemr_lite.splits import sample
-
-    return sample(loaded.rows["train"], options.train_rows) if options.train_rows else loaded.rows["train"]
+    loaded = data.load(options.data.split(","), chosen_tasks(options.tasks), options.strict, options.data_root, options.split == "scaffold")
+    for split in ("train", "practice") if options.train_rows else ():
+        loaded.rows[split] = sample(loaded.rows[split], options.train_rows)
+    return loaded
 
 
 def chosen_tasks(names: str | None, flag: str = "--tasks") -> list[str] | None:

@@ -115,7 +115,7 @@ def measure(target: Path, options: Options) -> dict[str, dict]:
     from chemr_lite.protocols import load_protocols
     from recipes import grpo, ladder
 
-    rows = ladder.training_rows(options, ladder.load_rows(options))
+    rows = ladder.load_rows(options).rows
     grpo.check(options, rows)
     ladder.quieten()
     hardware, name = models.detect_hardware(), models.base_of(target)

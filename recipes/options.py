@@ -85,9 +85,6 @@ class Options:
     sft_micro_batch: int = option(64, "phases 1 and 2: rows per forward pass")
     grpo_steps: int = option(100, "phase 3: optimiser steps")
     grpo_tasks: str | None = option(None, "phase 3: practise these tasks or macro-tasks only, separated by commas; default: all")
-    practice: int = option(
-        0, "phase 3: so many more prompts of each task whose answers are verified, by asking of other molecules of the training rows"
-    )
     grpo_learning_rate: float = option(1e-4, "phase 3")
     prompts_per_step: int = option(16, "phase 3: different prompts per step")
     num_generations: int = option(8, "phase 3: completions per prompt")

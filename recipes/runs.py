@@ -72,8 +72,7 @@ def relevant(options: Options, phase: str) -> dict:
     """The options that decide what `phase` trains: the shared ones and those of this phase and the ones before it."""
     later = PHASES[PHASES.index(phase) + 1 :]
     grpo_only = {"prompts_per_step", "num_generations", "max_completion_tokens", "temperature", "beta", "max_grad_norm",
-                 "sampling", "scaling", "vllm", "oversampling", "grounding_reward", "validation_steps", "validation_rows",
-                 "practice", "anchor"}  # fmt: skip
+                 "sampling", "scaling", "vllm", "oversampling", "grounding_reward", "validation_steps", "validation_rows", "anchor"}  # fmt: skip
     skip = FREE | (grpo_only if phase != "grpo" else set()) | (TRACES if phase == "foundation" else set())
     values = {k: v for k, v in asdict(options).items() if k not in skip and not k.startswith(tuple(f"{p}_" for p in later))}
     for name in {"protocols", "traces"} & set(values):

@@ -125,7 +125,6 @@ def test_texts_depend_on_seed_and_step_alone():
             [row for row in ROWS if row["task"].startswith("open_generation")],
             "no training row of nano has an answer to hold",
         ),
-        ({"practice": -1}, ROWS, "--practice -1"),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_trained(given, rows, says, capsys):

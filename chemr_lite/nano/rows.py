@@ -32,6 +32,8 @@ SIZES = {
     "reagent_selection": (500, 48, 150),
     "retrosynthesis": (1000, 96, 300),
 }
+# of these, questions without an answer for phase 3 to practise: 1200 of each sub-task, of those with few different ones 300
+PRACTICE = {"mol_edit": 1200, "mol_opt": 1200, "mol_custom": 300}
 COUPLINGS = ("Suzuki coupling", "Buchwald-Hartwig amination", "Sonogashira coupling")
 MAX_REACTANT = 40  # characters of a candidate, to keep the list short
 _VOWELS = "aeiou"
@@ -163,9 +165,11 @@ def keys(row: dict) -> set[str]:
 
 
 def make_rows(seed: int = 0) -> Iterator[dict]:
-    """All rows, test first: a later split never repeats a key of an earlier one, nor a row one of its own."""
+    """All rows, test first: a later split never repeats a key of an earlier one, nor a row one of its own. Last come training
+    rows without an answer; whom the generator had in mind there is in no other split either."""
     rng = random.Random(seed)
     taken: set[str] = set()
+    asked: set[str] = set()
     for split in reversed(SPLITS):
         fresh: set[str] = set()
         for task, make in MAKERS.items():
@@ -185,7 +189,19 @@ def make_rows(seed: int = 0) -> Iterator[dict]:
                 questions.add(row["input"])
                 fresh |= keys(row)
                 yield row | {"split": split}
-        taken |= fresh
+            asked |= questions
+        if split != "train":
+            taken |= fresh
+    rng = random.Random(f"{seed}/practice")
+    for task, make in MAKERS.items():
+        wanted = next((number for kind, number in PRACTICE.items() if f"/{kind}" in task), 0)
+        while wanted:
+            row = make(rng, task)
+            if row is None or keys(row) & taken or row["input"] in asked:
+                continue
+            asked.add(row["input"])
+            wanted -= 1
+            yield row | {"answer": "", "split": "train"}
 
 
 def held_out(rows: list[dict]) -> set[str]:

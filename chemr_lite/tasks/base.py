@@ -62,11 +62,6 @@ class Task:
         """What no other split may hold, in a row of any task: the molecules or reactions the row is about."""
         return list(self.sides(row).values())
 
-    def of_molecule(self, row: Row, smiles: str) -> Row | None:
-        """What `row` asks, asked of the molecule `smiles` instead and without an answer; None where that cannot be asked,
-        or not without knowing the answer."""
-        return None
-
     def gold(self, row: Row) -> str | None:
         """The answer that scores 1.0, or None where many answers are right and `score` verifies them."""
         return row["answer"] or None

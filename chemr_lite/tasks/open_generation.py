@@ -132,13 +132,6 @@ class OpenGeneration(Task):
         known = {"source": row["meta"].get("source"), "result": row["answer"]}
         return {side: smiles for side, smiles in known.items() if smiles}
 
-    def of_molecule(self, row: Row, smiles: str) -> Row | None:
-        source, meta = row["meta"].get("source"), row["meta"]
-        # not every molecule has a group to lose, nor loses one as cleanly as those that were chosen for it
-        if not source or "remove" in meta or row["input"].count(source) != 1:
-            return None
-        return row | {"input": row["input"].replace(source, smiles), "answer": "", "meta": meta | {"source": smiles}}
-
     def subjects(self, row: Row) -> list[str]:
         known = self.sides(row)
         return list((known if "source" in known else {"question": row["input"], **known}).values())
