@@ -153,7 +153,7 @@ class Mixture:
             values = reward(prompts=prompts, completions=completions, task=task, log_metric=None if self.chosen else log, **columns)
             earned, logs = self.chosen or (values, {})
             self.chosen = None
-            lengths = map(len, columns.get("completion_ids") or completions)
+            lengths = map(len, columns["completion_ids"]) if "completion_ids" in columns else [1] * len(values)
             # several processes: each sees its part of the step, and all must learn the same
             everywhere = gather_object(list(zip(task, values, earned, lengths, strict=True)))
             size = len(everywhere) // self.prompts_per_step

@@ -74,7 +74,16 @@ def everything(loaded):
 def test_the_row_format(tmp_path, name, text):
     loaded = load([write(tmp_path / name, text)])
     assert loaded.problems == []
-    assert loaded.rows == {"train": [RETRO, EDIT, OPT], "validation": [FORWARD], "test": [BBBP]}
+    assert loaded.rows == {"train": [RETRO, EDIT, OPT], "validation": [FORWARD], "test": [BBBP], "practice": []}
+
+
+def test_a_verified_row_without_an_answer_is_practised(tmp_path):
+    open_row = EDIT | {"answer": ""}
+    known = {"task": OPT["task"], "input": FORWARD["input"], "meta": OPT["meta"] | {"source": BBBP["input"]}}  # of what a test holds
+    loaded = load([write(tmp_path / "rows.jsonl", jsonl([RETRO, open_row, known, BBBP]))])
+    assert loaded.problems == [] and loaded.rows["train"] == [RETRO] and loaded.rows["practice"] == [open_row]
+    assert sum(loaded.removed.values()) == 1 and "1 practice rows" in loaded.summary()
+    assert load([write(tmp_path / "other.jsonl", jsonl([RETRO, BBBP]))]).fingerprint != loaded.fingerprint
 
 
 @pytest.mark.parametrize(
@@ -476,7 +485,6 @@ BAD = [
     pytest.param(json.dumps(RETRO | {"meta": "{"}), "line 2", id="meta-is-broken-text"),
     pytest.param(json.dumps(EDIT | {"answer": "CCCc1ccccc1"}), "wrong_count", id="edit-that-is-none"),
     pytest.param(json.dumps(EDIT | {"answer": "CCc1ccccc1"}), "unchanged", id="edit-that-changes-nothing"),
-    pytest.param(json.dumps(EDIT | {"answer": ""}), "'answer' is empty in a training row", id="training-edit-without-answer"),
     pytest.param(json.dumps(EDIT | {"meta": {"source": "CCc1ccccc1", "add": "sugar"}}), "sugar", id="unknown-group"),
     pytest.param(
         json.dumps(OPT | {"answer": "NCC(O)c1ccccc1"}), "does not pass its own task: not_improved", id="optimisation-the-wrong-way"

@@ -17,7 +17,7 @@ from chemr_lite.answers import TAGS, build_prompt, render
 from chemr_lite.data import NANO_ROWS
 from chemr_lite.nano import blocks, molecules
 from chemr_lite.nano.corpus import lines
-from chemr_lite.nano.rows import MAKERS, SIZES, held_out, keys, make_rows
+from chemr_lite.nano.rows import MAKERS, PRACTICE, SIZES, held_out, keys, make_rows
 from chemr_lite.nano.tokenizer import SPECIAL, build_tokenizer, pieces
 from chemr_lite.protocols import load_protocols
 from chemr_lite.reactions import identify
@@ -40,8 +40,18 @@ def test_the_embedded_rows_are_those_that_the_generator_writes():
 
 
 def test_there_are_as_many_rows_as_planned():
-    counts = Counter((row["task"], row["split"]) for row in ROWS)
+    counts = Counter((row["task"], row["split"]) for row in ROWS if row["answer"])
     assert counts == {(task, split): SIZES[task.split("/")[0]][SPLITS.index(split)] for task in MAKERS for split in SPLITS}
+
+
+def test_rows_to_practise_are_new_questions_of_open_generation():
+    practice = [row for row in ROWS if not row["answer"]]
+    counts = Counter(row["task"] for row in practice)
+    assert counts == {task: n for task in MAKERS for kind, n in PRACTICE.items() if task.startswith(f"open_generation/{kind}")}
+    assert {row["split"] for row in practice} == {"train"} and len(counts) == 9
+    assert len({row["input"] for row in practice} | {row["input"] for row in ROWS if row["answer"]}) == len(practice) + len(
+        {row["input"] for row in ROWS if row["answer"]}
+    )
 
 
 @pytest.mark.parametrize("one, other", [("train", "validation"), ("train", "test"), ("validation", "test")])

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import socket
 import subprocess
 import sys
 
@@ -11,6 +12,7 @@ import torch
 from chemr_lite.mixing import Mixture
 from tests.starter import ROOT, environment
 
+CONFIG = ROOT / "recipes/configs/accelerate/two_machines.yaml"
 STEP = """
 import json, sys
 from accelerate import PartialState
@@ -67,3 +69,21 @@ def test_phase_3_by_two_processes(smoke, tmp_path):
     assert [line["step"] for line in steps] == [1, 2, 3, 4] and sum("validation" in line for line in log) == 3
     ladder, alone = (json.loads((folder / "ladder.json").read_text())["rows"][-1] for folder in (run, smoke))
     assert ladder["n"] == alone["n"] and abs(ladder["balanced"] - alone["balanced"]) < 10
+
+
+def test_two_machines_by_the_documented_configuration(tmp_path):
+    (tmp_path / "step.py").write_text(STEP)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    launches = []
+    for rank in range(2):
+        options = ["--config_file", CONFIG, "--machine_rank", rank, "--main_process_ip", "127.0.0.1", "--main_process_port", port]
+        command = [sys.executable, "-m", "accelerate.commands.launch", *map(str, options), tmp_path / "step.py", tmp_path]
+        launches.append(
+            subprocess.Popen(command, cwd=ROOT, env=environment(PYTHONPATH=str(ROOT)), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        )
+    told = [launch.communicate(timeout=300)[1].decode() for launch in launches]
+    assert [launch.returncode for launch in launches] == [0, 0], told
+    scaled = [json.loads((tmp_path / f"{rank}.json").read_text())[0] for rank in range(2)]
+    assert scaled[0] + scaled[1] == pytest.approx(one_step(0, 1)[0])
