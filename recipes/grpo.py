@@ -3,10 +3,12 @@
     python recipes/grpo.py                      # all three phases on the embedded nano model; ends with the ladder
     python recipes/grpo.py --preset t4          # a 3B model on a 16 GB GPU
 
-1. The mixture draws each step's prompts: more from tasks with a gap to close and groups that still differ.
+1. The mixture draws each step's prompts: more from tasks with a gap to close, groups that still differ and short answers.
+   Rows without an answer, of no use to the phases before, are asked too: RDKit verifies what comes.
 2. The model samples a group of completions for each prompt; the gate and the task's `score` pay each one.
 3. Rewards are scaled by group with a floor under the deviation, so that dense rewards do not drown sparse ones.
-4. GRPO (TRL's or Unsloth's trainer, unchanged) moves the adapter of phase 2, held near it by a KL.
+4. GRPO (TRL's or Unsloth's trainer, unchanged) moves the adapter of phase 2, held near it by a KL; with --anchor by a
+   second one, on texts of the tasks that have an answer, so that they do not wear off while others are practised.
 5. Every --validation-steps it answers validation rows greedily: the best adapter is kept, and a collapse ends training.
 
 Phases 1 and 2 run first if their directories are missing. Ours, not the paper's: weights, scaling and all numbers.
