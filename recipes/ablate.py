@@ -297,7 +297,9 @@ def main() -> None:
         options.output = f"outputs/ablate-{preset}"
     if options.phase not in ARMS:
         raise cli.UsageError(f"--phase {options.phase!r}: choose {' or '.join(ARMS)}")
-    arms = options.arms.split(",") if options.arms else list(ARMS[options.phase])
+    # a preset without an anchor has no arm without it
+    arms = [arm for arm in ARMS[options.phase] if arm != "no-anchor" or options.anchor]
+    arms = options.arms.split(",") if options.arms else arms
     others = [arm for arm in arms if "=" in arm and options.phase == "grpo"]
     for arm in others:
         changes(arm, options)  # what it cannot mean is told before anything is trained

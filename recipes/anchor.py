@@ -17,31 +17,39 @@ from recipes import processes
 from recipes.options import Options
 
 TEXTS = 16  # a step, drawn so that macro-tasks are alike
-
-
-def known(rows: list[dict]) -> list[dict]:
-    """Those whose task has an answer to hold, where the others have many that are verified."""
-    return [row for row in rows if not get_task(row["task"]).verified]
+REFERENCE = "ref"  # TRL's name for its copy of the adapter that training started from
 
 
 def hold(trainer, rows: list[dict], options: Options) -> None:
-    """Add `options.anchor` × the KL on texts of `rows` to the loss of `trainer`, a GRPOTrainer with a reference adapter.
+    """Add `options.anchor` × the KL on texts of `rows` to the loss of `trainer`, a GRPOTrainer; say so where that cannot be.
 
-    Which texts a step reads depends on seed and step alone; its micro-batches and processes share them out.
+    Held are tasks with a known answer; where --grpo-tasks names what is practised, the others of them. Which texts a step reads
+    depends on seed and step alone; its micro-batches and processes share them out.
     """
-    tokenizer, protocols = trainer.processing_class, load_protocols(options.protocols)
-    mixture, practise = Mixture(known(rows), TEXTS, options.seed, "uniform"), trainer.compute_loss
-    parts = trainer.args.gradient_accumulation_steps * processes.NUMBER
-    done = {}  # micro-batches of each step so far
+    from recipes.ladder import chosen_tasks
 
-    def text(slot: int) -> tuple[list[int], int]:
-        """The tokens of the text in `slot`, and how many of them are the prompt."""
+    practised = chosen_tasks(options.grpo_tasks, "--grpo-tasks") or []
+    rows = [row for row in rows if not get_task(row["task"]).verified and row["task"] not in practised]
+    lacking = None if rows else "no other training row has an answer to hold"
+    if REFERENCE not in getattr(trainer.model, "peft_config", {}):
+        # TRL makes none without a KL; Unsloth takes that part out of TRL's trainer
+        lacking = "the trainer keeps no copy of phase 2 (--beta 0, or Unsloth)"
+    if lacking:
+        print(f"[grpo] without --anchor {options.anchor:g}: {lacking}")
+        return
+    tokenizer, protocols = trainer.processing_class, load_protocols(options.protocols)
+    mixture, practise = Mixture(rows, TEXTS, options.seed, "uniform"), trainer.compute_loss
+    batches = trainer.args.gradient_accumulation_steps
+    parts = batches * processes.NUMBER
+
+    def text(slot: int) -> tuple[list[int], int] | None:
+        """The tokens of the text in `slot`, and how many of them are the prompt; None for one that is too long to have been learnt."""
         row = mixture.draw(slot)
         prompt = build_prompt(get_task(row["task"]).question(row))
         answer = {"role": "assistant", "content": render(get_task(row["task"]).trace(row, protocols), row["answer"])}
         asked = tokenizer.apply_chat_template(prompt, add_generation_prompt=True, tokenize=True, return_dict=False)
         whole = tokenizer.apply_chat_template([*prompt, answer], tokenize=True, return_dict=False)
-        return whole[: options.max_length], len(asked)
+        return (whole, len(asked)) if len(whole) <= options.max_length else None
 
     def divergence(model, texts: list[tuple[list[int], int]]) -> torch.Tensor:
         """The sum over `texts` of the mean KL of their answers' tokens."""
@@ -49,26 +57,25 @@ def hold(trainer, rows: list[dict], options: Options) -> None:
         ids = torch.tensor([ids + [tokenizer.eos_token_id] * (width - len(ids)) for ids, _ in texts], device=model.device)
         mask = torch.tensor([[1] * len(ids) + [0] * (width - len(ids)) for ids, _ in texts], device=model.device)
 
-        def told() -> torch.Tensor:
-            return model(input_ids=ids, attention_mask=mask).logits.float().log_softmax(-1)
+        def told() -> list[torch.Tensor]:
+            logits = model(input_ids=ids, attention_mask=mask).logits
+            return [row[start - 1 : len(ids) - 1].float().log_softmax(-1) for row, (ids, start) in zip(logits, texts, strict=True)]
 
-        with torch.no_grad(), use_adapter(model, "ref"):
+        with torch.no_grad(), use_adapter(model, REFERENCE):
             before = told()
-        apart = torch.nn.functional.kl_div(told(), before, reduction="none", log_target=True).sum(-1)
-        return sum(apart[i, start - 1 : len(ids) - 1].mean() for i, (ids, start) in enumerate(texts) if start < len(ids))
+        kl = torch.nn.functional.kl_div
+        return sum(kl(now, then, reduction="sum", log_target=True) / len(now) for now, then in zip(told(), before, strict=True))
 
     def with_anchor(model, inputs, *args, **kwargs):
-        step, rank = trainer.state.global_step, trainer.accelerator.process_index
-        part = done.pop(step, 0) * processes.NUMBER + rank
-        done.clear()
-        done[step] = part // processes.NUMBER + 1
         loss = practise(model, inputs, *args, **kwargs)
-        slots = range(step * TEXTS + part * TEXTS // parts, step * TEXTS + (part + 1) * TEXTS // parts)
-        if slots:
-            # the trainer averages over the processes, and adds up the micro-batches
-            apart = divergence(trainer.accelerator.unwrap_model(model), [text(slot) for slot in slots]) * processes.NUMBER / TEXTS
-            trainer._metrics["train"]["kl_anchor"].append(apart.item() * parts / processes.NUMBER)
-            loss = loss + options.anchor * apart
-        return loss
+        part = trainer._step % batches * processes.NUMBER + trainer.accelerator.process_index
+        first = trainer.state.global_step * TEXTS
+        slots = range(first + part * TEXTS // parts, first + (part + 1) * TEXTS // parts)
+        texts = [found for slot in slots if (found := text(slot))]
+        apart = divergence(trainer.accelerator.unwrap_model(model), texts) / TEXTS if texts else torch.zeros(())
+        # the log averages over the micro-batches and processes
+        trainer._metrics["train"]["kl_anchor"].append(apart.item() * parts)
+        # the trainer averages over the processes, and adds up the micro-batches
+        return loss + options.anchor * processes.NUMBER * apart if texts else loss
 
     trainer.compute_loss = with_anchor

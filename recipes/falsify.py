@@ -247,7 +247,7 @@ def main() -> None:
         loaded = data.load(args.data.split(","), None, False, args.data_root)
     except data.DataError as error:
         raise UsageError(str(error)) from error
-    rows = splits.sample([row for part in loaded.rows.values() for row in part], args.rows, args.seed)
+    rows = splits.sample([row for split in splits.SPLITS for row in loaded.rows[split]], args.rows, args.seed)
     rdBase.DisableLog("rdApp.*")  # warnings about what public rows hold
     counts = judge(rows, args.seed)
     print("| kind | statements | false ones flagged | true ones flagged | true ones supported |\n| --- | ---: | ---: | ---: | ---: |")

@@ -9,6 +9,7 @@
 3. Rewards are scaled by group with a floor under the deviation, so that dense rewards do not drown sparse ones.
 4. GRPO (TRL's or Unsloth's trainer, unchanged) moves the adapter of phase 2, held near it by a KL; with --anchor by a
    second one, on texts of the tasks that have an answer, so that they do not wear off while others are practised.
+   (Unsloth keeps no copy of phase 2: its KL is to the base model, and it goes without the anchor.)
 5. Every --validation-steps it answers validation rows greedily: the best adapter is kept, and a collapse ends training.
 
 Phases 1 and 2 run first if their directories are missing. Ours, not the paper's: weights, scaling and all numbers.
@@ -61,7 +62,6 @@ def check(options: cli.Options, rows: dict[str, list[dict]]) -> None:
     """Refuse what phase 3 could not run with, before the phases before it are trained. Raises UsageError."""
     from chemr_lite.mixing import SAMPLING, SCALING
     from chemr_lite.models import detect_hardware
-    from recipes import anchor
     from recipes.processes import NUMBER
 
     for name, value, known in (("sampling", options.sampling, SAMPLING), ("scaling", options.scaling, SCALING)):
@@ -75,10 +75,8 @@ def check(options: cli.Options, rows: dict[str, list[dict]]) -> None:
             f"--grpo-micro-batch {options.grpo_micro_batch}: {NUMBER} × it does not divide {completions} completions a step"
         )
     practised(options, rows)
-    if options.anchor < 0 or (options.anchor and not options.beta):
-        raise cli.UsageError(f"--anchor {options.anchor}: 0 or more, and --beta above 0 with it: the copy of phase 2 is there for that KL")
-    if options.anchor and not anchor.known(rows["train"]):
-        raise cli.UsageError(f"--anchor {options.anchor}: no training row of {options.data} has an answer to hold; leave it out")
+    if options.anchor < 0:
+        raise cli.UsageError(f"--anchor {options.anchor}: 0 or more")
     if not 0 <= options.grounding_reward <= 1:
         raise cli.UsageError(f"--grounding-reward {options.grounding_reward} must lie between 0 and 1")
     if options.oversampling < 1 or (options.oversampling > 1 and detect_hardware().device != "cpu"):

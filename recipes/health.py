@@ -55,7 +55,7 @@ def troubles(log: list[dict]) -> dict[str, str]:
         if len(seen) >= 2 * WINDOW and fmean(seen[-WINDOW:]) < fmean(seen[:WINDOW]) - TASK_LOST:
             task = name.removeprefix("accuracy/")
             found[name] = (
-                f"{task} falls from {100 * fmean(seen[:WINDOW]):.0f} to {100 * fmean(seen[-WINDOW:]):.0f} %: raise --anchor or --beta, lower "
+                f"{task} falls from {100 * fmean(seen[:WINDOW]):.0f} to {100 * fmean(seen[-WINDOW:]):.0f} %: raise --beta, lower "
                 "--grpo-learning-rate, or see whether another task's reward can be farmed (recipes/adversarial.py)"
             )
     return found

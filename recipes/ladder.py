@@ -72,7 +72,7 @@ def _climb(options: Options, preset: str, last: str) -> None:
     loaded = processes.first(lambda: load_rows(options))
     for split in ("train", "test"):
         if not loaded.rows[split]:
-            raise UsageError(f"{options.data}: no {split} row in it")
+            raise UsageError(f"{options.data}: no {split} row{' with an answer' if loaded.rows['practice'] else ''} in it")
     protocols.load_protocols(options.protocols)  # what cannot be used is told before anything is trained
     if any(phase.name == "distill" for phase in missing):
         teacher.check(options)

@@ -49,7 +49,7 @@ class Options:
         "chemr_lite/protocols.yaml",
     )
     strict: bool = option(False, "stop at the first bad row instead of leaving it out")
-    train_rows: int = option(0, "training rows per macro-task, spread over its sub-tasks; 0: all")
+    train_rows: int = option(0, "training rows per macro-task, spread over its sub-tasks, and as many without an answer; 0: all")
     eval_rows: int = option(120, "test rows per macro-task after each phase")
     validation_rows: int = option(48, "validation rows per macro-task in the checks while training")
     eval_batch_size: int = option(64, "prompts answered at once in evaluation")
@@ -91,9 +91,9 @@ class Options:
     grpo_micro_batch: int = option(64, "phase 3: completions per forward pass; divides prompts_per_step × num_generations")
     max_completion_tokens: int = option(128, "phase 3 and evaluation: completions are cut here")
     temperature: float = option(1.0, "phase 3: of sampling")
-    beta: float = option(0.04, "phase 3: weight of the KL to the phase-2 adapter")
+    beta: float = option(0.04, "phase 3: weight of the KL to the phase-2 adapter (with Unsloth: to the base model)")
     anchor: float = option(
-        0.0, "phase 3: weight of a second KL to phase 2, on texts of the tasks whose answers are known, which practising others wears off"
+        0.0, "phase 3: weight of a second KL to phase 2, on training texts (RDKit's traces) of tasks whose answers are known"
     )
     max_grad_norm: float = option(0.2, "phase 3: gradient clipping")
     sampling: str = option("adaptive", "phase 3: shares of the tasks: adaptive, uniform, proportional, temperature or mt-grpo")

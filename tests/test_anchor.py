@@ -1,5 +1,7 @@
 """The KL that holds what is not practised: against the same computed plainly, shared out among micro-batches, and by the recipe."""
 
+from dataclasses import replace
+from statistics import fmean
 from types import SimpleNamespace
 
 import pytest
@@ -31,22 +33,28 @@ def model():
     return made
 
 
-def trainer(model, parts: int = 1):
-    """What `hold` takes of a GRPOTrainer, whose own loss is 1."""
+def trainer(model, parts: int = 1, rank: int = 0):
+    """What `hold` takes of a GRPOTrainer, whose own loss is the mean square of what the model says of one text."""
+
+    def own(model, inputs, **_):
+        return model(input_ids=torch.arange(5, 25)[None]).logits.square().mean() / parts
+
     return SimpleNamespace(
+        model=model,
         processing_class=models.load_tokenizer("nano"),
         args=SimpleNamespace(gradient_accumulation_steps=parts),
-        accelerator=SimpleNamespace(process_index=0, unwrap_model=lambda model: model),
+        accelerator=SimpleNamespace(process_index=rank, unwrap_model=lambda model: model),
         state=SimpleNamespace(global_step=0),
+        _step=0,
         _metrics={"train": {"kl_anchor": []}},
-        compute_loss=lambda model, inputs, **_: torch.ones((), requires_grad=True) / parts,
+        compute_loss=own,
     )
 
 
 def plain(model, step: int) -> float:
     """The same, text by text: the mean over the step's texts of the mean over their answers' tokens of KL(phase 2 ‖ now)."""
     tokenizer, protocols = models.load_tokenizer("nano"), load_protocols("nano")
-    mixture, found = Mixture(anchor.known(ROWS), anchor.TEXTS, OPTIONS.seed, "uniform"), []
+    mixture, found = Mixture([row for row in ROWS if not get_task(row["task"]).verified], anchor.TEXTS, OPTIONS.seed, "uniform"), []
     for slot in range(step * anchor.TEXTS, (step + 1) * anchor.TEXTS):
         row = mixture.draw(slot)
         task = get_task(row["task"])
@@ -64,27 +72,37 @@ def plain(model, step: int) -> float:
     return sum(found) / len(found)
 
 
-def gradient(model, parts: int, step: int = 2) -> tuple[float, torch.Tensor, list[float]]:
-    """Loss, gradient and log of a step in so many micro-batches."""
+def gradient(model, parts: int, rank: int = 0, step: int = 2) -> tuple[float, torch.Tensor, float]:
+    """Loss, gradient and logged figure of a step in so many micro-batches."""
     model.zero_grad()
-    held = trainer(model, parts)
+    held = trainer(model, parts, rank)
+    held.state.global_step, held._step = step, step * parts
     anchor.hold(held, ROWS, OPTIONS)
-    held.state.global_step = step
     whole = 0.0
     for _ in range(parts):
         loss = held.compute_loss(model, {}, num_items_in_batch=None)
         loss.backward()
         whole += loss.item()
+        held._step += 1
     grads = [p.grad.flatten() for name, p in model.named_parameters() if ".default." in name]
-    return whole, torch.cat(grads), held._metrics["train"]["kl_anchor"]
+    return whole, torch.cat(grads), fmean(held._metrics["train"]["kl_anchor"])
+
+
+def alone(model) -> tuple[float, torch.Tensor]:
+    """Loss and gradient of a step without an anchor."""
+    model.zero_grad()
+    loss = trainer(model).compute_loss(model, {})
+    loss.backward()
+    return loss.item(), torch.cat([p.grad.flatten() for name, p in model.named_parameters() if ".default." in name])
 
 
 def test_it_is_the_mean_divergence_of_the_texts_beside_the_trainers_loss(model):
     loss, grads, logged = gradient(model, 1)
+    own, own_grads = alone(model)
     expected = plain(model, 2)
     assert expected > 0.01
-    assert loss == pytest.approx(1 + OPTIONS.anchor * expected, rel=1e-3) and logged == [pytest.approx(expected, rel=1e-3)]
-    assert grads.abs().max() > 0
+    assert loss == pytest.approx(own + OPTIONS.anchor * expected, rel=1e-3) and logged == pytest.approx(expected, rel=1e-3)
+    assert (grads - own_grads).abs().max() > 0
     assert all(p.grad is None for name, p in model.named_parameters() if ".ref." in name)  # phase 2 stays where it is
 
 
@@ -92,9 +110,16 @@ def test_it_is_the_mean_divergence_of_the_texts_beside_the_trainers_loss(model):
 def test_micro_batches_share_a_step_out(model, parts):
     loss, grads, logged = gradient(model, 1)
     again, shared, parts_logged = gradient(model, parts)
-    assert again == pytest.approx(loss, rel=1e-4)
+    assert again == pytest.approx(loss, rel=1e-4) and parts_logged == pytest.approx(logged, rel=1e-3)
     torch.testing.assert_close(shared, grads, atol=1e-4 * float(grads.abs().max()), rtol=1e-3)
-    assert sum(parts_logged) / parts == pytest.approx(logged[0], rel=1e-3)
+
+
+def test_processes_share_a_step_out(model, monkeypatch):
+    loss, grads, logged = gradient(model, 2)
+    monkeypatch.setattr(anchor.processes, "NUMBER", 2)
+    losses, parts, figures = zip(*(gradient(model, 2, rank) for rank in range(2)), strict=True)  # which the trainer averages
+    assert fmean(losses) == pytest.approx(loss, rel=1e-4) and fmean(figures) == pytest.approx(logged, rel=1e-3)
+    torch.testing.assert_close((parts[0] + parts[1]) / 2, grads, atol=1e-4 * float(grads.abs().max()), rtol=1e-3)
 
 
 def test_a_model_that_has_not_moved_is_not_pulled(model):
@@ -103,31 +128,45 @@ def test_a_model_that_has_not_moved_is_not_pulled(model):
     for name in before:
         weights[name].data = weights[name.replace(".default.", ".ref.")].data.clone()
     loss, grads, _ = gradient(model, 1)
-    for name, data_ in before.items():
-        weights[name].data = data_
-    assert loss == pytest.approx(1, abs=1e-5) and grads.abs().max() < 1e-5
+    own, own_grads = alone(model)
+    for name, kept in before.items():
+        weights[name].data = kept
+    assert loss == pytest.approx(own, rel=1e-5)
+    torch.testing.assert_close(grads, own_grads, atol=1e-5 * float(own_grads.abs().max()), rtol=1e-3)
 
 
-def test_texts_depend_on_seed_and_step_alone():
-    one, other = (Mixture(anchor.known(ROWS), anchor.TEXTS, 0, "uniform") for _ in range(2))
-    assert [one.draw(slot)["input"] for slot in range(40, 60)] == [other.draw(slot)["input"] for slot in range(40, 60)]
-    macros = {get_task(one.draw(slot)["task"]).macro for slot in range(200)}
-    assert len(macros) == 8 and "open_generation" not in macros
+def test_a_step_that_is_tried_first_changes_nothing(model):
+    """A rehearsal makes a step of its own, after which the trainer counts from 0 again."""
+    held = trainer(model)
+    anchor.hold(held, ROWS, OPTIONS)
+    once, again = held.compute_loss(model, {}).item(), held.compute_loss(model, {}).item()
+    held.state.global_step = held._step = 1
+    assert once == again != held.compute_loss(model, {}).item()
+
+
+def test_too_long_texts_are_left_out(model):
+    held = trainer(model)
+    anchor.hold(held, ROWS, replace(OPTIONS, max_length=3))
+    assert held.compute_loss(model, {}).item() == pytest.approx(alone(model)[0])
+    assert held._metrics["train"]["kl_anchor"] == [0.0]
 
 
 @pytest.mark.parametrize(
-    ("given", "rows", "says"),
+    ("options", "rows", "says"),
     [
-        ({"anchor": -1.0}, ROWS, "--anchor -1.0"),
-        ({"anchor": 1.0, "beta": 0.0}, ROWS, "--beta above 0"),
-        (
-            {"anchor": 1.0},
-            [row for row in ROWS if row["task"].startswith("open_generation")],
-            "no training row of nano has an answer to hold",
-        ),
+        (OPTIONS, [row for row in ROWS if row["task"].startswith("open_generation")], "no other training row has an answer to hold"),
+        (replace(OPTIONS, grpo_tasks="retrosynthesis"), [row for row in ROWS if row["task"] == "retrosynthesis"], "no other training row"),
+        (OPTIONS, ROWS, "keeps no copy of phase 2"),
     ],
 )
-def test_what_cannot_be_is_refused_before_anything_is_trained(given, rows, says, capsys):
+def test_without_anything_to_hold_or_to_hold_to_it_says_so(model, options, rows, says, capsys):
+    held = trainer(model if rows is not ROWS else SimpleNamespace(peft_config={"default": None}))
+    before = held.compute_loss
+    anchor.hold(held, rows, options)
+    assert held.compute_loss is before and says in capsys.readouterr().out
+
+
+def test_a_negative_weight_is_refused(capsys):
     with pytest.raises(UsageError):
-        check(Options(**given), rows)
-    assert says in capsys.readouterr().err
+        check(Options(anchor=-1.0), {"train": ROWS, "practice": []})
+    assert "--anchor -1.0" in capsys.readouterr().err

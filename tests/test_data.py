@@ -83,6 +83,8 @@ def test_a_verified_row_without_an_answer_is_practised(tmp_path):
     loaded = load([write(tmp_path / "rows.jsonl", jsonl([RETRO, open_row, known, BBBP]))])
     assert loaded.problems == [] and loaded.rows["train"] == [RETRO] and loaded.rows["practice"] == [open_row]
     assert sum(loaded.removed.values()) == 1 and "1 practice rows" in loaded.summary()
+    both = load([write(tmp_path / "both.jsonl", jsonl([open_row, EDIT]))])  # the answered one stays, whichever comes first
+    assert both.rows["train"] == [EDIT] and both.rows["practice"] == []
     assert load([write(tmp_path / "other.jsonl", jsonl([RETRO, BBBP]))]).fingerprint != loaded.fingerprint
 
 

@@ -83,7 +83,11 @@ def test_two_machines_by_the_documented_configuration(tmp_path):
         launches.append(
             subprocess.Popen(command, cwd=ROOT, env=environment(PYTHONPATH=str(ROOT)), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         )
-    told = [launch.communicate(timeout=300)[1].decode() for launch in launches]
+    try:
+        told = [launch.communicate(timeout=300)[1].decode() for launch in launches]
+    finally:
+        for launch in launches:
+            launch.kill()
     assert [launch.returncode for launch in launches] == [0, 0], told
     scaled = [json.loads((tmp_path / f"{rank}.json").read_text())[0] for rank in range(2)]
     assert scaled[0] + scaled[1] == pytest.approx(one_step(0, 1)[0])

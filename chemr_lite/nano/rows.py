@@ -32,7 +32,7 @@ SIZES = {
     "reagent_selection": (500, 48, 150),
     "retrosynthesis": (1000, 96, 300),
 }
-# of these, questions without an answer for phase 3 to practise: 1200 of each sub-task, of those with few different ones 300
+# of each sub-task of open generation, rows without an answer for phase 3; molecules to make have few different questions
 PRACTICE = {"mol_edit": 1200, "mol_opt": 1200, "mol_custom": 300}
 COUPLINGS = ("Suzuki coupling", "Buchwald-Hartwig amination", "Sonogashira coupling")
 MAX_REACTANT = 40  # characters of a candidate, to keep the list short
@@ -166,7 +166,7 @@ def keys(row: dict) -> set[str]:
 
 def make_rows(seed: int = 0) -> Iterator[dict]:
     """All rows, test first: a later split never repeats a key of an earlier one, nor a row one of its own. Last come training
-    rows without an answer; whom the generator had in mind there is in no other split either."""
+    rows without an answer; the molecule that the generator had in mind for one is in no other split either."""
     rng = random.Random(seed)
     taken: set[str] = set()
     asked: set[str] = set()
