@@ -24,7 +24,7 @@ Arms of phase 3, all from the phase 2 of the arm `protocol`, at equal numbers of
 
 1. Each seed trains what comes before once; each arm starts from a copy of as much of it as it shares.
 2. In phase 2 an arm with shorter texts goes over them more often, so that all read as many tokens as the arm `protocol`.
-3. All answer the same held-out rows greedily. A difference is told per seed, then as mean with a 95 % interval over seeds
+3. All answer the same held-out rows greedily; so has `distill`, the phase 2 that the arms of phase 3 begin with. A difference is told per seed, then as mean with a 95 % interval over seeds
    (Student's t): an interval that holds 0 shows nothing.
 """
 
@@ -182,18 +182,19 @@ def epochs_of(arms: list[str], options: Options, rows: list[dict]) -> dict[str, 
 
 
 def collect(output: Path, phase: str = "distill") -> dict[str, dict[int, dict]]:
-    """The figures of every finished arm by seed: those of ARMS in its order, then the others."""
+    """The figures of every finished arm by seed: those of ARMS in its order, then the others, at last what phase 3 began with."""
     from recipes import runs
 
-    others = sorted({path.name for path in output.glob("seed*/*=*")}) if phase == "grpo" else []
+    others = [*sorted({path.name for path in output.glob("seed*/*=*")}), "distill"] if phase == "grpo" else []
+    place = {"sft": "sft/distill", "distill": "protocol/distill"}
     found: dict[str, dict[int, dict]] = {arm: {} for arm in [*ARMS[phase], *others]}
     for arm, by_seed in found.items():
-        for path in sorted(output.glob(f"seed*/{arm}/{'distill' if arm == 'sft' else phase}/metrics.json")):
+        for path in sorted(output.glob(f"seed*/{place.get(arm, f'{arm}/{phase}')}/metrics.json")):
             run = runs.read_json(path.with_name("run.json"))
-            facts = {"minutes": run["train_minutes"]}
+            facts = {} if arm == "distill" else {"minutes": run["train_minutes"]}
             if phase == "distill":
                 facts |= {"epochs": run["options"]["distill_epochs"], "tokens": run["examples"]["tokens"]}
-            elif arm != "sft":
+            elif arm not in place:
                 log = map(json.loads, path.with_name("log.jsonl").read_text().splitlines())
                 facts["wasted"] = 100 * fmean(line["groups/without_signal"] for line in log if "groups/without_signal" in line)
             by_seed[int(path.parts[-4].removeprefix("seed"))] = runs.read_json(path) | facts
@@ -242,14 +243,16 @@ def table(found: dict[str, dict[int, dict]]) -> str:
             row("lowest macro-task", lambda f: min(f["macros"].values())),
             row("groups that taught nothing, %", lambda f: f.get("wasted")),
         ]
-    lines += [row("minutes of training", lambda f: f["minutes"])]
+    lines += [row("minutes of training", lambda f: f.get("minutes"))]
     seeds = "; ".join(f"{arm} {', '.join(map(str, sorted(by_seed)))}" for arm, by_seed in found.items())
     lines += ["", f"Seeds: {seeds}. ± is the standard deviation over them.", ""]
     against, others = compared(found)
     for arm in others:
-        gain, width = difference(found[against], found[arm], lambda f: f["balanced"])
-        interval = "(one seed)" if width is None else f"[{gain - width:+.1f}, {gain + width:+.1f}]"
-        lines.append(f"{against} − {arm}: {gain:+.1f} {interval}  ")
+        told = []
+        for figure in (lambda f: f["balanced"], lambda f: min(f["macros"].values())):
+            gain, width = difference(found[against], found[arm], figure)
+            told.append(f"{gain:+.1f} " + ("(one seed)" if width is None else f"[{gain - width:+.1f}, {gain + width:+.1f}]"))
+        lines.append(f"{against} − {arm}: {told[0]}; of the lowest macro-task {told[1]}  ")
     return "\n".join(lines)
 
 

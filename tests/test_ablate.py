@@ -62,7 +62,7 @@ def test_differences_are_paired_by_seed(tmp_path):
     assert gain == 12 and width == pytest.approx(4.303 * 2 / math.sqrt(3), abs=0.01)  # 10, 12, 14
     text = ablate.table(found)
     assert "| balanced | 62.0 ± 2.0 | 60.0 | 50.0 ± 2.0 |" in text and "| million tokens | 3.0 | 3.0 | 3.0 |" in text
-    assert "protocol − answers: +12.0 [+7.0, +17.0]" in text and "protocol − shuffled: +4.0 (one seed)" in text
+    assert "protocol − answers: +12.0 [+7.0, +17.0]; of the lowest" in text and "protocol − shuffled: +4.0 (one seed); of" in text
     ablate.draw(found, tmp_path / "ablation.png", "a title")
     assert (tmp_path / "ablation.png").read_bytes()[:4] == b"\x89PNG"
 
@@ -107,8 +107,13 @@ def test_the_arms_are_trained_on_equal_tokens_and_once(tmp_path, monkeypatch, ca
     assert (seed / "sft/foundation/adapter_model.safetensors").read_bytes() == before.read_bytes()
     assert (seed / "sft/distill/adapter_model.safetensors").read_bytes() != before.read_bytes()
     text = (tmp_path / "ablation-grpo.md").read_text()
-    assert f"| | {' | '.join(arms)} |" in text and "| lowest macro-task |" in text and "adaptive − sft:" in text
-    assert list(json.loads((tmp_path / "ablation-grpo.json").read_text())) == arms
+    assert (
+        f"| | {' | '.join(arms)} | distill |" in text
+        and "| lowest macro-task |" in text
+        and "adaptive − sft:" in text
+        and "adaptive − distill:" in text
+    )
+    assert list(json.loads((tmp_path / "ablation-grpo.json").read_text())) == [*arms, "distill"]
 
 
 def test_an_arm_changes_what_its_name_says():
