@@ -21,7 +21,7 @@ from chemr_lite.protocols import load_protocols
 from recipes import falsify
 
 with gzip.open(NANO_ROWS, "rt", encoding="utf-8") as file:
-    NANO = [json.loads(line) for line in file]
+    NANO = [row for row in map(json.loads, file) if row["answer"]]
 SENTENCES = sorted((Path(__file__).parent / "data").glob("claim_sentences*.jsonl"))
 
 

@@ -21,9 +21,9 @@ from chemr_lite.tasks.open_generation import BONDS, TOMG_GROUPS, count_atoms, co
 
 NANO: dict[str, list[dict]] = defaultdict(list)
 with gzip.open(NANO_ROWS, "rt", encoding="utf-8") as lines:
-    for line in lines:
-        nano_row = json.loads(line)
-        NANO[nano_row["task"]].append(nano_row)
+    for nano_row in map(json.loads, lines):
+        if nano_row["answer"]:
+            NANO[nano_row["task"]].append(nano_row)
 
 OPEN = "open_generation/"
 PROPERTIES = [name for name in list_tasks() if name.startswith("property_prediction/")]
