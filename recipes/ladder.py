@@ -70,9 +70,9 @@ def _climb(options: Options, preset: str, last: str) -> None:
     if options.report_to != "none" and not find_spec(options.report_to):
         raise UsageError(f"--report-to {options.report_to}: it is not installed; python -m pip install {options.report_to}")
     loaded = processes.first(lambda: load_rows(options))
-    for split in ("train", "test"):
+    for split, what in (("train", "train row with an answer"), ("test", "test row")):
         if not loaded.rows[split]:
-            raise UsageError(f"{options.data}: no {split} row{' with an answer' if loaded.rows['practice'] else ''} in it")
+            raise UsageError(f"{options.data}: no {what} in it")
     protocols.load_protocols(options.protocols)  # what cannot be used is told before anything is trained
     if any(phase.name == "distill" for phase in missing):
         teacher.check(options)
