@@ -8,6 +8,8 @@ Learning without forgetting (Li and Hoiem, arXiv 1606.09282), with GRPO as the n
 """
 
 import torch
+from torch.nn.functional import kl_div
+from torch.nn.utils.rnn import pad_sequence
 from trl.trainer.utils import use_adapter
 
 from chemr_lite import build_prompt, get_task, render
@@ -53,9 +55,8 @@ def hold(trainer, rows: list[dict], options: Options) -> None:
 
     def divergence(model, texts: list[tuple[list[int], int]]) -> torch.Tensor:
         """The sum over `texts` of the mean KL of their answers' tokens."""
-        width = max(len(ids) for ids, _ in texts)
-        ids = torch.tensor([ids + [tokenizer.eos_token_id] * (width - len(ids)) for ids, _ in texts], device=model.device)
-        mask = torch.tensor([[1] * len(ids) + [0] * (width - len(ids)) for ids, _ in texts], device=model.device)
+        whole = [torch.tensor(ids, device=model.device) for ids, _ in texts]
+        ids, mask = (pad_sequence(rows, batch_first=True) for rows in (whole, list(map(torch.ones_like, whole))))
 
         def told() -> list[torch.Tensor]:
             logits = model(input_ids=ids, attention_mask=mask).logits
@@ -63,8 +64,7 @@ def hold(trainer, rows: list[dict], options: Options) -> None:
 
         with torch.no_grad(), use_adapter(model, REFERENCE):
             before = told()
-        kl = torch.nn.functional.kl_div
-        return sum(kl(now, then, reduction="sum", log_target=True) / len(now) for now, then in zip(told(), before, strict=True))
+        return sum(kl_div(now, then, reduction="sum", log_target=True) / len(now) for now, then in zip(told(), before, strict=True))
 
     def with_anchor(model, inputs, *args, **kwargs):
         loss = practise(model, inputs, *args, **kwargs)
