@@ -25,13 +25,8 @@ REFERENCE = "ref"  # TRL's name for its copy of the adapter that training starte
 def hold(trainer, rows: list[dict], options: Options) -> None:
     """Add `options.anchor` × the KL on texts of `rows` to the loss of `trainer`, a GRPOTrainer; say so where that cannot be.
 
-    Held are tasks with a known answer; where --grpo-tasks names what is practised, the others of them. Which texts a step reads
-    depends on seed and step alone; its micro-batches and processes share them out.
+    Which texts a step reads depends on seed and step alone; its micro-batches and processes share them out.
     """
-    from recipes.ladder import chosen_tasks
-
-    practised = chosen_tasks(options.grpo_tasks, "--grpo-tasks") or []
-    rows = [row for row in rows if not get_task(row["task"]).verified and row["task"] not in practised]
     lacking = None if rows else "no other training row has an answer to hold"
     if REFERENCE not in getattr(trainer.model, "peft_config", {}):
         # TRL makes none without a KL; Unsloth takes that part out of TRL's trainer

@@ -1,6 +1,6 @@
 """How good the checker of claims is: true statements about real molecules, and the same ones made false.
 
-    python recipes/falsify.py --data my.csv                 # default: nano's test rows
+    python recipes/falsify.py --data my.csv                 # default: nano's rows
     python recipes/falsify.py --data uspto50k,chebi20 --rows 500
 
 1. For every molecule and reaction of the rows, statements are written in several wordings from what RDKit counts.

@@ -58,6 +58,16 @@ def practised(options: cli.Options, rows: dict[str, list[dict]]) -> list[dict]:
     return left
 
 
+def held(options: cli.Options, rows: dict[str, list[dict]]) -> list[dict]:
+    """What --anchor holds: of the rows by split the training rows of tasks whose answers are known; where --grpo-tasks names what is
+    practised, of the others."""
+    from chemr_lite import get_task
+    from recipes.ladder import chosen_tasks
+
+    practised = chosen_tasks(options.grpo_tasks, "--grpo-tasks") or []
+    return [row for row in rows["train"] if not get_task(row["task"]).verified and row["task"] not in practised]
+
+
 def check(options: cli.Options, rows: dict[str, list[dict]]) -> None:
     """Refuse what phase 3 could not run with, before the phases before it are trained. Raises UsageError."""
     from chemr_lite.mixing import SAMPLING, SCALING
@@ -160,7 +170,7 @@ def _train(options: cli.Options, data, backend: str) -> None:
     if hardware.device == "cpu":
         read_prompts_once(model)
     if options.anchor:
-        anchor.hold(trainer, data.rows["train"], options)
+        anchor.hold(trainer, held(options, data.rows), options)
     callbacks.Bar.replace(trainer, "grpo")
     if rehearses(options, hardware.device):
         longest = max(rows, key=lambda row: len(get_task(row["task"]).question(row)))

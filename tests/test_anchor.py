@@ -11,10 +11,11 @@ from chemr_lite import build_prompt, data, get_task, models, render
 from chemr_lite.mixing import Mixture
 from chemr_lite.protocols import load_protocols
 from recipes import anchor
-from recipes.grpo import check
+from recipes.grpo import check, held
 from recipes.options import Options, UsageError
 
-ROWS = data.load(["nano"]).rows["train"]
+BY_SPLIT = data.load(["nano"]).rows
+ROWS = [row for row in BY_SPLIT["train"] if not get_task(row["task"]).verified]
 OPTIONS = Options(anchor=3.0, protocols="nano", seed=4)
 
 
@@ -54,7 +55,7 @@ def trainer(model, parts: int = 1, rank: int = 0):
 def plain(model, step: int) -> float:
     """The same, text by text: the mean over the step's texts of the mean over their answers' tokens of KL(phase 2 ‖ now)."""
     tokenizer, protocols = models.load_tokenizer("nano"), load_protocols("nano")
-    mixture, found = Mixture([row for row in ROWS if not get_task(row["task"]).verified], anchor.TEXTS, OPTIONS.seed, "uniform"), []
+    mixture, found = Mixture(ROWS, anchor.TEXTS, OPTIONS.seed, "uniform"), []
     for slot in range(step * anchor.TEXTS, (step + 1) * anchor.TEXTS):
         row = mixture.draw(slot)
         task = get_task(row["task"])
@@ -75,17 +76,17 @@ def plain(model, step: int) -> float:
 def gradient(model, parts: int, rank: int = 0, step: int = 2) -> tuple[float, torch.Tensor, float]:
     """Loss, gradient and logged figure of a step in so many micro-batches."""
     model.zero_grad()
-    held = trainer(model, parts, rank)
-    held.state.global_step, held._step = step, step * parts
-    anchor.hold(held, ROWS, OPTIONS)
+    begun = trainer(model, parts, rank)
+    begun.state.global_step, begun._step = step, step * parts
+    anchor.hold(begun, ROWS, OPTIONS)
     whole = 0.0
     for _ in range(parts):
-        loss = held.compute_loss(model, {}, num_items_in_batch=None)
+        loss = begun.compute_loss(model, {}, num_items_in_batch=None)
         loss.backward()
         whole += loss.item()
-        held._step += 1
+        begun._step += 1
     grads = [p.grad.flatten() for name, p in model.named_parameters() if ".default." in name]
-    return whole, torch.cat(grads), fmean(held._metrics["train"]["kl_anchor"])
+    return whole, torch.cat(grads), fmean(begun._metrics["train"]["kl_anchor"])
 
 
 def alone(model) -> tuple[float, torch.Tensor]:
@@ -137,36 +138,39 @@ def test_a_model_that_has_not_moved_is_not_pulled(model):
 
 def test_a_step_that_is_tried_first_changes_nothing(model):
     """A rehearsal makes a step of its own, after which the trainer counts from 0 again."""
-    held = trainer(model)
-    anchor.hold(held, ROWS, OPTIONS)
-    once, again = held.compute_loss(model, {}).item(), held.compute_loss(model, {}).item()
-    held.state.global_step = held._step = 1
-    assert once == again != held.compute_loss(model, {}).item()
+    begun = trainer(model)
+    anchor.hold(begun, ROWS, OPTIONS)
+    once, again = begun.compute_loss(model, {}).item(), begun.compute_loss(model, {}).item()
+    begun.state.global_step = begun._step = 1
+    assert once == again != begun.compute_loss(model, {}).item()
 
 
 def test_too_long_texts_are_left_out(model):
-    held = trainer(model)
-    anchor.hold(held, ROWS, replace(OPTIONS, max_length=3))
-    assert held.compute_loss(model, {}).item() == pytest.approx(alone(model)[0])
-    assert held._metrics["train"]["kl_anchor"] == [0.0]
+    begun = trainer(model)
+    anchor.hold(begun, ROWS, replace(OPTIONS, max_length=3))
+    assert begun.compute_loss(model, {}).item() == pytest.approx(alone(model)[0])
+    assert begun._metrics["train"]["kl_anchor"] == [0.0]
 
 
 @pytest.mark.parametrize(
-    ("options", "rows", "says"),
-    [
-        (OPTIONS, [row for row in ROWS if row["task"].startswith("open_generation")], "no other training row has an answer to hold"),
-        (replace(OPTIONS, grpo_tasks="retrosynthesis"), [row for row in ROWS if row["task"] == "retrosynthesis"], "no other training row"),
-        (OPTIONS, ROWS, "keeps no copy of phase 2"),
-    ],
+    ("rows", "says"),
+    [([], "no other training row has an answer to hold"), (ROWS, "keeps no copy of phase 2")],
 )
-def test_without_anything_to_hold_or_to_hold_to_it_says_so(model, options, rows, says, capsys):
-    held = trainer(model if rows is not ROWS else SimpleNamespace(peft_config={"default": None}))
-    before = held.compute_loss
-    anchor.hold(held, rows, options)
-    assert held.compute_loss is before and says in capsys.readouterr().out
+def test_without_anything_to_hold_or_to_hold_to_it_says_so(model, rows, says, capsys):
+    begun = trainer(model if rows is not ROWS else SimpleNamespace(peft_config={"default": None}))
+    before = begun.compute_loss
+    anchor.hold(begun, rows, OPTIONS)
+    assert begun.compute_loss is before and says in capsys.readouterr().out
+
+
+def test_held_are_the_tasks_with_answers_that_are_not_practised():
+    tasks = {row["task"] for row in ROWS}
+    assert len(tasks) > 10 and held(OPTIONS, BY_SPLIT) == ROWS
+    left = {row["task"] for row in held(replace(OPTIONS, grpo_tasks="retrosynthesis,yield_prediction"), BY_SPLIT)}
+    assert tasks - left == {"retrosynthesis", "yield_prediction/rule_hindrance"}
 
 
 def test_a_negative_weight_is_refused(capsys):
     with pytest.raises(UsageError):
-        check(Options(anchor=-1.0), {"train": ROWS, "practice": []})
+        check(Options(anchor=-1.0), BY_SPLIT)
     assert "--anchor -1.0" in capsys.readouterr().err
