@@ -19,7 +19,8 @@ Arms of phase 3, all from the phase 2 of the arm `protocol`, at equal numbers of
     oversampled                    four times the samples, of which those that differ are trained on, in 0.6 of the steps
     no-anchor                      without --anchor
     no-foundation, no-distill      without phase 1 (of which phase 2 is trained anew), without phase 2
-    sft                            phase 2 goes on instead, for as many minutes as `adaptive` took
+    sft                            phase 2 goes on instead, for as many minutes as `adaptive` took, at a third of its rate:
+                                   the whole rate would first undo what phase 2 ended with
     OPTION=VALUE                   any other option, or several: --arms adaptive,temperature=1.0+num_generations=16
 
 1. Each seed trains what comes before once; each arm starts from a copy of as much of it as it shares.
@@ -135,6 +136,7 @@ def run_grpo_arm(arm: str, options: cli.Options, preset: str) -> None:
         minutes = runs.read_json(seed / "adaptive" / "grpo" / "run.json")["train_minutes"]
         steps = began["examples"]["rows"] * options.distill_epochs / options.sft_batch_size
         changed.max_steps = max(1, round(steps * minutes / began["train_minutes"]))
+        changed.distill_learning_rate = options.distill_learning_rate / 3
         take_over(start / "distill", folder / "foundation")
     else:
         for name in ("foundation", "distill"):
