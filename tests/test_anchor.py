@@ -153,13 +153,21 @@ def test_too_long_texts_are_left_out(model):
 
 
 @pytest.mark.parametrize(
-    ("rows", "says"),
-    [([], "no other training row has an answer to hold"), (ROWS, "keeps no copy of phase 2")],
+    ("options", "rows", "says"),
+    [
+        (
+            OPTIONS,
+            [row for row in BY_SPLIT["train"] if row["task"].startswith("open_generation")],
+            "no other training row has an answer to hold",
+        ),
+        (replace(OPTIONS, grpo_tasks="retrosynthesis"), [row for row in ROWS if row["task"] == "retrosynthesis"], "no other training row"),
+        (OPTIONS, ROWS, "keeps no copy of phase 2"),
+    ],
 )
-def test_without_anything_to_hold_or_to_hold_to_it_says_so(model, rows, says, capsys):
+def test_without_anything_to_hold_or_to_hold_to_it_says_so(model, options, rows, says, capsys):
     begun = trainer(model if rows is not ROWS else SimpleNamespace(peft_config={"default": None}))
     before = begun.compute_loss
-    anchor.hold(begun, rows, OPTIONS)
+    anchor.hold(begun, held(options, {"train": rows}), options)
     assert begun.compute_loss is before and says in capsys.readouterr().out
 
 
