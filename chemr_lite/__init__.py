@@ -1,6 +1,6 @@
 """chemr-lite: rewards, gate, tasks, mixing and protocols for teaching language models to reason about chemistry.
 
-Importing this package loads RDKit and nothing heavier; torch comes in only with `Chemist` and `chemr_lite.models`.
+Importing this package loads RDKit and nothing heavier; torch comes in only with `Chemist` and `chemr_lite.model`.
 """
 
 from chemr_lite.answers import build_prompt, parse_completion, render
@@ -28,7 +28,7 @@ __version__ = "0.1.0"
 
 def __getattr__(name: str):
     if name == "Chemist":
-        from chemr_lite.chemist import Chemist
+        from chemr_lite.model.chemist import Chemist
 
         return Chemist
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -12,13 +12,12 @@ from pathlib import Path
 
 import yaml
 
+from chemr_lite.errors import ProtocolError
+from chemr_lite.registry import select_tasks
+
 DEFAULT = Path(__file__).with_name("protocols.yaml")
 BUILT_IN = {"default": DEFAULT, "nano": DEFAULT.parent / "nano" / "protocols.yaml"}
 ABOUT = ("question", "answer", "both")
-
-
-class ProtocolError(ValueError):
-    """A protocols file that cannot be used; the message names the file, the place and the way out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +45,6 @@ class Protocols:
 @lru_cache(maxsize=8)
 def load_protocols(path: Path | str = "default") -> Protocols:
     """Read a protocols file, or one of BUILT_IN by its name. Raises ProtocolError."""
-    from chemr_lite.tasks import select_tasks  # the tasks themselves read their protocols here
-
     path = BUILT_IN.get(path, path)
     try:
         held = yaml.safe_load(Path(path).read_text(encoding="utf-8"))

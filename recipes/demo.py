@@ -15,7 +15,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from recipes.options import UsageError
+from chemr_lite import check_claims, data, get_task
+from chemr_lite.data.splits import sample
+from chemr_lite.errors import QuestionError
+from chemr_lite.model.questions import OPEN, read_question, read_words
+from chemr_lite.scoring.answers_html import ARTICLE_STYLE, LEGEND, draw, marked, reply_article
+from chemr_lite.scoring.judge import row_of
+from recipes.training import command
+from recipes.training.options import UsageError
 
 EACH = 3  # example questions of a task
 NONE = "nothing"
@@ -59,29 +66,25 @@ SHOW_ANSWER = """() => { if (innerWidth < 700) document.querySelector("#left").s
 
 def load(target: str) -> dict:
     """The phases to ask by name, the last one first; one base for all of them in memory."""
-    from chemr_lite import Chemist
-    from chemr_lite.models import ModelError, phases_of
-    from recipes import ladder
+    from recipes.training.quiet import silence_libraries
+
+    silence_libraries()
+    from chemr_lite import Chemist  # brings torch, which --help must not wait for
+    from chemr_lite.model.folders import phases_of
 
     run = Path(target)
     phases = phases_of(run)[::-1]
     if not (phases or target == "nano" or run.exists()):
         raise UsageError(f"{target}: no run there; train one with python recipes/grpo.py, or name a phase's directory or a model folder")
-    ladder.quieten()
-    try:
-        if not phases:
-            return {run.name: Chemist(target)}
-        first = Chemist(run / phases[0])
-        return {phases[0]: first} | {name: first.beside(run / name) for name in phases[1:]}
-    except ModelError as error:
-        raise UsageError(str(error)) from error
+    if not phases:
+        return {run.name: Chemist(target)}
+    first = Chemist(run / phases[0])
+    return {phases[0]: first} | {name: first.load_phase(run / name) for name in phases[1:]}
 
 
 def known_rows(chemist) -> list[dict]:
     """Test rows with their answers: those that the phase was evaluated on, else nano's."""
-    from chemr_lite import data
-    from chemr_lite.metrics import row_of
-    from recipes.evaluate import read_judged
+    from recipes.training.evaluation import read_judged  # brings torch
 
     if chemist.adapter and (chemist.adapter / "predictions.jsonl").exists():
         return [row_of(line) for line in read_judged(chemist.adapter)]
@@ -90,8 +93,6 @@ def known_rows(chemist) -> list[dict]:
 
 def choose(rows: list[dict]) -> list[dict]:
     """EACH rows of every task, one of each macro-task first."""
-    from chemr_lite.splits import sample
-
     chosen = sample(rows, 9 * EACH)
     by_task: dict[str, list[dict]] = {}
     for row in chosen:
@@ -105,8 +106,6 @@ class Desk:
     """What the page does when a question is typed or asked."""
 
     def __init__(self, chemists: dict, rows: list[dict]):
-        from chemr_lite.chemist import OPEN
-
         self.chemists = chemists
         self.known = {(row["task"], row["input"]): row for row in rows}
         # the nine of open generation are told apart by their words
@@ -114,17 +113,11 @@ class Desk:
 
     def row(self, task: str, text: str) -> dict:
         """The question as a row, with the answer where it is a known one. Raises QuestionError."""
-        from chemr_lite.chemist import read_question, read_words
-
         row = read_words(text or "") if task == TYPED else read_question(task, text or "")
         return self.known.get((row["task"], row["input"]), row)
 
     def preview(self, task: str, text: str) -> str:
         """The molecules of a question while it is typed, or what is wrong with it."""
-        from chemr_lite import get_task
-        from chemr_lite.chemist import QuestionError
-        from recipes.page import draw
-
         if not (text or "").strip():
             return ""
         try:
@@ -137,8 +130,6 @@ class Desk:
 
     def ask(self, task: str, text: str, one: str, other: str) -> Iterator[tuple[str, str]]:
         """The two answers as HTML, again and again while they grow."""
-        from chemr_lite.chemist import QuestionError
-
         try:
             row = self.row(task, text)
         except QuestionError as error:
@@ -151,9 +142,6 @@ class Desk:
             done.append(shown)
 
     def write(self, name: str, row: dict) -> Iterator[str]:
-        from chemr_lite import check_claims, get_task
-        from recipes.page import marked, reply_article
-
         chemist, text = self.chemists[name], ""
         question = escape(get_task(row["task"]).question(row)).replace("\n", "<br>")
         for text in chemist.stream(row):
@@ -177,8 +165,6 @@ def build(chemists: dict, rows: list[dict]):
     """The page as gradio.Blocks."""
     import gradio as gr
     import ipyketcher
-
-    from recipes.page import LEGEND
 
     desk, names = Desk(chemists, rows), list(chemists)
     examples = [[next(task for task in desk.tasks if row["task"].startswith(task)), row["input"]] for row in choose(rows)]
@@ -232,8 +218,6 @@ def look() -> dict:
     """How `launch` shows the page: on loopback, in our style, with fonts that no server is asked for."""
     import gradio as gr
 
-    from recipes.page import ARTICLE_STYLE
-
     theme = gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"])
     dressed = {"theme": theme, "css": ARTICLE_STYLE + CSS, "footer_links": []}
     return dressed | {"server_name": "127.0.0.1", "ssr_mode": False, "quiet": True, "prevent_thread_lock": True}
@@ -259,4 +243,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main)

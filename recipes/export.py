@@ -24,7 +24,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from recipes.options import UsageError
+from chemr_lite.answers import SYSTEM
+from chemr_lite.model.folders import base_of, phases_of
+from recipes.training import command
+from recipes.training.files import write_json, written_aside
+from recipes.training.options import UsageError
 
 PRECISIONS = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32", "4bit": "bfloat16"}  # 4bit is rounded from bf16
 CONVERTER = "convert_hf_to_gguf.py"
@@ -40,66 +44,62 @@ def refuse_existing(folder: Path, flag: str) -> None:
 
 
 @contextmanager
-def written_aside(folder: Path, flag: str) -> Iterator[Path]:
+def new_folder(folder: Path, flag: str) -> Iterator[Path]:
     """A new folder to write into, which becomes `folder` once all is written; nothing is left of it if that fails. Raises
     UsageError, which names the `flag`, where it cannot be written."""
-    partial = folder.with_name(folder.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
     try:
-        partial.mkdir(parents=True)
-        yield partial
-        partial.rename(folder)
+        with written_aside(folder) as aside:
+            aside.mkdir()
+            yield aside
     except OSError as error:
         raise UsageError(f"{folder} cannot be written: {error.strerror or error}; choose another {flag}") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def merge(adapter: Path, output: Path, precision: str, copies: int = 1, name: str | None = None) -> None:
     """Write the model of a phase's directory `adapter`, its tokenizer and its card to `output`, which needs room for it
     `copies` times; nothing is left there if it fails."""
-    import torch
+    from recipes.training.quiet import silence_libraries
 
-    from chemr_lite import models
-    from recipes import card, ladder
+    silence_libraries()
+    import torch  # this and what brings it are no matter of --help
 
-    ladder.quieten()
-    try:
-        base_name = models.base_of(adapter)
-        tokenizer = models.load_tokenizer(base_name)
-        base = models.load_base(base_name, models.detect_hardware()).dequantize()
-        merged = models.with_adapter(base, adapter).merge_and_unload().to(getattr(torch, PRECISIONS[precision]))
-    except models.ModelError as error:
-        raise UsageError(str(error)) from error
-    with written_aside(output, "--output") as partial:
+    from chemr_lite.model.adapters import with_adapter
+    from chemr_lite.model.hardware import detect_hardware
+    from chemr_lite.model.load import load_base, load_tokenizer
+    from recipes.training import model_card
+
+    base_name = base_of(adapter)
+    tokenizer = load_tokenizer(base_name)
+    base = load_base(base_name, detect_hardware()).dequantize()
+    merged = with_adapter(base, adapter).merge_and_unload().to(getattr(torch, PRECISIONS[precision]))
+    with new_folder(output, "--output") as partial:
         needed, free = copies * merged.get_memory_footprint(), shutil.disk_usage(partial).free
         if needed > free:
             raise UsageError(f"{output} needs {needed / 2**30:.1f} GiB and {free / 2**30:.1f} are free; give an --output on a larger disk")
         merged.save_pretrained(partial)
         tokenizer.save_pretrained(partial)
         if precision == "4bit":
-            models.load_base(str(partial), models.detect_hardware()).save_pretrained(partial)
-        (partial / "README.md").write_text(card.write(adapter, base_name, name or output.name))
+            load_base(str(partial), detect_hardware()).save_pretrained(partial)
+        (partial / "README.md").write_text(model_card.write(adapter, base_name, name or output.name))
     print(f"{adapter} and its base, merged, in {output}")
 
 
 def keep(run: Path, folder: Path) -> None:
     """Copy what is finished in a run directory, without checkpoints, to a new `folder`, with a card and Kaggle's metadata."""
-    from chemr_lite import models
-    from recipes import card, runs
+    from recipes.training import model_card  # brings matplotlib
 
-    phases = models.phases_of(run)
+    phases = phases_of(run)
     if not phases:
         raise UsageError(f"{run}: no finished phase in it; name a run directory, as outputs/nano")
     refuse_existing(folder, "--adapters")
-    with written_aside(folder, "--adapters") as partial:
+    with new_folder(folder, "--adapters") as partial:
         for name in ("base", *phases):
             shutil.copytree(run / name, partial / name)
         for path in run.glob("ladder.*"):
             shutil.copy(path, partial)
         last = run / phases[-1]
-        (partial / "README.md").write_text(card.write(last, models.base_of(last), folder.name))
-        runs.write_json(
+        (partial / "README.md").write_text(model_card.write(last, base_of(last), folder.name))
+        write_json(
             partial / "dataset-metadata.json", {"title": folder.name, "id": f"YOUR-NAME/{folder.name}", "licenses": [{"name": "other"}]}
         )
     print(f"{', '.join(phases)} of {run} in {folder}: Chemist reads it, and kaggle datasets create -p {folder} uploads it")
@@ -119,8 +119,6 @@ def find_converter(llama_cpp: str | None) -> Path:
 
 def to_gguf(folder: Path, converter: Path) -> None:
     """Write model.gguf (16 bits) and a Modelfile into the model folder."""
-    from chemr_lite.answers import SYSTEM
-
     target = folder / "model.gguf"
     command = [sys.executable, str(converter), str(folder), "--outfile", str(target), "--outtype", "f16"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -186,4 +184,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main)

@@ -5,7 +5,7 @@
 1. Every training row becomes `<think></think><answer>gold</answer>`.
 2. A fresh LoRA on the 4-bit base learns to write it (loss on the completion only).
 
-Left out: the paper's corpus, whose make-up and size are not public. Rows are those of --data.
+Left out: the paper's corpus, whose make-up and size we could not read. Rows are those of --data.
 """
 
 import sys
@@ -13,18 +13,20 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from recipes import options as cli
+from chemr_lite import render
+from chemr_lite.data import Loaded
+from recipes.training.options import Options
+from recipes.training.pipeline import Phase, main
 
 
-def run(options: cli.Options, data, backend: str) -> None:
-    from chemr_lite import render
-    from recipes.sft import train
+def train(options: Options, rows: Loaded, backend: str) -> None:
+    """Train phase 1 and write its directory."""
+    from recipes.training import sft  # brings torch and trl, which --help must not wait for
 
-    train(options, "foundation", lambda row: [render(None, row["answer"])], data, backend)
+    sft.train(options, "foundation", lambda row: [render(None, row["answer"])], rows, backend)
 
+
+PHASE = Phase("foundation", train)
 
 if __name__ == "__main__":
-    options, preset = cli.parse(__doc__)
-    from recipes.ladder import climb
-
-    climb(options, preset, "foundation")
+    main(__doc__, [PHASE])

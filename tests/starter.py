@@ -102,7 +102,8 @@ def _serve() -> None:
     import matplotlib.pyplot  # noqa: F401
     import trl
 
-    from recipes import callbacks, grpo, ladder  # noqa: F401
+    from recipes import grpo
+    from recipes.training import callbacks, ladder
 
     _ = trl.GRPOTrainer, trl.SFTTrainer  # imported only when asked for
     orders, answers = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")

@@ -9,8 +9,8 @@ from safetensors.torch import load_file
 
 from chemr_lite import data, get_task, render
 from chemr_lite.protocols import load_protocols
-from recipes import ablate
-from recipes.options import UsageError
+from recipes.studies import ablation
+from recipes.training.options import UsageError
 
 PROTOCOLS = load_protocols("nano")
 ROWS = data.load(["nano"], tasks=["reaction_prediction"]).rows["train"][:40]
@@ -23,18 +23,18 @@ def reasoning(text: str) -> list[str]:
 @pytest.mark.parametrize("row", ROWS[:5], ids=lambda row: row["input"])
 def test_what_the_arms_teach(row):
     whole = render(get_task(row["task"]).trace(row, PROTOCOLS), row["answer"])
-    protocol, shuffled, answers = (ablate.completion(arm, row, PROTOCOLS) for arm in ("protocol", "shuffled", "answers"))
+    protocol, shuffled, answers = (ablation.completion(arm, row, PROTOCOLS) for arm in ("protocol", "shuffled", "answers"))
     assert protocol == whole and answers == render(None, row["answer"])
     assert "**" not in shuffled
     assert sorted(reasoning(shuffled)) == sorted(line.split(":** ")[1] for line in reasoning(protocol))
-    assert shuffled == ablate.completion("shuffled", row, PROTOCOLS)
+    assert shuffled == ablation.completion("shuffled", row, PROTOCOLS)
 
 
 def test_shuffled_steps_come_in_every_order():
     firsts = set()
     for row in ROWS:
-        told = [line.split(":** ")[1] for line in reasoning(ablate.completion("protocol", row, PROTOCOLS))]
-        firsts.add(told.index(reasoning(ablate.completion("shuffled", row, PROTOCOLS))[0]))
+        told = [line.split(":** ")[1] for line in reasoning(ablation.completion("protocol", row, PROTOCOLS))]
+        firsts.add(told.index(reasoning(ablation.completion("shuffled", row, PROTOCOLS))[0]))
     assert firsts == set(range(len(told)))
 
 
@@ -56,14 +56,14 @@ def test_differences_are_paired_by_seed(tmp_path):
         finished(tmp_path, "answers", seed, other)
     finished(tmp_path, "shuffled", 1, 60)
     (tmp_path / "seed0/shuffled/distill.partial").mkdir(parents=True)  # still under way
-    found = ablate.collect(tmp_path)
+    found = ablation.collect(tmp_path)
     assert {arm: sorted(by_seed) for arm, by_seed in found.items()} == {"protocol": [0, 1, 2], "shuffled": [1], "answers": [0, 1, 2]}
-    gain, width = ablate.difference(found["protocol"], found["answers"], lambda f: f["balanced"])
+    gain, width = ablation.difference(found["protocol"], found["answers"], lambda f: f["balanced"])
     assert gain == 12 and width == pytest.approx(4.303 * 2 / math.sqrt(3), abs=0.01)  # 10, 12, 14
-    text = ablate.table(found)
+    text = ablation.table(found)
     assert "| balanced | 62.0 ± 2.0 | 60.0 | 50.0 ± 2.0 |" in text and "| million tokens | 3.0 | 3.0 | 3.0 |" in text
     assert "protocol − answers: +12.0 [+7.0, +17.0]; of the lowest" in text and "protocol − shuffled: +4.0 (one seed); of" in text
-    ablate.draw(found, tmp_path / "ablation.png", "a title")
+    ablation.draw(found, tmp_path / "ablation.png", "a title")
     assert (tmp_path / "ablation.png").read_bytes()[:4] == b"\x89PNG"
 
 
@@ -72,7 +72,7 @@ def test_the_arms_are_trained_on_equal_tokens_and_once(tmp_path, monkeypatch, ca
     args = ["--preset", "smoke", "--tasks", "retrosynthesis", "--train-rows", "60", "--eval-rows", "4", "--seeds", "5"]
     args += ["--arms", "protocol,answers", "--output", str(tmp_path)]
     monkeypatch.setattr(sys, "argv", ["ablate.py", *args])
-    ablate.main()
+    ablation.main()
     read = {}
     for arm in ("protocol", "answers"):
         facts = json.loads((tmp_path / "seed5" / arm / "distill/run.json").read_text())
@@ -84,7 +84,7 @@ def test_the_arms_are_trained_on_equal_tokens_and_once(tmp_path, monkeypatch, ca
     assert set(json.loads((tmp_path / "ablation.json").read_text())) == {"protocol", "answers"}
     capsys.readouterr()
     monkeypatch.setattr(sys, "argv", ["ablate.py", *args[:-4], "--arms", "answers", *args[-2:]])  # another share of the same work
-    ablate.main()
+    ablation.main()
     assert capsys.readouterr().out.count("nothing left to train") == 1
 
     # ways of mixing, and no phase 3, from the same phase 2
@@ -92,7 +92,7 @@ def test_the_arms_are_trained_on_equal_tokens_and_once(tmp_path, monkeypatch, ca
     arms = ["adaptive", "mt-grpo", "no-distill", "sft", hot]
     more = ["--phase", "grpo", "--max-steps", "2", "--arms", ",".join(arms), *args[-2:]]
     monkeypatch.setattr(sys, "argv", ["ablate.py", *args[:-4], *more])
-    ablate.main()
+    ablation.main()
     seed = tmp_path / "seed5"
     assert (seed / "mt-grpo/distill/adapter_model.safetensors").read_bytes() == (
         seed / "protocol/distill/adapter_model.safetensors"
@@ -117,10 +117,10 @@ def test_the_arms_are_trained_on_equal_tokens_and_once(tmp_path, monkeypatch, ca
 
 
 def test_an_arm_changes_what_its_name_says():
-    options = ablate.Options(vllm=True)
-    assert ablate.changes("mt-grpo", options) == {"sampling": "mt-grpo"}
+    options = ablation.Options(vllm=True)
+    assert ablation.changes("mt-grpo", options) == {"sampling": "mt-grpo"}
     told = "temperature=1.2+num_generations=16+vllm=false+grpo_tasks=retrosynthesis"
-    assert ablate.changes(told, options) == {"temperature": 1.2, "num_generations": 16, "vllm": False, "grpo_tasks": "retrosynthesis"}
+    assert ablation.changes(told, options) == {"temperature": 1.2, "num_generations": 16, "vllm": False, "grpo_tasks": "retrosynthesis"}
 
 
 @pytest.mark.parametrize(
@@ -137,6 +137,6 @@ def test_an_arm_changes_what_its_name_says():
 def test_what_it_does_not_know(args, told, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["ablate.py", "--preset", "smoke", "--output", str(tmp_path / "run"), *args])
     with pytest.raises(UsageError):
-        ablate.main()
+        ablation.main()
     assert told in capsys.readouterr().err
     assert not (tmp_path / "run").exists()

@@ -8,7 +8,7 @@ import pytest
 from chemr_lite import list_tasks, render
 from chemr_lite.rewards import score_completion
 from chemr_lite.tasks import get_task
-from recipes.adversarial import CHEATS, EXAMPLES, HONEST, kind_of, tried
+from recipes.studies.adversarial import CHEATS, EXAMPLES, HONEST, kind_of, tried
 from tests.starter import ROOT
 
 

@@ -7,12 +7,14 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from chemr_lite import build_prompt, data, get_task, models, render
+from chemr_lite import build_prompt, data, get_task, render
+from chemr_lite.model.hardware import detect_hardware
+from chemr_lite.model.load import load_model, load_tokenizer
 from chemr_lite.mixing import Mixture
 from chemr_lite.protocols import load_protocols
-from recipes import anchor
+from recipes.training import replay_kl
 from recipes.grpo import check, held
-from recipes.options import Options, UsageError
+from recipes.training.options import Options, UsageError
 
 BY_SPLIT = data.load(["nano"]).rows
 ROWS = [row for row in BY_SPLIT["train"] if not get_task(row["task"]).verified]
@@ -23,7 +25,7 @@ OPTIONS = Options(anchor=3.0, protocols="nano", seed=4)
 def model():
     """nano with a phase 2 and a copy of it that has gone on from there."""
     torch.manual_seed(0)
-    made = models.load_model("nano", None, "hf", models.detect_hardware(), 128, 8, 8, seed=0)
+    made = load_model("nano", None, "hf", detect_hardware(), 128, 8, 8, seed=0)
     made.add_adapter("ref", made.peft_config["default"])
     weights = dict(made.named_parameters())
     for name, parameter in weights.items():
@@ -42,7 +44,7 @@ def trainer(model, parts: int = 1, rank: int = 0):
 
     return SimpleNamespace(
         model=model,
-        processing_class=models.load_tokenizer("nano"),
+        processing_class=load_tokenizer("nano"),
         args=SimpleNamespace(gradient_accumulation_steps=parts),
         accelerator=SimpleNamespace(process_index=rank, unwrap_model=lambda model: model),
         state=SimpleNamespace(global_step=0),
@@ -54,9 +56,9 @@ def trainer(model, parts: int = 1, rank: int = 0):
 
 def plain(model, step: int) -> float:
     """The same, text by text: the mean over the step's texts of the mean over their answers' tokens of KL(phase 2 ‖ now)."""
-    tokenizer, protocols = models.load_tokenizer("nano"), load_protocols("nano")
-    mixture, found = Mixture(ROWS, anchor.TEXTS, OPTIONS.seed, "uniform"), []
-    for slot in range(step * anchor.TEXTS, (step + 1) * anchor.TEXTS):
+    tokenizer, protocols = load_tokenizer("nano"), load_protocols("nano")
+    mixture, found = Mixture(ROWS, replay_kl.TEXTS, OPTIONS.seed, "uniform"), []
+    for slot in range(step * replay_kl.TEXTS, (step + 1) * replay_kl.TEXTS):
         row = mixture.draw(slot)
         task = get_task(row["task"])
         asked = build_prompt(task.question(row))
@@ -78,7 +80,7 @@ def gradient(model, parts: int, rank: int = 0, step: int = 2) -> tuple[float, to
     model.zero_grad()
     begun = trainer(model, parts, rank)
     begun.state.global_step, begun._step = step, step * parts
-    anchor.hold(begun, ROWS, OPTIONS)
+    replay_kl.hold(begun, ROWS, OPTIONS)
     whole = 0.0
     for _ in range(parts):
         loss = begun.compute_loss(model, {}, num_items_in_batch=None)
@@ -117,7 +119,7 @@ def test_micro_batches_share_a_step_out(model, parts):
 
 def test_processes_share_a_step_out(model, monkeypatch):
     loss, grads, logged = gradient(model, 2)
-    monkeypatch.setattr(anchor.processes, "NUMBER", 2)
+    monkeypatch.setattr(replay_kl.processes, "NUMBER", 2)
     losses, parts, figures = zip(*(gradient(model, 2, rank) for rank in range(2)), strict=True)  # which the trainer averages
     assert fmean(losses) == pytest.approx(loss, rel=1e-4) and fmean(figures) == pytest.approx(logged, rel=1e-3)
     torch.testing.assert_close((parts[0] + parts[1]) / 2, grads, atol=1e-4 * float(grads.abs().max()), rtol=1e-3)
@@ -139,7 +141,7 @@ def test_a_model_that_has_not_moved_is_not_pulled(model):
 def test_a_step_that_is_tried_first_changes_nothing(model):
     """A rehearsal makes a step of its own, after which the trainer counts from 0 again."""
     begun = trainer(model)
-    anchor.hold(begun, ROWS, OPTIONS)
+    replay_kl.hold(begun, ROWS, OPTIONS)
     once, again = begun.compute_loss(model, {}).item(), begun.compute_loss(model, {}).item()
     begun.state.global_step = begun._step = 1
     assert once == again != begun.compute_loss(model, {}).item()
@@ -147,7 +149,7 @@ def test_a_step_that_is_tried_first_changes_nothing(model):
 
 def test_too_long_texts_are_left_out(model):
     begun = trainer(model)
-    anchor.hold(begun, ROWS, replace(OPTIONS, max_length=3))
+    replay_kl.hold(begun, ROWS, replace(OPTIONS, max_length=3))
     assert begun.compute_loss(model, {}).item() == pytest.approx(alone(model)[0])
     assert begun._metrics["train"]["kl_anchor"] == [0.0]
 
@@ -167,7 +169,7 @@ def test_too_long_texts_are_left_out(model):
 def test_without_anything_to_hold_or_to_hold_to_it_says_so(model, options, rows, says, capsys):
     begun = trainer(model if rows is not ROWS else SimpleNamespace(peft_config={"default": None}))
     before = begun.compute_loss
-    anchor.hold(begun, held(options, {"train": rows}), options)
+    replay_kl.hold(begun, held(options, {"train": rows}), options)
     assert begun.compute_loss is before and says in capsys.readouterr().out
 
 

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from recipes import bench
+from recipes.studies import bench
 
 
 def run(monkeypatch, *args):

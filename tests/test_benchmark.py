@@ -13,8 +13,9 @@ from rouge_score import rouge_scorer
 from sklearn import metrics as sklearn_metrics
 
 from chemr_lite.answers import render
-from chemr_lite.benchmark import captions, choices, compare, details, meteor, pass_at, structures
-from chemr_lite.metrics import judge, summarise
+from chemr_lite.scoring.benchmarks import captions, choices, compare, details, meteor, pass_at, structures
+from chemr_lite.scoring.judge import judge
+from chemr_lite.scoring.metrics import summarise
 
 GOLDS = ["CCO", "c1ccccc1O", "CC(=O)Oc1ccccc1C(=O)O", "Oc1ccccn1", "C[C@H](N)C(=O)O"]
 ANSWERS = ["OCC", "c1ccccc1N", "CC(=O)Oc1ccccc1", "O=c1cccc[nH]1", "not a molecule"]

@@ -5,14 +5,16 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from chemr_lite import data, models
-from recipes import callbacks
-from recipes.options import Options
+from chemr_lite import data
+from chemr_lite.model.hardware import detect_hardware
+from chemr_lite.model.load import load_model
+from recipes.training import callbacks
+from recipes.training.options import Options
 
 
 @pytest.fixture
 def model():
-    return models.load_model("nano", None, "hf", models.detect_hardware(), 128, 8, 8, seed=0)
+    return load_model("nano", None, "hf", detect_hardware(), 128, 8, 8, seed=0)
 
 
 @pytest.fixture

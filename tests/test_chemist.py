@@ -2,11 +2,13 @@
 
 import pytest
 
-from chemr_lite import Chemist, check_claims, data, get_task, splits
-from chemr_lite.chemist import QuestionError, read_question, read_words
-from chemr_lite.metrics import judge
-from chemr_lite.models import ModelError
-from recipes.evaluate import read_judged
+from chemr_lite import Chemist, check_claims, data, get_task
+from chemr_lite.data import splits
+from chemr_lite.errors import QuestionError
+from chemr_lite.model.questions import read_question, read_words
+from chemr_lite.scoring.judge import judge
+from chemr_lite.errors import ModelError
+from recipes.training.evaluation import read_judged
 
 ROWS = splits.sample(data.load(["nano"]).rows["test"], 9)
 

@@ -16,9 +16,9 @@ from chemr_lite.claims import KINDS, grounding, tally
 from chemr_lite.claims.lexicon import GROUPS, REACTION_WORDS, RINGS, WORDS
 from chemr_lite.claims.measures import mol_of
 from chemr_lite.claims.passages import find_smiles
-from chemr_lite.data import NANO_ROWS
+from chemr_lite.data.rows import NANO_ROWS
 from chemr_lite.protocols import load_protocols
-from recipes import falsify
+from recipes.studies import claim_checker
 
 with gzip.open(NANO_ROWS, "rt", encoding="utf-8") as file:
     NANO = [row for row in map(json.loads, file) if row["answer"]]
@@ -210,7 +210,7 @@ def test_grounded_traces_pass(task, protocols):
 
 def test_false_statements_are_flagged_and_true_ones_are_not():
     rows = random.Random(1).sample([row for row in NANO if row["split"] == "test"], 400)
-    counts = falsify.judge(rows)
+    counts = claim_checker.judge(rows)
     assert set(counts) == {*KINDS, "place"}
     assert sum(c["n"] for c in counts.values()) > 2000
     for kind, c in counts.items():

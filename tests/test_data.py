@@ -8,9 +8,10 @@ from collections import Counter
 
 import pytest
 
-from chemr_lite import tables
-from chemr_lite.data import NANO_ROWS, DataError, check_row, load
-from chemr_lite.splits import SPLITS, sample
+from chemr_lite.data import tables
+from chemr_lite.data.rows import NANO_ROWS, check_row, load
+from chemr_lite.errors import DataError
+from chemr_lite.data.splits import SPLITS, sample
 from chemr_lite.tasks import get_task
 
 RETRO = {"task": "retrosynthesis", "input": "CC(=O)NC", "answer": "CC(=O)O.CN", "split": "train", "meta": {"class": 2}}

@@ -8,9 +8,9 @@ from html import escape
 import pytest
 
 from chemr_lite import get_task
-from chemr_lite.chemist import read_question
+from chemr_lite.model.questions import read_question
 from recipes import demo
-from recipes.page import verdict
+from recipes.training.answers_html import verdict
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 

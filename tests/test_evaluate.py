@@ -5,10 +5,14 @@ import sys
 
 import pytest
 
-from chemr_lite import build_prompt, data, get_task, models, render
-from chemr_lite.generation import answer, probability_of_yes
-from chemr_lite.splits import sample
-from recipes import baselines, evaluate
+from chemr_lite import build_prompt, data, get_task, render
+from chemr_lite.model.folders import base_path
+from chemr_lite.model.hardware import detect_hardware
+from chemr_lite.model.load import load_base, load_tokenizer
+from chemr_lite.model.generation import answer, probability_of_yes
+from chemr_lite.data.splits import sample
+from chemr_lite.scoring import baselines
+from recipes import evaluate
 
 TASKS = ["retrosynthesis", "property_prediction/rule_alert"]
 
@@ -20,7 +24,7 @@ def rows():
 
 @pytest.fixture(scope="module")
 def nano():
-    return models.load_base(models.base_path("nano"), models.detect_hardware()), models.load_tokenizer("nano")
+    return load_base(base_path("nano"), detect_hardware()), load_tokenizer("nano")
 
 
 def options(**changes):

@@ -8,8 +8,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from chemr_lite import Chemist, data, splits
-from recipes import card
+from chemr_lite import Chemist, data
+from chemr_lite.data import splits
+from recipes.training import model_card
 from recipes import export as recipe
 
 CONVERTER = """
@@ -87,13 +88,13 @@ def online(hub, monkeypatch):
 
 
 def test_the_card_tells_what_was_measured(smoke):
-    text = card.write(smoke / "grpo", "nano", "me/chemr")
+    text = model_card.write(smoke / "grpo", "nano", "me/chemr")
     balanced = json.loads((smoke / "grpo" / "metrics.json").read_text())["balanced"]
     assert f"**{balanced:.1f}**" in text and "grounding, %" in text and "95 % interval" in text
     assert "| nano | Apache-2.0" in text and 'Chemist("me/chemr")' in text
     assert [line for line in text.splitlines() if line[:2] in ("1.", "2.", "3.")] != []
     assert str(smoke) not in text  # no folder of this machine
-    first = card.write(smoke / "foundation", "nano", "me/chemr")
+    first = model_card.write(smoke / "foundation", "nano", "me/chemr")
     assert "| grpo |" not in first and "3. multi-task" not in first
 
 
@@ -102,7 +103,7 @@ def test_the_card_of_your_own_data_names_files_and_not_folders(smoke, tmp_path):
     run["options"] |= {"data": "/home/someone/mine.csv,chebi20", "data_root": "/home/someone", "model": "meta-llama/Llama-3.1-8B-Instruct"}
     (tmp_path / "foundation").mkdir()
     (tmp_path / "foundation" / "run.json").write_text(json.dumps(run))
-    text = card.write(tmp_path / "foundation", "meta-llama/Llama-3.1-8B-Instruct", "me/chemr")
+    text = model_card.write(tmp_path / "foundation", "meta-llama/Llama-3.1-8B-Instruct", "me/chemr")
     assert "someone" not in text and "| mine.csv |" in text and "CC BY 4.0" in text
     assert "base_model: meta-llama/Llama-3.1-8B-Instruct" in text and "Not evaluated." in text
 

@@ -3,8 +3,9 @@
 import pytest
 from rdkit import Chem
 
-from chemr_lite.facts import FUNCTIONAL_GROUPS, functional_groups, groups_of, places_of, say_groups, tell_groups
-from chemr_lite.reactions import FURTHER, NAMES, REACTIONS, TEMPLATES, identify, named_reaction, products
+from chemr_lite.chemistry.groups import FUNCTIONAL_GROUPS, functional_groups, groups_of, places_of
+from chemr_lite.chemistry.wording import describe_groups, format_groups
+from chemr_lite.chemistry.reactions import FURTHER, NAMES, REACTIONS, TEMPLATES, identify, named_reaction, products
 
 # name → a molecule that has the group once and no other
 ONE_GROUP = {
@@ -134,7 +135,7 @@ PLACED = {
 
 @pytest.mark.parametrize("smiles", PLACED)
 def test_where_a_group_sits(smiles):
-    assert tell_groups(Chem.CanonSmiles(smiles), placed=True) == PLACED[smiles]
+    assert describe_groups(Chem.CanonSmiles(smiles), placed=True) == PLACED[smiles]
 
 
 def test_a_methyl_sits_on_what_it_is_bound_to():
@@ -163,7 +164,7 @@ def test_groups_are_counted(smiles, expected):
     [({}, "none"), ({"ester": 1}, "ester"), ({"ester": 2}, "2 ester"), ({"ester": 2, "phenol": 1}, "2 ester, phenol")],
 )
 def test_say_groups(groups, said):
-    assert say_groups(groups) == said
+    assert format_groups(groups) == said
 
 
 # name → reactants in the template's order, and the product

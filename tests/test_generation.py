@@ -4,18 +4,22 @@ import pytest
 import torch
 from peft.tuners.lora import LoraLayer
 
-from chemr_lite import build_prompt, data, generation, get_task, models, splits
+from chemr_lite import build_prompt, data, get_task
+from chemr_lite.data import splits
+from chemr_lite.model.cpu import complete, merged_layers, share_prompts
+from chemr_lite.model.hardware import detect_hardware
+from chemr_lite.model.load import load_model, load_tokenizer
 
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    return models.load_tokenizer("nano")
+    return load_tokenizer("nano")
 
 
 @pytest.fixture(scope="module")
 def model():
     """nano with an adapter that says something of its own: a fresh one multiplies by zero."""
-    model = models.load_model("nano", None, "hf", models.detect_hardware(), 128, 8, 8, seed=0)
+    model = load_model("nano", None, "hf", detect_hardware(), 128, 8, 8, seed=0)
     torch.manual_seed(0)
     for name, parameter in model.named_parameters():
         if "lora_B" in name:
@@ -45,16 +49,16 @@ def greedy(model, prompts, end):
 
 def test_greedy_completions_are_those_of_generate(model, prompts, tokenizer):
     end = tokenizer.eos_token_id
-    found = generation.complete(model, prompts, 24, end)
+    found = complete(model, prompts, 24, end)
     assert found == greedy(model, prompts, end)
     common = max(set(sum(found, [])), key=sum(found, []).count)  # an end that comes early in many, and never in others
-    assert generation.complete(model, prompts, 24, common) == greedy(model, prompts, common)
+    assert complete(model, prompts, 24, common) == greedy(model, prompts, common)
 
 
 def test_a_prompt_asked_twice_is_answered_in_its_places(model, prompts, tokenizer):
     end = tokenizer.eos_token_id
-    once = generation.complete(model, prompts, 16, end)
-    assert generation.complete(model, prompts[::-1] + prompts, 16, end) == once[::-1] + once
+    once = complete(model, prompts, 16, end)
+    assert complete(model, prompts[::-1] + prompts, 16, end) == once[::-1] + once
 
 
 def test_samples_follow_the_model(model, prompts, tokenizer):
@@ -62,7 +66,7 @@ def test_samples_follow_the_model(model, prompts, tokenizer):
     with torch.no_grad():
         wanted = (model(torch.tensor(prompts[:1])).logits[0, -1] / 1.5).softmax(-1)
     torch.manual_seed(0)
-    first = [tokens[0] for tokens in generation.complete(model, prompts[:1] * 4000, 1, tokenizer.eos_token_id, temperature=1.5)]
+    first = [tokens[0] for tokens in complete(model, prompts[:1] * 4000, 1, tokenizer.eos_token_id, temperature=1.5)]
     found = torch.bincount(torch.tensor(first), minlength=len(wanted)) / 4000
     assert len(set(first)) > 10
     assert (found - wanted).abs().max() < 4 * (0.25 / 4000) ** 0.5
@@ -78,9 +82,9 @@ def test_the_model_is_left_as_it_was(model, prompts, tokenizer):
     model.train()
     with torch.no_grad():
         before = model(ids).logits
-        with generation.multiplied_out(model):
+        with merged_layers(model):
             within = model(ids).logits
-        generation.complete(model, prompts, 4, tokenizer.eos_token_id)
+        complete(model, prompts, 4, tokenizer.eos_token_id)
         after = model(ids).logits
     assert model.training
     torch.testing.assert_close(within, before, atol=1e-4, rtol=1e-4)
@@ -90,7 +94,7 @@ def test_the_model_is_left_as_it_was(model, prompts, tokenizer):
 
 def test_an_error_within_leaves_no_trace(model):
     plain = ways(model)
-    with pytest.raises(RuntimeError, match="in between"), generation.multiplied_out(model):
+    with pytest.raises(RuntimeError, match="in between"), merged_layers(model):
         assert len(plain) == 42 and not set(map(id, ways(model))) & set(map(id, plain))
         raise RuntimeError("in between")
     assert ways(model) == plain
@@ -121,7 +125,7 @@ def test_reading_prompts_once_changes_neither_logits_nor_gradients(model):
         reference = model(input_ids=ids, attention_mask=mask, logits_to_keep=completion + 1).logits[told]
     seen = []
     hook = model.get_input_embeddings().register_forward_hook(lambda module, read, out: seen.append(read[0].numel()))
-    generation.read_prompts_once(model)
+    share_prompts(model)
     try:
         logits_after, gradient_after = read()
         assert sum(seen) == 30 + 19 + 5 + int(mask[:, prompt:].sum()) < mask.sum()

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from recipes import gpu
+from recipes.studies import gpu
 from tests.conftest import recipe
 
 

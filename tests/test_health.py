@@ -6,8 +6,8 @@ import shutil
 
 import pytest
 
-from recipes import report
-from recipes.health import WINDOW, Health, troubles
+from recipes.studies import report
+from recipes.training.health import Health, WINDOW, troubles
 
 SOUND = [
     {"loss": 0.001, "grad_norm": 0.1, "kl": 0.003, "groups/without_signal": 0.4, "reward/unscaled": 0.4 + 0.01 * (n % 3),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from recipes import runs
+from recipes.training import run_directory
 from tests.starter import start
 
 KILLS = 20
@@ -18,7 +18,7 @@ KILLS = 20
 def saved(run: Path) -> str | None:
     """The newest whole checkpoint of the phase under way."""
     whole = [path.parent for path in run.glob("*.partial/checkpoint-*/complete")]
-    return str(max(whole, key=runs.step_of)) if whole else None
+    return str(max(whole, key=run_directory.step_of)) if whole else None
 
 
 def finished(run: Path) -> dict[str, bytes]:

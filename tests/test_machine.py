@@ -5,7 +5,7 @@ import types
 
 import pytest
 
-from recipes import machine
+from recipes.training import machine
 
 
 @pytest.fixture(autouse=True)
@@ -33,10 +33,10 @@ def test_the_decision_is_told(monkeypatch, tmp_path):
 def test_a_t4_on_kaggle(monkeypatch, tmp_path):
     import torch
 
-    from chemr_lite import models
+    from chemr_lite.model.hardware import Hardware
 
     monkeypatch.setenv("KAGGLE_KERNEL_RUN_TYPE", "Interactive")
-    monkeypatch.setattr(models, "detect_hardware", lambda: models.Hardware("cuda", "Tesla T4", 14.7, "fp16"))
+    monkeypatch.setattr(models, "detect_hardware", lambda: Hardware("cuda", "Tesla T4", 14.7, "fp16"))
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (7, 5))
     told = machine.describe(None, tmp_path)
     assert "Tesla T4, 14.7 GiB, compute capability 7.5: fp16" in told and "two T4s" in told and "→ preset t4:" in told

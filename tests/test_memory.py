@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from recipes.memory import out_of_memory, with_less_memory
-from recipes.options import Options, UsageError
+from recipes.training.memory import out_of_memory, with_less_memory
+from recipes.training.options import Options, UsageError
 
 
 def full(*_):

@@ -5,7 +5,8 @@ import math
 import pytest
 
 from chemr_lite.answers import render
-from chemr_lite.metrics import judge, percent, summarise
+from chemr_lite.scoring.judge import judge
+from chemr_lite.scoring.metrics import percent, summarise
 from chemr_lite.reasons import Reason
 
 RETRO = {"task": "retrosynthesis", "input": "CC(=O)NC", "answer": "CC(=O)O.CN", "split": "test", "meta": {}}

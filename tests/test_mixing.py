@@ -10,17 +10,8 @@ import pytest
 import torch
 
 from chemr_lite.answers import build_prompt
-from chemr_lite.mixing import (
-    MT_GRPO_LAMBDA,
-    MT_GRPO_RATE,
-    SAMPLING,
-    SCALING,
-    SMOOTHING,
-    WEIGHT_FLOOR,
-    Mixture,
-    balance_shares,
-    most_varied,
-)
+from chemr_lite.mixing import MT_GRPO_LAMBDA, MT_GRPO_RATE, Mixture, SAMPLING, SCALING, SMOOTHING, WEIGHT_FLOOR, most_varied
+from chemr_lite.registry import balance_shares
 from chemr_lite.tasks import get_task, list_tasks
 
 RETRO, FORWARD, BBBP, HIV, ADD = (

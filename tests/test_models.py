@@ -8,13 +8,15 @@ import pytest
 import torch
 from trl import SFTConfig
 
-from chemr_lite import models
-from recipes import runs, sft
+from chemr_lite.model.cpu import fuse_adapters
+from chemr_lite.model.hardware import choose_backend, detect_hardware
+from chemr_lite.model.load import load_base, load_model
+from recipes.training import run_directory, sft
 
 
 @pytest.fixture(scope="module")
 def model():
-    return models.load_model("nano", None, "hf", models.detect_hardware(), 128, 8, 8, seed=0)
+    return load_model("nano", None, "hf", detect_hardware(), 128, 8, 8, seed=0)
 
 
 def gradients(model) -> dict:
@@ -46,14 +48,14 @@ def test_one_product_gives_the_gradients_of_three(model):
         layer.lora_B["default"].weight.data.normal_(std=0.02)  # as if it had learnt: fresh ones are 0
         vars(layer).pop("forward", None)
     peft = gradients(model)
-    models._multiply_at_once(model)
+    fuse_adapters(model)
     ours = gradients(model)
     assert peft.keys() == ours.keys() and all("forward" in vars(layer) for layer in layers)
     for name in peft:
         torch.testing.assert_close(ours[name], peft[name], atol=1e-5, rtol=1e-3)
     with model.disable_adapter(), torch.no_grad():
         untouched = model(torch.arange(300, 340)[None]).logits
-    base = models.load_base("nano", models.detect_hardware())
+    base = load_base("nano", detect_hardware())
     torch.testing.assert_close(untouched, base(torch.arange(300, 340)[None]).logits)
 
 
@@ -71,15 +73,15 @@ def test_a_driver_without_a_torch_for_it_is_told(tmp_path, monkeypatch, caplog):
     (tmp_path / "nvidia-smi").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     with caplog.at_level(logging.WARNING):
-        assert models.choose_backend(None) == "hf"
+        assert choose_backend(None) == "hf"
     assert "finds no GPU" in caplog.text and "--index-url" in caplog.text
 
 
 def test_other_versions_are_named_with_the_line_that_mends_them(monkeypatch):
-    assert runs.versions().endswith("(as tested)")
-    tested = runs.installed()
+    assert run_directory.versions().endswith("(as tested)")
+    tested = run_directory.installed()
     monkeypatch.setattr(runs, "installed", lambda: tested | {"trl": "1.15.0", "unsloth": None})
-    told = runs.versions()
+    told = run_directory.versions()
     assert "trl 1.15.0" in told and "unsloth missing" in told
     assert f"python -m pip install trl=={tested['trl']} unsloth=={tested['unsloth']}" in told
 

@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from chemr_lite import parse_smiles
-from chemr_lite.nano.names import PREFIXES, _name, frames, named
+from recipes.studies.nano.names import PREFIXES, _name, frames, named
 
 RNG = random.Random(0)
 MANY = [named(RNG) for _ in range(4000)]

@@ -14,19 +14,19 @@ from hypothesis import strategies as st
 from rdkit import Chem
 
 from chemr_lite.answers import TAGS, build_prompt, render
-from chemr_lite.data import NANO_ROWS
-from chemr_lite.nano import blocks, molecules
-from chemr_lite.nano.corpus import lines
-from chemr_lite.nano.rows import MAKERS, PRACTICE, SIZES, held_out, keys, make_rows
-from chemr_lite.nano.tokenizer import SPECIAL, build_tokenizer, pieces
+from chemr_lite.data.rows import NANO_ROWS
+from recipes.studies.nano import blocks, molecules
+from recipes.studies.nano.corpus import lines
+from recipes.studies.nano.rows import MAKERS, PRACTICE, SIZES, held_out, keys, make_rows
+from recipes.studies.nano.tokenizer import SPECIAL, build_tokenizer, pieces
 from chemr_lite.protocols import load_protocols
-from chemr_lite.reactions import identify
+from chemr_lite.chemistry.reactions import identify
 from chemr_lite.smiles import parse_smiles
-from chemr_lite.splits import SPLITS
+from chemr_lite.data.splits import SPLITS
 from chemr_lite.tasks import get_task
 from chemr_lite.tasks.base import YesNo
 from chemr_lite.tasks.open_generation import read_instruction
-from recipes.pretrain_nano import STAGES, orthogonalise
+from recipes.studies.nano.pretrain import STAGES, orthogonalise
 
 with gzip.open(NANO_ROWS, "rt", encoding="utf-8") as file:
     ROWS = [json.loads(line) for line in file]

@@ -8,9 +8,12 @@ from datasets import Dataset
 from transformers import TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
-from chemr_lite import generation, models
+from chemr_lite.model.adapters import adapter_weights, restore_adapter
+from chemr_lite.model.cpu import share_prompts
+from chemr_lite.model.hardware import detect_hardware
+from chemr_lite.model.load import load_model, load_tokenizer
 from chemr_lite.answers import build_prompt
-from recipes.noise import SKETCH, Sketch, gradient, noise_scale, table
+from recipes.studies.gradient_noise import SKETCH, Sketch, gradient, noise_scale, table
 from tests.conftest import recipe
 
 
@@ -51,9 +54,9 @@ def test_a_sketch_keeps_products():
 
 def test_it_is_the_gradient_that_trl_trains_with(tmp_path):
     torch.manual_seed(0)
-    tokenizer = models.load_tokenizer("nano")
-    model = models.load_model("nano", None, "hf", models.detect_hardware(), 128, 8, 8, seed=0)
-    weights = models.adapter_weights(model)
+    tokenizer = load_tokenizer("nano")
+    model = load_model("nano", None, "hf", detect_hardware(), 128, 8, 8, seed=0)
+    weights = adapter_weights(model)
     prompt = build_prompt("CCO")
     asked = tokenizer.apply_chat_template(prompt, add_generation_prompt=True, tokenize=True, return_dict=False)
     completions = [torch.randint(5, 60, (length,)).tolist() for length in (7, 12, 3, 12)]
@@ -76,10 +79,10 @@ def test_it_is_the_gradient_that_trl_trains_with(tmp_path):
         callbacks=[Take()],
         args=config,
     )
-    models.restore_adapter(model, weights)
+    restore_adapter(model, weights)
     trainer.train()
-    models.restore_adapter(model, weights)
-    for read, at_once in ((lambda: None, 4), (lambda: None, 3), (lambda: generation.read_prompts_once(model), 4)):
+    restore_adapter(model, weights)
+    for read, at_once in ((lambda: None, 4), (lambda: None, 3), (lambda: share_prompts(model), 4)):
         read()
         found = gradient(model, asked, completions, rewards, 0.7, at_once)
         torch.testing.assert_close(-found, taken[0], atol=1e-3 * float(taken[0].abs().max()), rtol=1e-3)

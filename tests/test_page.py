@@ -5,8 +5,8 @@ import re
 import pytest
 
 from chemr_lite import render
-from chemr_lite.metrics import judge
-from recipes import page
+from chemr_lite.scoring.judge import judge
+from recipes.training import answers_html
 
 RETRO = {"task": "retrosynthesis", "input": "CNC(C)=O", "answer": "CC(=O)O.CN", "meta": {}}
 CAPTION = {"task": "molecule_captioning", "input": "CCO", "answer": "The molecule is an alcohol.", "meta": {}}
@@ -17,7 +17,7 @@ OPT = {
 
 
 def written(tmp_path, *judged) -> str:
-    page.write(list(judged), tmp_path / "show.html", "a model", 5)
+    answers_html.write(list(judged), tmp_path / "show.html", "a model", 5)
     return (tmp_path / "show.html").read_text()
 
 
@@ -48,5 +48,5 @@ def test_nothing_is_fetched(tmp_path):
 
 
 def test_only_so_many_of_each_task(tmp_path):
-    page.write([judge(RETRO, render("a", "CN"))] * 9, tmp_path / "show.html", "a model", 2)
+    answers_html.write([judge(RETRO, render("a", "CN"))] * 9, tmp_path / "show.html", "a model", 2)
     assert (tmp_path / "show.html").read_text().count("<article>") == 2

@@ -4,10 +4,11 @@ import pytest
 import yaml
 
 from chemr_lite import get_task, list_tasks, render, reward_functions
-from chemr_lite.metrics import judge
-from chemr_lite.protocols import BUILT_IN, DEFAULT, ProtocolError, load_protocols
-from recipes import page, runs
-from recipes.options import Options
+from chemr_lite.scoring.judge import judge
+from chemr_lite.errors import ProtocolError
+from chemr_lite.protocols import BUILT_IN, DEFAULT, load_protocols
+from recipes.training import answers_html, run_directory
+from recipes.training.options import Options
 
 AMIDE = {"task": "reaction_prediction", "input": "CC(=O)O.CN", "answer": "CNC(C)=O", "meta": {}}
 
@@ -70,7 +71,7 @@ def test_an_edited_protocol_says_what_its_claims_are_about(tmp_path):
     for protocols, supported in ((None, 1), (mine, 0)):
         line = judge(row, text, protocols=protocols)
         assert (line["claims"], line["supported"]) == (1, supported)
-        page.write([line], tmp_path / "show.html", "a model", 1, protocols)
+        answers_html.write([line], tmp_path / "show.html", "a model", 1, protocols)
         assert f"{supported} of 1 claims supported" in (tmp_path / "show.html").read_text()
         columns = {"task": [row["task"]], "answer": [row["answer"]], "meta": ["{}"], "input": [row["input"]]}
         (reward,) = reward_functions(1.0, protocols)
@@ -79,11 +80,11 @@ def test_an_edited_protocol_says_what_its_claims_are_about(tmp_path):
 
 def test_an_edited_file_is_another_option(tmp_path):
     path = write(tmp_path)
-    before = runs.relevant(Options(protocols=str(path)), "distill")["protocols"]
-    assert before == runs.relevant(Options(protocols=str(path)), "distill")["protocols"] and before.startswith(str(path))
+    before = run_directory.relevant(Options(protocols=str(path)), "distill")["protocols"]
+    assert before == run_directory.relevant(Options(protocols=str(path)), "distill")["protocols"] and before.startswith(str(path))
     path.write_text(path.read_text() + "# read again\n")
-    assert before != runs.relevant(Options(protocols=str(path)), "distill")["protocols"]
-    assert runs.relevant(Options(protocols="nano"), "distill")["protocols"] == "nano"
+    assert before != run_directory.relevant(Options(protocols=str(path)), "distill")["protocols"]
+    assert run_directory.relevant(Options(protocols="nano"), "distill")["protocols"] == "nano"
 
 
 @pytest.mark.parametrize(

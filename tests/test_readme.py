@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from chemr_lite import Chemist, models
+from chemr_lite import Chemist
+from chemr_lite.model.folders import NANO
 from tests.starter import ROOT, environment
 
 PAGES = [ROOT / "README.md", ROOT / "chemr_lite" / "tasks" / "README.md"]
@@ -22,7 +23,7 @@ def scripts(language: str, text: str = TEXT) -> list[str]:
 def test_the_script_of_someone_else_trains(tmp_path):
     (script,) = [text for text in scripts("python") if "trainer.train()" in text]
     assert len(script.splitlines()) <= 30
-    script = script.replace('"Qwen/Qwen2.5-1.5B-Instruct"', repr(str(models.NANO)))
+    script = script.replace('"Qwen/Qwen2.5-1.5B-Instruct"', repr(str(NANO)))
     script = script.replace('report_to="none"', 'report_to="none", use_cpu=True, bf16=False')  # it is written for a GPU
     (tmp_path / "mine.py").write_text(script + "\nprint([sorted(line) for line in trainer.state.log_history if 'reward' in line])\n")
     done = subprocess.run([sys.executable, "mine.py"], cwd=tmp_path, capture_output=True, text=True, timeout=200, check=False,

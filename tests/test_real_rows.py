@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from chemr_lite import get_task, list_tasks, tables
-from chemr_lite.data import check_row
+from chemr_lite import get_task, list_tasks
+from chemr_lite.data import tables
+from chemr_lite.data.rows import check_row
 
 REAL = Path(__file__).parents[2] / "shared" / "data" / "real"
 pytestmark = pytest.mark.skipif(not REAL.is_dir(), reason=f"no real rows at {REAL}")

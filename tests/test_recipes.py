@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import pytest
 
 from chemr_lite import list_tasks, render
-from recipes.callbacks import Limit
+from recipes.training.callbacks import Limit
 from tests.conftest import recipe
 from tests.starter import ROOT, environment, start
 

@@ -27,14 +27,18 @@ def merged(smoke, tmp_path_factory) -> Path:
 def test_a_merged_model_answers_as_base_and_adapter_do(smoke, merged):
     from transformers import AutoModelForCausalLM
 
-    from chemr_lite import build_prompt, data, get_task, models
-    from chemr_lite.generation import complete
+    from chemr_lite import build_prompt, data, get_task
+    from chemr_lite.model.adapters import with_adapter
+    from chemr_lite.model.folders import base_path
+    from chemr_lite.model.hardware import detect_hardware
+    from chemr_lite.model.load import load_base, load_tokenizer
+    from chemr_lite.model.cpu import complete
 
     rows = data.load(["nano"]).rows["test"][::60]
-    tokenizer = models.load_tokenizer(str(merged))
+    tokenizer = load_tokenizer(str(merged))
     prompts = [build_prompt(get_task(row["task"]).question(row)) for row in rows]
     asked = tokenizer.apply_chat_template(prompts, add_generation_prompt=True, tokenize=True, return_dict=False)
-    apart = models.with_adapter(models.load_base(models.base_path("nano"), models.detect_hardware()), smoke / "distill")
+    apart = with_adapter(load_base(base_path("nano"), detect_hardware()), smoke / "distill")
     whole = AutoModelForCausalLM.from_pretrained(merged)
     one, other = (complete(model, asked, 40, tokenizer.eos_token_id) for model in (apart, whole))
     assert len(rows) > 40 and one == other

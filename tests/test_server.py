@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from recipes.options import UsageError
-from recipes.server import Server, read_store
+from recipes.training.options import UsageError
+from recipes.training.served_model import Server, read_store
 from tests.starter import ROOT
 
 QUESTIONS = [[{"role": "user", "content": f"question {n}"}] for n in range(12)]

@@ -12,9 +12,11 @@ from pathlib import Path
 import openpyxl
 import pytest
 
-from chemr_lite import sources
-from chemr_lite.data import DataError, load
-from chemr_lite.sources import SOURCES, File, Hub, SourceError, fetch
+from chemr_lite.data import sources
+from chemr_lite.data.rows import load
+from chemr_lite.errors import DataError
+from chemr_lite.data.sources import File, Hub, SOURCES, fetch
+from chemr_lite.errors import DataError
 
 BODY = bytes(range(256)) * 1000
 SHA = hashlib.sha256(BODY).hexdigest()
@@ -103,7 +105,7 @@ def test_a_busy_server_is_asked_again(server, tmp_path):
     "path, times, words", [("/missing", 1, "404"), ("/down", sources.ATTEMPTS, "500"), ("/wrong", 1, f"expected {SHA}")]
 )
 def test_what_cannot_be_had_says_how_else(server, tmp_path, path, times, words):
-    with pytest.raises(SourceError) as error:
+    with pytest.raises(DataError) as error:
         fetch(file(server, path), tmp_path, wait=0)
     assert path in str(error.value) and words in str(error.value)
     assert len(server.asked) == times
@@ -114,13 +116,13 @@ def test_no_server_at_all_names_data_root(server, tmp_path):
     gone = file(server, "/good")
     server.shutdown()
     server.server_close()
-    with pytest.raises(SourceError, match="--data-root DIR"):
+    with pytest.raises(DataError, match="--data-root DIR"):
         fetch(gone, tmp_path, wait=0)
 
 
 def test_a_changed_copy_in_the_cache_is_noticed(server, tmp_path):
     fetch(file(server, "/good"), tmp_path).write_bytes(b"changed")
-    with pytest.raises(SourceError, match="delete it"):
+    with pytest.raises(DataError, match="delete it"):
         fetch(file(server, "/good"), tmp_path)
 
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from rdkit import Chem
 
 from chemr_lite.answers import render
-from chemr_lite.data import NANO_ROWS
-from chemr_lite.facts import tally
+from chemr_lite.data.rows import NANO_ROWS
+from chemr_lite.chemistry.wording import tally
 from chemr_lite.protocols import load_protocols
 from chemr_lite.reasons import Reason
 from chemr_lite.rewards import score_completion

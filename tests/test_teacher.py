@@ -8,8 +8,8 @@ import yaml
 
 from chemr_lite import get_task, render
 from chemr_lite.protocols import load_protocols
-from recipes import mine, teacher
-from recipes.options import Options, UsageError
+from recipes.training import protocol_mining, teacher
+from recipes.training.options import Options, UsageError
 
 AMIDE = {"task": "reaction_prediction", "input": "CC(=O)O.CN", "answer": "CNC(C)=O", "meta": {}}
 RETRO = {"task": "retrosynthesis", "input": "CNC(C)=O", "answer": "CC(=O)O.CN", "meta": {}}
@@ -144,14 +144,14 @@ def test_files_of_traces(tmp_path, capsys):
     ],
 )
 def test_traces_are_cut_into_steps(trace, headings):
-    assert [heading for heading, _ in mine.cut(trace)] == headings
+    assert [heading for heading, _ in protocol_mining.cut(trace)] == headings
 
 
 def test_what_tasks_share_becomes_one_step(tmp_path):
     forward = "1. **Functional groups:** The acid has a carboxylic acid and the amine a primary amine.\n2. **Reaction type:** It is an amide coupling.\n3. **Predict the product:** The product has an amide."
     backward = "1. **Identify functional groups:** The product has an amide group, a functional group.\n2. **Reaction type:** It comes from an amide coupling.\n3. **Propose precursors:** A carboxylic acid and a primary amine."
     rare = "1. **Solvent thoughts:** One might take DMF here."
-    mined = mine.protocols_of([(AMIDE, forward)] * 5 + [(RETRO, backward)] * 5 + [(RETRO, rare)])
+    mined = protocol_mining.protocols_of([(AMIDE, forward)] * 5 + [(RETRO, backward)] * 5 + [(RETRO, rare)])
     assert list(mined["protocols"]) == ["reaction_prediction", "retrosynthesis"]
     first, second = (list(mined["protocols"][task].values()) for task in ("reaction_prediction", "retrosynthesis"))
     assert first[:2] == second[:2] and first[2] != second[2]  # two steps are shared, in order; the last is each task's own
@@ -183,10 +183,10 @@ def test_mining_from_a_server(served, tmp_path, monkeypatch, capsys):
         str(out),
     ]
     monkeypatch.setattr(sys, "argv", command)
-    mine.main()
+    protocol_mining.main()
     assert "edit it, then use --protocols" in capsys.readouterr().out
     with pytest.raises(UsageError):
-        mine.main()  # it may have been edited
+        protocol_mining.main()  # it may have been edited
     steps = load_protocols(out).of("reaction_prediction")
     assert [step.heading for step in steps] == ["Functional groups", "Reaction type", "Bonds", "Product"]
     assert get_task("reaction_prediction").facts(AMIDE)  # RDKit's steps of other names stay teachers' steps here

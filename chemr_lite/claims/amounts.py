@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from rdkit import Chem
 from rdkit.Chem import QED, Crippen, Descriptors, rdMolDescriptors
 
+from chemr_lite.chemistry.structure import ELEMENTS
 from chemr_lite.claims import measures
-from chemr_lite.claims.found import NUMBERED, Found, any_case, counted_claim, stated_claim
+from chemr_lite.claims.claim_builders import NUMBERED, Found, any_case, counted_claim, stated_claim
 from chemr_lite.claims.measures import mol_of
 from chemr_lite.claims.passages import NUMBER, Passage, Quantity, number
-from chemr_lite.facts import ELEMENTS
 
 # formula, atoms, bonds
 

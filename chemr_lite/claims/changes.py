@@ -6,10 +6,10 @@ from functools import lru_cache
 
 from rdkit import Chem
 
-from chemr_lite.claims.found import Found, any_case
+from chemr_lite.chemistry.reactions import named_reaction, thinkable
+from chemr_lite.claims.claim_builders import Found, any_case
 from chemr_lite.claims.lexicon import REACTION_FAMILIES, REACTION_WORDS
 from chemr_lite.claims.passages import Passage
-from chemr_lite.reactions import named_reaction, thinkable
 
 # reactions
 

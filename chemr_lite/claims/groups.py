@@ -3,12 +3,12 @@
 import re
 from collections.abc import Iterator
 
+from chemr_lite.chemistry.groups import group_changes, groups_of
 from chemr_lite.claims import composed, measures
-from chemr_lite.claims.found import NUMBERED, Found, any_case, counted_claim, stated_claim
+from chemr_lite.claims.claim_builders import NUMBERED, Found, any_case, counted_claim, stated_claim
 from chemr_lite.claims.lexicon import GROUPS, RINGS, WORDS
 from chemr_lite.claims.measures import Counter, counters, counts_on
 from chemr_lite.claims.passages import NUMBER, TOLD, Passage, Quantity, number
-from chemr_lite.facts import group_changes, groups_of
 from chemr_lite.tasks.open_generation import TOMG_GROUPS
 from chemr_lite.tasks.property_prediction import ALERTS
 

@@ -4,8 +4,8 @@ A word often has a narrower and a wider sense (is a phenol an alcohol? is the OH
 several readings, and a claim stands that is true in one of them. Patterns are SMARTS; synonyms are separated by `|`.
 """
 
-from chemr_lite.facts import AMINE, FUNCTIONAL_GROUPS
-from chemr_lite.reactions import NAMES
+from chemr_lite.chemistry.groups import AMINE, FUNCTIONAL_GROUPS
+from chemr_lite.chemistry.reactions import NAMES
 
 _NO_ACYL = "#6;!$(C=[O,S,N])"
 

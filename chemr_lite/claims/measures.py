@@ -7,8 +7,9 @@ from functools import lru_cache
 from rdkit import Chem
 from rdkit.Chem import rdMolDescriptors
 
+from chemr_lite.chemistry.groups import places_of
+from chemr_lite.chemistry.structure import count_hydrogens, double_bond_labels, parse_formula, stereocentres
 from chemr_lite.claims.passages import NUMBERS, Quantity
-from chemr_lite.facts import count_hydrogens, double_bond_labels, places_of, stereocentres
 
 Counter = Callable[[str], int]  # of a SMILES
 
@@ -176,11 +177,9 @@ def stereo_labels(smiles: str) -> tuple[str, ...]:
 
 
 def elements_of(formula: str) -> dict[str, int]:
-    """Atoms by element of a molecular formula; its charge is left out."""
-    counts: dict[str, int] = {}
-    for element, many in re.findall(r"([A-Z][a-z]?)(\d*)", re.sub(r"[+-]\d*$", "", formula)):
-        counts[element] = counts.get(element, 0) + int(many or 1)
-    return counts
+    """Return the atoms by element of a molecular formula without its charge; empty where it is no formula."""
+    parsed = parse_formula(re.sub(r"[+-]\d*$", "", formula))
+    return parsed[0] if parsed else {}
 
 
 def counts_on(sides: tuple[tuple[str, ...], tuple[str, ...]], readings: list[Counter]) -> list[tuple[int, int]]:

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 from rdkit import Chem
 
+from chemr_lite.chemistry.structure import scaffold, stereocentres
 from chemr_lite.claims import measures
-from chemr_lite.claims.found import Found, any_case, counted_claim, stated_claim
+from chemr_lite.claims.claim_builders import Found, any_case, counted_claim, stated_claim
 from chemr_lite.claims.measures import mol_of
 from chemr_lite.claims.passages import NUMBER, Passage, Quantity
-from chemr_lite.facts import scaffold, stereocentres
 from chemr_lite.smiles import parse_smiles
 
 # stereochemistry

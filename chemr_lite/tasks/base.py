@@ -2,14 +2,22 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 from rdkit import Chem
 
-from chemr_lite.facts import count_atoms, say_counts, say_rings, tell_formula, tell_groups, tell_scaffold, tell_stereo
+from chemr_lite.chemistry.structure import count_atoms
+from chemr_lite.chemistry.wording import (
+    describe_formula,
+    describe_groups,
+    describe_rings,
+    describe_scaffold,
+    describe_stereo,
+    format_counts,
+)
 from chemr_lite.protocols import Protocols, load_protocols
 from chemr_lite.reasons import Reason
+from chemr_lite.registry import get_task
 from chemr_lite.smiles import parse_smiles, without_stereo
 
 Row = Mapping[str, Any]  # task, input, answer, split, meta (a mapping)
@@ -96,39 +104,6 @@ class YesNo(Task):
         return CORRECT if said == row["answer"].strip().lower() else zero(Reason.WRONG)
 
 
-TASKS: dict[str, Task] = {}
-
-
-def register(task: Task) -> Task:
-    """Add `task` to the register under its name."""
-    if task.name in TASKS:
-        raise ValueError(f"a task named {task.name!r} is registered already")
-    TASKS[task.name] = task
-    return task
-
-
-def list_tasks() -> list[str]:
-    """Names of all registered tasks."""
-    return list(TASKS)
-
-
-def get_task(name: str) -> Task:
-    """The task of that name. Raises KeyError with the nearest names where there is none."""
-    if name not in TASKS:
-        near = get_close_matches(str(name), TASKS, n=3, cutoff=0.3)
-        raise KeyError(f"no task {name!r}; nearest: {', '.join(near) or 'none'}. All: {', '.join(TASKS)}")
-    return TASKS[name]
-
-
-def select_tasks(names: Iterable[str]) -> list[str]:
-    """Expand macro-task names and check all: `["retrosynthesis", "open_generation"]` → sub-task names, in order."""
-    chosen = []
-    for name in names:
-        members = [t for t in TASKS if t == name or t.startswith(name + "/")]
-        chosen += members or [get_task(name).name]  # get_task raises with the nearest names
-    return list(dict.fromkeys(chosen))
-
-
 def repeats_question(answer: str, row: Row) -> bool:
     """Whether a valid `answer` holds nothing but molecules of the question; False where a reward does not know the question."""
     if "input" not in row:
@@ -158,7 +133,7 @@ def group_facts(question: Iterable[str] = (), answer: Iterable[str] = ()) -> dic
     """The steps that tell functional groups, plainly and with their places, of valid SMILES in the question and the answer."""
     sides = {"groups": tuple(question), "groups of the answer": tuple(answer)}
     return {
-        f"{manner}{step}": tell_groups(*molecules, placed=bool(manner))
+        f"{manner}{step}": describe_groups(*molecules, placed=bool(manner))
         for step, molecules in sides.items()
         if molecules
         for manner in ("", "placed ")
@@ -172,9 +147,9 @@ def structure_facts(smiles: str) -> dict[str, str] | None:
         return None
     return {
         **group_facts(answer=[parsed.key]),
-        "rings": say_rings(parsed.mol),
-        "scaffold": tell_scaffold(parsed.mol),
-        "atoms": say_counts(count_atoms(parsed.mol)),
-        "formula": tell_formula(parsed.mol),
-        "stereocentres": tell_stereo(parsed.text),
+        "rings": describe_rings(parsed.mol),
+        "scaffold": describe_scaffold(parsed.mol),
+        "atoms": format_counts(count_atoms(parsed.mol)),
+        "formula": describe_formula(parsed.mol),
+        "stereocentres": describe_stereo(parsed.text),
     }

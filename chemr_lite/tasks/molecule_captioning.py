@@ -15,7 +15,8 @@ from functools import lru_cache
 from itertools import pairwise
 
 from chemr_lite.reasons import Reason
-from chemr_lite.tasks.base import CORRECT, Row, Score, Task, register, structure_facts, zero
+from chemr_lite.registry import register
+from chemr_lite.tasks.base import CORRECT, Row, Score, Task, structure_facts, zero
 
 MAX_CAPTION = 10_000  # characters
 CORRECT_FROM = 0.8  # the F1 from which a caption counts as correct (ours)

@@ -6,7 +6,8 @@
 Correct is the recorded molecule, stereochemistry included (ChEBI-20's exact match). Headline: exact match.
 """
 
-from chemr_lite.tasks.base import Row, Score, Task, register, score_structures, structure_facts
+from chemr_lite.registry import register
+from chemr_lite.tasks.base import Row, Score, Task, score_structures, structure_facts
 
 
 class MoleculeDesign(Task):

@@ -11,19 +11,18 @@ Another correct name of the same molecule is not paid, as in the benchmarks: tel
 """
 
 import re
-from collections import Counter
 
 from rdkit.Chem import rdMolDescriptors
 
-from chemr_lite.facts import count_atoms, count_hydrogens, say_counts, tally
+from chemr_lite.chemistry.structure import count_atoms, count_hydrogens, parse_formula
+from chemr_lite.chemistry.wording import format_counts, tally
 from chemr_lite.reasons import Reason
+from chemr_lite.registry import register
 from chemr_lite.smiles import parse_smiles, shows_stereo
-from chemr_lite.tasks.base import CORRECT, Row, Score, Task, group_facts, register, score_structures, structure_facts, zero
+from chemr_lite.tasks.base import CORRECT, Row, Score, Task, group_facts, score_structures, structure_facts, zero
 
 MAX_NAME = 1000  # characters; the longest name in the public tests has 446
 STEREO = re.compile(r"\((?:\d*[a-z]?'*[rsez]\*?,?)+\)-?", re.IGNORECASE)  # (2r,3s)-, (e)-
-_ELEMENT = re.compile(r"([A-Z][a-z]?)([1-9][0-9]{0,3})?")
-_FORMULA = re.compile(rf"(?:{_ELEMENT.pattern})+([+-](?:[1-9][0-9]|[2-9])?)?")
 _DASHES = str.maketrans("‐‑‒–—−′’", "------''")  # what word processors make of a hyphen and a prime
 
 
@@ -35,19 +34,6 @@ def same_name(name: str) -> str:
 def without_descriptors(name: str) -> str:
     """`name`, as `same_name` gives it, without its R, S, E and Z descriptors."""
     return STEREO.sub("", name)
-
-
-def parse_formula(text: str) -> tuple[Counter, str] | None:
-    """Atoms by element and the charge (`""`, `"+"`, `"-2"`) of a molecular formula; None where it is none."""
-    text = text.strip()
-    found = _FORMULA.fullmatch(text) if len(text) <= 100 else None
-    if not found:
-        return None
-    charge = found.groups()[-1] or ""
-    counts: Counter = Counter()
-    for element, number in _ELEMENT.findall(text.removesuffix(charge)):
-        counts[element] += int(number or 1)
-    return counts, charge
 
 
 class NamePrediction(Task):
@@ -107,7 +93,7 @@ class ToFormula(NamePrediction):
         return {
             **group_facts(answer=[known.key]),
             "tally": tally(counted),
-            "atoms": say_counts(count_atoms(known.mol)),
+            "atoms": format_counts(count_atoms(known.mol)),
             "hydrogens": str(count_hydrogens(known.mol)),
         }
 

@@ -17,10 +17,13 @@ from functools import lru_cache
 from rdkit import Chem
 from rdkit.Chem import QED, Crippen, rdMolDescriptors
 
-from chemr_lite.facts import ELEMENTS, count_atoms, group_changes, say_counts, say_groups, say_rings, written_atoms
+from chemr_lite.chemistry.groups import group_changes
+from chemr_lite.chemistry.structure import ELEMENTS, count_atoms, written_atoms
+from chemr_lite.chemistry.wording import describe_rings, format_counts, format_groups
 from chemr_lite.reasons import Reason
+from chemr_lite.registry import register
 from chemr_lite.smiles import Parsed, parse_smiles, similarity, skeleton
-from chemr_lite.tasks.base import CORRECT, Row, Score, Task, group_facts, register, zero
+from chemr_lite.tasks.base import CORRECT, Row, Score, Task, group_facts, zero
 
 # an edit keeps this much of its source, or as much as the reference answer where that keeps less (ours)
 EDIT_SIMILARITY = 0.4
@@ -221,7 +224,7 @@ class MolOpt(OpenGeneration):
         return {
             **group_facts([source.key]),
             "estimate": _estimate(name, source.key),
-            "group changes": f"{say_groups(lost)} → {say_groups(gained)}",
+            "group changes": f"{format_groups(lost)} → {format_groups(gained)}",
             "estimate of the answer": _estimate(name, answer.key),
         }
 
@@ -258,13 +261,13 @@ class MolCustom(OpenGeneration):
             return None
         wanted = row["meta"][self.kind]
         if self.kind != "groups":
-            return {"requirement": say_counts(wanted), "countdown": countdown(answer.mol, self.kind, wanted)}
+            return {"requirement": format_counts(wanted), "countdown": countdown(answer.mol, self.kind, wanted)}
         found = {name: n for name, n in self.counts(answer).items() if name in wanted}
         return {
-            "requirement": say_counts(wanted),
+            "requirement": format_counts(wanted),
             **group_facts(answer=[answer.key]),
-            "rings": say_rings(answer.mol),
-            "check": say_counts(found),
+            "rings": describe_rings(answer.mol),
+            "check": format_counts(found),
         }
 
 

@@ -11,9 +11,11 @@ from collections.abc import Callable
 from rdkit import Chem
 from rdkit.Chem import Crippen, rdMolDescriptors
 
-from chemr_lite.facts import groups_of, say_groups, say_rings, tell_descriptors
+from chemr_lite.chemistry.groups import groups_of
+from chemr_lite.chemistry.wording import describe_descriptors, describe_rings, format_groups
+from chemr_lite.registry import register
 from chemr_lite.smiles import parse_smiles
-from chemr_lite.tasks.base import Row, YesNo, group_facts, register
+from chemr_lite.tasks.base import Row, YesNo, group_facts
 
 ALERTS = ("aldehyde", "acyl chloride", "sulfonyl chloride", "isocyanate", "azide", "epoxide", "nitro", "alkyl bromide",
           "alkyl chloride", "thiol", "imine", "hydrazine", "disulfide", "anhydride")  # fmt: skip
@@ -32,7 +34,7 @@ class Property(YesNo):
         parsed = parse_smiles(row["input"])
         if not parsed.ok:
             return None
-        return {**group_facts([parsed.key]), "rings": say_rings(parsed.mol), "descriptors": tell_descriptors(parsed.mol)}
+        return {**group_facts([parsed.key]), "rings": describe_rings(parsed.mol), "descriptors": describe_descriptors(parsed.mol)}
 
 
 class Rule(Property):
@@ -57,7 +59,7 @@ def _permeable(mol: Chem.Mol) -> tuple[str, bool]:
 
 def _alert(mol: Chem.Mol) -> tuple[str, bool]:
     found = {name: n for name, n in groups_of(Chem.MolToSmiles(mol)) if name in ALERTS}
-    return f"alerts {say_groups(found)}", bool(found)
+    return f"alerts {format_groups(found)}", bool(found)
 
 
 def _lipophilic(mol: Chem.Mol) -> tuple[str, bool]:

@@ -10,11 +10,12 @@ the product, and the usual reagent of a named reaction (chemr_lite.reactions.USU
 `meta` holds `candidates` and `accepted`. Headline: accuracy.
 """
 
-from chemr_lite.facts import tell_groups
-from chemr_lite.reactions import identify
+from chemr_lite.chemistry.reactions import identify
+from chemr_lite.chemistry.wording import describe_groups
 from chemr_lite.reasons import Reason
+from chemr_lite.registry import register
 from chemr_lite.smiles import parse_smiles
-from chemr_lite.tasks.base import CORRECT, Row, Score, Task, register, zero
+from chemr_lite.tasks.base import CORRECT, Row, Score, Task, zero
 
 
 def same_structure(answer: str, candidate: str) -> bool:
@@ -61,7 +62,7 @@ class RuleSelection(ReagentSelection):
             return None
         name = identify(reactants.fragments, product.key)
         is_reactant = row["input"].startswith("Reactant: ")
-        needed = tell_groups(parse_smiles(row["answer"]).key) if is_reactant else row["answer"]
+        needed = describe_groups(parse_smiles(row["answer"]).key) if is_reactant else row["answer"]
         return name and {"reaction type": name, "needed": needed}
 
 

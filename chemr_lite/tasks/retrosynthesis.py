@@ -7,28 +7,18 @@ copies are free. Headline: exact match. One product often has several right rout
 answer against the recorded one.
 """
 
-from chemr_lite.reasons import Reason
-from chemr_lite.smiles import molecules_of
-from chemr_lite.tasks.base import Row, Score, Task, group_facts, register, repeats_question, score_structures, zero
-from chemr_lite.tasks.reaction_prediction import reaction_facts
+from chemr_lite.registry import register
+from chemr_lite.tasks.base import Row
+from chemr_lite.tasks.reaction_prediction import Reaction
 
 
-class Retrosynthesis(Task):
+class Retrosynthesis(Reaction):
     name = "retrosynthesis"
     instruction = "Now predict the reactants that give this product in one step, separated by a dot."
     label = "Product"
-    metric = "exact match"
 
     def sides(self, row: Row) -> dict[str, str]:
         return {"product": row["input"], "reactants": row["answer"]}
-
-    def score(self, answer: str, row: Row) -> Score:
-        score = score_structures(answer, row["answer"])
-        return score if score.correct or not repeats_question(answer, row) else zero(Reason.UNCHANGED)
-
-    def facts(self, row: Row) -> dict[str, str] | None:
-        told = reaction_facts(row["answer"], row["input"])
-        return told and {**group_facts(molecules_of(row["input"]), molecules_of(row["answer"])), **told}
 
 
 register(Retrosynthesis())

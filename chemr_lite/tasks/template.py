@@ -6,10 +6,11 @@ Copy this file under the name of your task and change what is marked; README.md 
 answer within half a unit is correct, and one that is farther off earns less and less, nothing from two units on.
 """
 
-from chemr_lite.facts import say_rings, tell_descriptors
+from chemr_lite.chemistry.wording import describe_descriptors, describe_rings
 from chemr_lite.reasons import Reason
+from chemr_lite.registry import register
 from chemr_lite.smiles import parse_smiles
-from chemr_lite.tasks.base import Row, Score, Task, group_facts, register, zero
+from chemr_lite.tasks.base import Row, Score, Task, group_facts, zero
 
 CORRECT_WITHIN, WORTHLESS_FROM = 0.5, 2.0  # in units of log10(mol/L)
 
@@ -37,7 +38,7 @@ class Solubility(Task):
         parsed = parse_smiles(row["input"])
         if not parsed.ok:
             return None
-        return {**group_facts([parsed.key]), "rings": say_rings(parsed.mol), "descriptors": tell_descriptors(parsed.mol)}
+        return {**group_facts([parsed.key]), "rings": describe_rings(parsed.mol), "descriptors": describe_descriptors(parsed.mol)}
 
 
 register(Solubility())

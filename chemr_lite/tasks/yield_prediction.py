@@ -10,8 +10,9 @@ accuracy beside it.
 
 from rdkit import Chem
 
+from chemr_lite.registry import register
 from chemr_lite.smiles import molecules_of, parse_smiles
-from chemr_lite.tasks.base import Row, YesNo, group_facts, register
+from chemr_lite.tasks.base import Row, YesNo, group_facts
 from chemr_lite.tasks.reaction_prediction import reaction_facts
 
 # an aromatic carbon with a leaving group or boron on it, and a substituent on the ring carbon beside

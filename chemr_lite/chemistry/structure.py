@@ -1,0 +1,77 @@
+"""What RDKit reads off a structure: atoms, formulas, scaffolds, stereochemistry."""
+
+import re
+from collections import Counter
+from functools import lru_cache
+
+from rdkit import Chem
+from rdkit.Chem.Scaffolds import MurckoScaffold
+
+ELEMENTS = {
+    "carbon": 6, "oxygen": 8, "nitrogen": 7, "sulfur": 16, "fluorine": 9, "chlorine": 17, "bromine": 35, "iodine": 53,
+    "phosphorus": 15, "boron": 5, "silicon": 14, "selenium": 34, "tellurium": 52, "arsenic": 33, "antimony": 51,
+    "bismuth": 83, "polonium": 84,
+}  # fmt: skip
+
+_ELEMENT = re.compile(r"([A-Z][a-z]?)([1-9][0-9]{0,3})?")
+_FORMULA = re.compile(rf"(?:{_ELEMENT.pattern})+([+-](?:[1-9][0-9]|[2-9])?)?")
+
+
+def parse_formula(text: str) -> tuple[Counter, str] | None:
+    """Atoms by element and the charge (`""`, `"+"`, `"-2"`) of a molecular formula; None where it is none."""
+    text = text.strip()
+    found = _FORMULA.fullmatch(text) if len(text) <= 100 else None
+    if not found:
+        return None
+    charge = found.groups()[-1] or ""
+    counts: Counter = Counter()
+    for element, number in _ELEMENT.findall(text.removesuffix(charge)):
+        counts[element] += int(number or 1)
+    return counts, charge
+
+
+def count_atoms(mol: Chem.Mol) -> dict[str, int]:
+    """Heavy atoms by element name, ELEMENTS' order first; elements outside the table by symbol."""
+    names = {number: name for name, number in ELEMENTS.items()}
+    counts: dict[str, int] = {}
+    for atom in mol.GetAtoms():
+        if atom.GetAtomicNum() > 1:
+            name = names.get(atom.GetAtomicNum(), atom.GetSymbol())
+            counts[name] = counts.get(name, 0) + 1
+    return {name: counts[name] for name in (*ELEMENTS, *counts) if name in counts}
+
+
+def count_hydrogens(mol: Chem.Mol) -> int:
+    """All hydrogens of `mol`, drawn or not."""
+    return sum(atom.GetTotalNumHs(includeNeighbors=True) for atom in mol.GetAtoms() if atom.GetAtomicNum() > 1)
+
+
+_WRITTEN_ATOM = re.compile(r"[-=#$:/\\().<>]*(?:\[[^]]*\]|Cl|Br|[A-Za-z])(?:[-=#$:/\\]?(?:\d|%\d\d))*")
+
+
+def written_atoms(smiles: str) -> list[tuple[Chem.Atom, str]]:
+    """The heavy atoms of a valid SMILES in the order of its text, each with its part of that text."""
+    mol, parts = Chem.MolFromSmiles(smiles), _WRITTEN_ATOM.findall(smiles)
+    if mol.GetNumAtoms() != len(parts):  # hydrogens written as atoms of their own
+        return written_atoms(Chem.MolToSmiles(mol))
+    return list(zip(mol.GetAtoms(), parts, strict=True))
+
+
+def scaffold(mol: Chem.Mol) -> str:
+    """The Bemis-Murcko scaffold as SMILES, without stereochemistry; empty where there is no ring."""
+    return Chem.MolToSmiles(MurckoScaffold.GetScaffoldForMol(mol), isomericSmiles=False)
+
+
+@lru_cache(maxsize=8192)
+def stereocentres(smiles: str) -> tuple[tuple[int, str], ...]:
+    """The stereocentres of a valid SMILES as (atom, R, S or ? for unassigned)."""
+    return tuple(Chem.FindMolChiralCenters(Chem.MolFromSmiles(smiles), includeUnassigned=True, useLegacyImplementation=False))
+
+
+@lru_cache(maxsize=8192)
+def double_bond_labels(smiles: str) -> tuple[str, ...]:
+    """E or Z for each double bond of a valid SMILES that is one of them."""
+    kinds = {Chem.BondStereo.STEREOE: "E", Chem.BondStereo.STEREOZ: "Z"}
+    return tuple(kinds[bond.GetStereo()] for bond in Chem.MolFromSmiles(smiles).GetBonds() if bond.GetStereo() in kinds)
+
+

@@ -1,0 +1,21 @@
+"""The errors that a user can mend. Each message is one line that names the file, the value and the way out."""
+
+
+class ChemrError(ValueError):
+    """Base of all errors that a user can mend. Commands print it as one line and end with exit status 2."""
+
+
+class DataError(ChemrError):
+    """Data that cannot be read or used."""
+
+
+class ModelError(ChemrError):
+    """A model, tokenizer or adapter that cannot be loaded."""
+
+
+class ProtocolError(ChemrError):
+    """A protocols file that cannot be used."""
+
+
+class QuestionError(ChemrError):
+    """A question that cannot be asked."""

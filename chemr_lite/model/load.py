@@ -1,0 +1,132 @@
+"""Base model + 4-bit quantisation + LoRA adapter, by one call on any machine.
+
+With the backend `unsloth` Unsloth loads it, on CUDA; with `hf` transformers, bitsandbytes and peft do, anywhere. Both
+give NF4 weights with a LoRA on every linear layer, and both continue the adapter of an earlier phase.
+"""
+
+import os
+from pathlib import Path
+
+from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
+from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, set_seed
+
+from chemr_lite.answers import TAGS
+from chemr_lite.errors import ModelError
+from chemr_lite.model.adapters import with_adapter
+from chemr_lite.model.cpu import fuse_adapters, unpack_base
+from chemr_lite.model.folders import base_path
+from chemr_lite.model.hardware import Hardware
+
+LINEAR = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+
+
+def load_tokenizer(name: str):
+    """Return the tokenizer of a base model, padding on the left.
+
+    Raises ModelError for one that cannot be loaded, has no chat template, or drops the tags of our format.
+    """
+    source = base_path(name)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise _cannot_load("tokenizer", source, error) from error
+    if tokenizer.chat_template is None:
+        raise ModelError(f"{source}: its tokenizer has no chat template; use an instruct model, or nano")
+    tokenizer.padding_side = "left"
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    sample = "".join(TAGS)
+    tokens = tokenizer(sample, add_special_tokens=False)["input_ids"]
+    if tokenizer.decode(tokens, skip_special_tokens=True).strip() != sample:
+        raise ModelError(
+            f"{source}: its tokenizer drops {', '.join(TAGS)} when decoding, so the format could never be rewarded"
+        )
+    return tokenizer
+
+
+def load_model(
+    name: str,
+    adapter: Path | None,
+    backend: str,
+    hardware: Hardware,
+    max_length: int,
+    lora_r: int,
+    seed: int,
+):
+    """Return the 4-bit base `name` with a trainable LoRA: that of `adapter` continued, or a fresh one where it is None.
+
+    A fresh LoRA has rank `lora_r` and scale 1 (alpha = r). `max_length` is the most tokens that Unsloth prepares for.
+    """
+    load = _load_unsloth if backend == "unsloth" else _load_hf
+    return load(base_path(name), adapter, hardware, max_length, lora_r, seed)
+
+
+def load_base(name: str, hardware: Hardware):
+    """Return the 4-bit base without an adapter, as it was before any phase. Raises ModelError."""
+    source = base_path(name)
+    # what is quantised already (…-bnb-4bit) keeps its own settings
+    quantisation = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=hardware.dtype,
+    )
+    on_cpu = hardware.device == "cpu"
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            source,
+            quantization_config=quantisation,
+            dtype=hardware.dtype,
+            device_map={"": "cpu" if on_cpu else int(os.environ.get("LOCAL_RANK", 0))},  # accelerate sets the rank
+            attn_implementation="eager" if on_cpu else None,  # torch's fused attention is slow backwards on a CPU
+            trust_remote_code=False,
+            use_safetensors=True,
+        )
+    except (OSError, ValueError) as error:
+        raise _cannot_load("model", source, error) from error
+    if on_cpu:
+        unpack_base(model)
+    return model
+
+
+def _load_hf(source: str, adapter: Path | None, hardware: Hardware, max_length: int, lora_r: int, seed: int):
+    model = load_base(source, hardware)
+    model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=hardware.device == "cuda")
+    if adapter is not None:
+        model = with_adapter(model, adapter, trainable=True)
+    else:
+        set_seed(seed)  # the adapter's first weights
+        lora = LoraConfig(r=lora_r, lora_alpha=lora_r, target_modules=LINEAR, task_type="CAUSAL_LM")
+        model = get_peft_model(model, lora)
+    if hardware.device == "cpu":
+        fuse_adapters(model)
+    return model
+
+
+def _load_unsloth(source: str, adapter: Path | None, hardware: Hardware, max_length: int, lora_r: int, seed: int):
+    from unsloth import FastLanguageModel  # installed and importable on CUDA alone
+
+    name = str(adapter or source)  # the adapter names the base it belongs to
+    try:
+        model, _ = FastLanguageModel.from_pretrained(
+            model_name=name, max_seq_length=max_length, dtype=hardware.dtype, load_in_4bit=True, max_lora_rank=lora_r
+        )
+    except (OSError, ValueError, RuntimeError) as error:
+        raise _cannot_load("model", name, error) from error
+    if adapter is None:
+        model = FastLanguageModel.get_peft_model(
+            model,
+            r=lora_r,
+            lora_alpha=lora_r,
+            target_modules=LINEAR,
+            use_gradient_checkpointing="unsloth",
+            random_state=seed,
+        )
+    return model
+
+
+def _cannot_load(kind: str, source: str, error: Exception) -> ModelError:
+    first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return ModelError(
+        f"cannot load the {kind} of {source!r}: {first_line} Use a local model folder, or nano, which needs no download"
+    )

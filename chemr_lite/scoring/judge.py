@@ -1,0 +1,35 @@
+"""One completion judged: its score, its reason, its format and its claims, as a line of predictions.jsonl."""
+
+from chemr_lite.answers import parse_completion
+from chemr_lite.claims import check_claims, tally
+from chemr_lite.protocols import Protocols
+from chemr_lite.rewards import score_completion
+from chemr_lite.smiles import parse_smiles
+from chemr_lite.tasks import get_task
+from chemr_lite.tasks.base import Row
+
+
+def judge(row: Row, completion: str, strict: bool = True, protocols: Protocols | None = None) -> dict:
+    """One line of predictions.jsonl: the completion with its score, its reason, whether format and molecule hold, and how
+    many of the different claims in its reasoning, read along the steps of `protocols`, can be checked and are supported. Without `strict` (other people's
+    models) an answer outside our format is looked for and scored all the same; `format` still says what held."""
+    parsed, score = parse_completion(completion), score_completion(completion, row)
+    in_format = parsed.answer is not None
+    if not (in_format or strict):
+        parsed = parse_completion(completion, strict=False)
+        score = get_task(row["task"]).score(parsed.answer, row)
+    answer = parsed.answer
+    supported, checkable = tally(check_claims(parsed.think, row, answer, protocols))
+    molecule = get_task(row["task"]).answers == "molecule"
+    return {
+        "task": row["task"], "input": row["input"], "gold": row["answer"], "meta": dict(row["meta"]), "completion": completion, "answer": answer,
+        "score": score.value, "correct": score.correct, "reason": str(score.reason),
+        "format": in_format,
+        "valid": (answer is not None and parse_smiles(answer).ok) if molecule else None,
+        "claims": checkable, "supported": supported,
+    }  # fmt: skip
+
+
+def row_of(line: dict) -> dict:
+    """The row that a line of predictions.jsonl answers."""
+    return {"task": line["task"], "input": line["input"], "answer": line["gold"], "meta": line["meta"]}
