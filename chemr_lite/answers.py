@@ -35,7 +35,11 @@ def build_prompt(question: str) -> list[dict[str, str]]:
 
 def render(think: str | None, answer: str) -> str:
     """The completion that holds `think` (None or empty: no reasoning) and `answer` in the format."""
-    return f"<think>\n{think}\n</think>\n<answer>{answer}</answer>" if think else f"<think></think>\n<answer>{answer}</answer>"
+    return (
+        f"<think>\n{think}\n</think>\n<answer>{answer}</answer>"
+        if think
+        else f"<think></think>\n<answer>{answer}</answer>"
+    )
 
 
 def parse_completion(text: str, strict: bool = True) -> Completion:
@@ -47,7 +51,9 @@ def parse_completion(text: str, strict: bool = True) -> Completion:
     if not strict:
         think, _, rest = text.rpartition("</think>")
         blocks = _LAST_ANSWER.findall(rest)
-        return Completion(think.replace("<think>", "").strip(), (blocks[-1] if blocks else rest).strip(), Reason.CORRECT)
+        return Completion(
+            think.replace("<think>", "").strip(), (blocks[-1] if blocks else rest).strip(), Reason.CORRECT
+        )
     counts = [text.count(tag) for tag in TAGS]
     if 0 in counts:
         return Completion("", None, Reason.MISSING_TAGS)

@@ -123,7 +123,9 @@ def task(groups: Groups, tasks: Statistics) -> list[float]:
 def gdpo(groups: Groups, tasks: Statistics) -> list[float]:
     """Divide by the group's standard deviation, then by that of the whole step (arXiv 2601.05242, with one reward)."""
     own = group(groups, tasks)
-    centred = [(r - fmean(rewards)) / divisor for (_, rewards), divisor in zip(groups, own, strict=True) for r in rewards]
+    centred = [
+        (r - fmean(rewards)) / divisor for (_, rewards), divisor in zip(groups, own, strict=True) for r in rewards
+    ]
     whole = spread(centred) + TINY
     return [divisor * whole for divisor in own]
 

@@ -50,7 +50,11 @@ def load_protocols(path: Path | str = "default") -> Protocols:
         held = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ProtocolError(f"{path}: {' '.join(str(error).split())}") from error
-    if not isinstance(held, dict) or not isinstance(held.get("protocols"), dict) or not isinstance(held.get("steps", {}), dict):
+    if (
+        not isinstance(held, dict)
+        or not isinstance(held.get("protocols"), dict)
+        or not isinstance(held.get("steps", {}), dict)
+    ):
         raise ProtocolError(f"{path}: must hold `protocols:` and may hold `steps:`; {DEFAULT} is an example")
     shared = yaml.safe_load(DEFAULT.read_text(encoding="utf-8"))["steps"]
     known = {name: _step(path, name, told) for name, told in (shared | held.get("steps", {})).items()}

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from statistics import fmean
 
 from chemr_lite.answers import parse_completion
-from chemr_lite.claims import check_claims, worth
+from chemr_lite.claims import check_claims, grounding_reward
 from chemr_lite.protocols import Protocols
 from chemr_lite.reasons import Reason
 from chemr_lite.tasks import Score, get_task
@@ -72,7 +72,11 @@ def grounded(completions, task, answer, meta, input, protocols: Protocols | None
     for text, t, a, m, asked in zip(completions, task, answer, meta, input, strict=True):
         completion = parse_completion(completion_text(text))
         row = {"task": t, "input": asked, "answer": a, "meta": read_meta(m)}
-        values.append(0.0 if completion.answer is None else worth(check_claims(completion.think, row, completion.answer, protocols)))
+        values.append(
+            0.0
+            if completion.answer is None
+            else grounding_reward(check_claims(completion.think, row, completion.answer, protocols))
+        )
     return values
 
 

@@ -94,14 +94,18 @@ def _inspect(text: str, mol: Chem.Mol) -> Parsed:
     if ":" in text:  # atom maps, perhaps
         for atom in mol.GetAtoms():
             atom.SetAtomMapNum(0)
-        Chem.AssignStereochemistry(mol, cleanIt=True, force=True)  # two branches that only their maps told apart are the same
+        Chem.AssignStereochemistry(
+            mol, cleanIt=True, force=True
+        )  # two branches that only their maps told apart are the same
     if mol.GetNumHeavyAtoms() == 0:
         return _refuse(text, Reason.NO_HEAVY_ATOM)
     key = Chem.MolToSmiles(mol)
     fragments = tuple(sorted(key.split(".")))
     if all(_LONE_ATOM.fullmatch(fragment) for fragment in fragments):
         return _refuse(text, Reason.LONE_ATOM)
-    if _UNUSUAL.search(key) and Chem.MolFromSmiles(key) is None:  # RDKit writes a few (metals in rings) so that it refuses them then
+    if (
+        _UNUSUAL.search(key) and Chem.MolFromSmiles(key) is None
+    ):  # RDKit writes a few (metals in rings) so that it refuses them then
         return _refuse(text, Reason.CHEMISTRY)
     return Parsed(text, mol, key, fragments, Reason.CORRECT)
 
@@ -123,7 +127,13 @@ def skeleton(key: str) -> str:
     """Heavy atoms and bonds alone: equal for molecules that differ in hydrogens, charges, isotopes or stereochemistry."""
     mol = Chem.RWMol(Chem.MolFromSmiles(key))
     for atom in mol.GetAtoms():
-        atom.SetIsotope(0), atom.SetFormalCharge(0), atom.SetNumRadicalElectrons(0), atom.SetNumExplicitHs(0), atom.SetNoImplicit(True)
+        (
+            atom.SetIsotope(0),
+            atom.SetFormalCharge(0),
+            atom.SetNumRadicalElectrons(0),
+            atom.SetNumExplicitHs(0),
+            atom.SetNoImplicit(True),
+        )
     for index in reversed([atom.GetIdx() for atom in mol.GetAtoms() if atom.GetAtomicNum() == 1]):
         mol.RemoveAtom(index)
     return Chem.MolToSmiles(mol, isomericSmiles=False)

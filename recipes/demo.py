@@ -19,9 +19,9 @@ from chemr_lite import check_claims, data, get_task
 from chemr_lite.data.splits import sample
 from chemr_lite.errors import QuestionError
 from chemr_lite.model.questions import OPEN, read_question, read_words
-from chemr_lite.scoring.answers_html import ARTICLE_STYLE, LEGEND, draw, marked, reply_article
 from chemr_lite.scoring.judge import row_of
 from recipes.training import command
+from recipes.training.answers_html import ARTICLE_STYLE, LEGEND, draw, marked, reply_article
 from recipes.training.options import UsageError
 
 EACH = 3  # example questions of a task
@@ -75,7 +75,9 @@ def load(target: str) -> dict:
     run = Path(target)
     phases = phases_of(run)[::-1]
     if not (phases or target == "nano" or run.exists()):
-        raise UsageError(f"{target}: no run there; train one with python recipes/grpo.py, or name a phase's directory or a model folder")
+        raise UsageError(
+            f"{target}: no run there; train one with python recipes/grpo.py, or name a phase's directory or a model folder"
+        )
     if not phases:
         return {run.name: Chemist(target)}
     first = Chemist(run / phases[0])
@@ -126,7 +128,9 @@ class Desk:
             return note(str(error))
         sides = get_task(row["task"]).sides(row | {"answer": ""})  # of some tasks they tell the answer
         asked = f'<p class="soft">The model is asked: {escape(get_task(row["task"]).instruction or row["input"])}</p>'
-        return asked + f'<div class="row">{"".join(draw(smiles, side) for side, smiles in sides.items() if smiles)}</div>'
+        return (
+            asked + f'<div class="row">{"".join(draw(smiles, side) for side, smiles in sides.items() if smiles)}</div>'
+        )
 
     def ask(self, task: str, text: str, one: str, other: str) -> Iterator[tuple[str, str]]:
         """The two answers as HTML, again and again while they grow."""
@@ -167,7 +171,9 @@ def build(chemists: dict, rows: list[dict]):
     import ipyketcher
 
     desk, names = Desk(chemists, rows), list(chemists)
-    examples = [[next(task for task in desk.tasks if row["task"].startswith(task)), row["input"]] for row in choose(rows)]
+    examples = [
+        [next(task for task in desk.tasks if row["task"].startswith(task)), row["input"]] for row in choose(rows)
+    ]
     first = next((example for example in examples if example[0] == "reaction_prediction"), examples[0])
     static = Path(ipyketcher.__file__).parent / "static"
     gr.set_static_paths([static])
@@ -178,11 +184,20 @@ def build(chemists: dict, rows: list[dict]):
         gr.HTML(f"<p>Claims of the reasoning are held against the molecules: {LEGEND}</p>")
         with gr.Row():
             with gr.Column(scale=2, min_width=280):
-                task = gr.Dropdown([TYPED, *((spoken(name), name) for name in desk.tasks)], value=first[0], label="Task", filterable=False)
-                question = gr.Textbox(value=first[1], label="Question: a SMILES, a name, a description or an instruction", lines=2)
+                task = gr.Dropdown(
+                    [TYPED, *((spoken(name), name) for name in desk.tasks)],
+                    value=first[0],
+                    label="Task",
+                    filterable=False,
+                )
+                question = gr.Textbox(
+                    value=first[1], label="Question: a SMILES, a name, a description or an instruction", lines=2
+                )
                 with gr.Row():
                     one = gr.Dropdown(names, value=names[0], label="Ask the phase", filterable=False, min_width=120)
-                    other = gr.Dropdown([NONE, *names], value=NONE, label="and beside it", filterable=False, min_width=120)
+                    other = gr.Dropdown(
+                        [NONE, *names], value=NONE, label="and beside it", filterable=False, min_width=120
+                    )
                 button = gr.Button("Ask", variant="primary")
             with gr.Column(scale=1, min_width=280):
                 picture = gr.HTML(desk.preview(*first), elem_id="preview")
@@ -203,11 +218,21 @@ def build(chemists: dict, rows: list[dict]):
         )
         for changed in (task, question):
             changed.change(
-                desk.preview, [task, question], picture, show_progress="hidden", trigger_mode="always_last", api_visibility="private"
+                desk.preview,
+                [task, question],
+                picture,
+                show_progress="hidden",
+                trigger_mode="always_last",
+                api_visibility="private",
             )
         draw.click(None, question, None, js=EDITOR % static)
         take.click(None, question, question, js=TAKE)
-        asked = {"fn": desk.ask, "inputs": [task, question, one, other], "outputs": [left, right], "show_progress": "minimal"}
+        asked = {
+            "fn": desk.ask,
+            "inputs": [task, question, one, other],
+            "outputs": [left, right],
+            "show_progress": "minimal",
+        }
         button.click(None, None, None, js=SHOW_ANSWER)
         button.click(**asked, api_name="ask")
         question.submit(**asked, api_visibility="private")
@@ -226,7 +251,10 @@ def look() -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "target", nargs="?", default="outputs/nano", help="a run, one of its phases, or a model folder; default: outputs/nano"
+        "target",
+        nargs="?",
+        default="outputs/nano",
+        help="a run, one of its phases, or a model folder; default: outputs/nano",
     )
     parser.add_argument("--port", type=int, help="default: the first that is free from 7860 on")
     parser.add_argument("--share", action="store_true", help="also at a public address, for 72 hours at most")

@@ -59,7 +59,9 @@ def train(options: Options, rows: Loaded, backend: str) -> None:
 
     bare = sorted({row["task"] for row in training if not protocols.of(row["task"])} - {task for task, _ in written})
     if bare:
-        say(f"[distill] no steps in the protocols {options.protocols}, so answers alone: {', '.join(bare)} (--protocols)")
+        say(
+            f"[distill] no steps in the protocols {options.protocols}, so answers alone: {', '.join(bare)} (--protocols)"
+        )
     sft.train(options, "distill", completions, rows, backend)
 
 

@@ -25,10 +25,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from chemr_lite import build_prompt, get_task, render
 from chemr_lite.data.splits import sample
 from chemr_lite.protocols import Protocols, load_protocols
-from chemr_lite.scoring import answers_html, benchmarks
+from chemr_lite.scoring import benchmarks
 from chemr_lite.scoring.judge import judge
 from chemr_lite.scoring.metrics import percent, summarise
-from recipes.training import command
+from recipes.training import answers_html, command
 from recipes.training.files import as_jsonl, read_json, read_lines, write_json
 from recipes.training.options import Options, UsageError, make_parser, read_options
 from recipes.training.rows import load_rows
@@ -42,13 +42,21 @@ def make_evaluate_parser() -> argparse.ArgumentParser:
     parser.set_defaults(output="outputs/evaluate")  # a run directory is no place for someone else's figures
     parser.add_argument("target", nargs="?", help="a phase's directory, nano, a model, or a .jsonl of answers")
     group = parser.add_argument_group("evaluation alone")
-    group.add_argument("--samples", type=int, default=1, metavar="INT", help="completions per row, for pass@k: sampled if > 1")
-    group.add_argument("--show", type=int, default=0, metavar="INT", help="also write show.html with so many answers a task")
+    group.add_argument(
+        "--samples", type=int, default=1, metavar="INT", help="completions per row, for pass@k: sampled if > 1"
+    )
+    group.add_argument(
+        "--show", type=int, default=0, metavar="INT", help="also write show.html with so many answers a task"
+    )
     group.add_argument("--baselines", action="store_true", help="evaluate what needs no language model")
     group.add_argument("--compare", nargs=2, metavar="FOLDER", type=Path, help="what the second gains over the first")
-    group.add_argument("--server", metavar="URL", help="server of the OpenAI protocol, up to and with /v1; key in CHEMR_API_KEY")
+    group.add_argument(
+        "--server", metavar="URL", help="server of the OpenAI protocol, up to and with /v1; key in CHEMR_API_KEY"
+    )
     group.add_argument("--server-model", default="", metavar="NAME", help="name of the model there")
-    group.add_argument("--server-tokens", type=int, default=2048, metavar="INT", help="answers of the server are cut here")
+    group.add_argument(
+        "--server-tokens", type=int, default=2048, metavar="INT", help="answers of the server are cut here"
+    )
     return parser
 
 
@@ -63,7 +71,9 @@ def read_predictions(path: Path, rows: list[dict], protocols: Protocols | None =
             text = line["completion"] if "completion" in line else render(None, line["answer"])
             predictions[line["task"], line["input"]] = text
         except (KeyError, TypeError) as error:
-            raise UsageError(f"{path}, line {number}: not a prediction with task, input and answer ({error})") from error
+            raise UsageError(
+                f"{path}, line {number}: not a prediction with task, input and answer ({error})"
+            ) from error
     answered = sum((row["task"], row["input"]) in predictions for row in rows)
     if not answered:
         raise UsageError(
@@ -74,9 +84,7 @@ def read_predictions(path: Path, rows: list[dict], protocols: Protocols | None =
     return [judge(row, predictions.get((row["task"], row["input"]), ""), protocols=protocols) for row in rows]
 
 
-def report(
-    judged: list[dict], output: Path, name: str, show: int = 0, protocols: Protocols | None = None
-) -> dict:
+def report(judged: list[dict], output: Path, name: str, show: int = 0, protocols: Protocols | None = None) -> dict:
     """Write metrics.json, metrics.md and predictions.jsonl to `output`, and show.html if asked; return the figures."""
     by_task, by_row = defaultdict(list), defaultdict(list)
     for line in judged:

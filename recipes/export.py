@@ -75,7 +75,9 @@ def merge(adapter: Path, output: Path, precision: str, copies: int = 1, name: st
     with new_folder(output, "--output") as partial:
         needed, free = copies * merged.get_memory_footprint(), shutil.disk_usage(partial).free
         if needed > free:
-            raise UsageError(f"{output} needs {needed / 2**30:.1f} GiB and {free / 2**30:.1f} are free; give an --output on a larger disk")
+            raise UsageError(
+                f"{output} needs {needed / 2**30:.1f} GiB and {free / 2**30:.1f} are free; give an --output on a larger disk"
+            )
         merged.save_pretrained(partial)
         tokenizer.save_pretrained(partial)
         if precision == "4bit":
@@ -100,9 +102,12 @@ def keep(run: Path, folder: Path) -> None:
         last = run / phases[-1]
         (partial / "README.md").write_text(model_card.write(last, base_of(last), folder.name))
         write_json(
-            partial / "dataset-metadata.json", {"title": folder.name, "id": f"YOUR-NAME/{folder.name}", "licenses": [{"name": "other"}]}
+            partial / "dataset-metadata.json",
+            {"title": folder.name, "id": f"YOUR-NAME/{folder.name}", "licenses": [{"name": "other"}]},
         )
-    print(f"{', '.join(phases)} of {run} in {folder}: Chemist reads it, and kaggle datasets create -p {folder} uploads it")
+    print(
+        f"{', '.join(phases)} of {run} in {folder}: Chemist reads it, and kaggle datasets create -p {folder} uploads it"
+    )
 
 
 def find_converter(llama_cpp: str | None) -> Path:
@@ -134,7 +139,9 @@ def check_token() -> None:
     from huggingface_hub import get_token
 
     if not get_token():
-        raise UsageError("--push-to-hub needs a token of the hub with the right to write: set HF_TOKEN, or run hf auth login")
+        raise UsageError(
+            "--push-to-hub needs a token of the hub with the right to write: set HF_TOKEN, or run hf auth login"
+        )
 
 
 def push(folder: Path, repo: str, public: bool) -> None:
@@ -153,18 +160,28 @@ def push(folder: Path, repo: str, public: bool) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("phase", type=Path, help="a finished phase's directory, with an adapter in it; with --adapters a run directory")
+    parser.add_argument(
+        "phase", type=Path, help="a finished phase's directory, with an adapter in it; with --adapters a run directory"
+    )
     parser.add_argument(
         "--output",
         type=Path,
         help="where to write the model; default: the phase's directory with -merged, and the precision where it is not bf16",
     )
     parser.add_argument("--precision", choices=PRECISIONS, default="bf16", help="of the weights; default: bf16")
-    parser.add_argument("--gguf", action="store_true", help="also write model.gguf and a Modelfile, by llama.cpp's converter")
+    parser.add_argument(
+        "--gguf", action="store_true", help="also write model.gguf and a Modelfile, by llama.cpp's converter"
+    )
     parser.add_argument("--llama-cpp", metavar="DIR", help="llama.cpp's folder, default: $LLAMA_CPP")
-    parser.add_argument("--push-to-hub", metavar="REPO", help="also upload the folder to this repository of yours, private unless --public")
+    parser.add_argument(
+        "--push-to-hub",
+        metavar="REPO",
+        help="also upload the folder to this repository of yours, private unless --public",
+    )
     parser.add_argument("--public", action="store_true", help="with --push-to-hub: a repository that everybody sees")
-    parser.add_argument("--adapters", type=Path, metavar="FOLDER", help="copy the adapters of all phases there, and merge nothing")
+    parser.add_argument(
+        "--adapters", type=Path, metavar="FOLDER", help="copy the adapters of all phases there, and merge nothing"
+    )
     args = parser.parse_args()
     if args.adapters:
         return keep(args.phase, args.adapters)

@@ -47,7 +47,9 @@ TRACED_ROWS, MINED_ROWS = 1000, 20  # asked about by default: of each macro-task
 def make_teach_parser() -> argparse.ArgumentParser:
     parser = make_parser(__doc__, DATA)
     group = parser.add_argument_group("the teacher")
-    group.add_argument("--server", required=True, metavar="URL", help="server of the OpenAI protocol, up to and with /v1")
+    group.add_argument(
+        "--server", required=True, metavar="URL", help="server of the OpenAI protocol, up to and with /v1"
+    )
     group.add_argument("--server-model", required=True, metavar="NAME", help="name of the teacher there")
     group.add_argument("--server-tokens", type=int, default=1500, metavar="INT", help="its answers are cut here")
     group.add_argument(
@@ -57,17 +59,28 @@ def make_teach_parser() -> argparse.ArgumentParser:
         help=f"training rows to ask about: of each macro-task [{TRACED_ROWS}], with --mine of each sub-task [{MINED_ROWS}]",
     )
     group.add_argument("--samples", type=int, default=1, metavar="INT", help="traces per row")
-    group.add_argument("--temperature", type=float, default=0.7, metavar="FLOAT", help="where there is more than one sample")
+    group.add_argument(
+        "--temperature", type=float, default=0.7, metavar="FLOAT", help="where there is more than one sample"
+    )
     group.add_argument("--concurrency", type=int, default=8, metavar="INT", help="requests under way at once")
-    group.add_argument("--budget", type=int, default=0, metavar="TOKENS", help="ask no more after so many tokens; 0: no limit")
+    group.add_argument(
+        "--budget", type=int, default=0, metavar="TOKENS", help="ask no more after so many tokens; 0: no limit"
+    )
     group.add_argument("--price", default="", metavar="IN,OUT", help="of a million tokens, for the estimate: 0.5,1.5")
     group.add_argument(
         "--least-grounding", type=float, default=0.9, metavar="SHARE", help="of a trace's claims that must be supported"
     )
     group.add_argument(
-        "--mine", type=truth, nargs="?", const=True, default=False, help="mine a draft of protocols instead of writing traces"
+        "--mine",
+        type=truth,
+        nargs="?",
+        const=True,
+        default=False,
+        help="mine a draft of protocols instead of writing traces",
     )
-    group.add_argument("--output", type=Path, required=True, metavar="FILE", help="traces (.jsonl), or protocols (.yaml)")
+    group.add_argument(
+        "--output", type=Path, required=True, metavar="FILE", help="traces (.jsonl), or protocols (.yaml)"
+    )
     return parser
 
 
@@ -191,7 +204,9 @@ def main() -> None:
         chosen = [row for own in by_task.values() for row in sample(own, wanted.rows or MINED_ROWS, options.seed)]
         write_protocols(chosen, server, wanted)
     else:
-        write_traces(sample(rows, wanted.rows or TRACED_ROWS, options.seed), server, load_protocols(options.protocols), wanted)
+        write_traces(
+            sample(rows, wanted.rows or TRACED_ROWS, options.seed), server, load_protocols(options.protocols), wanted
+        )
 
 
 if __name__ == "__main__":

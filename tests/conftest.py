@@ -36,8 +36,17 @@ def smoke(tmp_path_factory, worker_id) -> Path:
     run = shared / "smoke"
     with FileLock(shared / "smoke.lock"):
         if not (run / "ladder.json").exists():
-            command = [sys.executable, ROOT / "recipes/grpo.py", "--preset", "smoke", "--output", run]  # as a user starts it
-            done = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=300, check=False)
+            command = [
+                sys.executable,
+                ROOT / "recipes/grpo.py",
+                "--preset",
+                "smoke",
+                "--output",
+                run,
+            ]  # as a user starts it
+            done = subprocess.run(
+                command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=300, check=False
+            )
             assert done.returncode == 0, done.stderr[-3000:]
             assert "foundation → distill → grpo" in done.stdout and "balanced" in done.stdout
     return run
@@ -62,7 +71,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self):
         self.reply(
-            200, json.dumps({"object": "list", "data": [{"id": "small", "object": "model", "created": 0, "owned_by": "us"}]}).encode()
+            200,
+            json.dumps(
+                {"object": "list", "data": [{"id": "small", "object": "model", "created": 0, "owned_by": "us"}]}
+            ).encode(),
         )
 
     def do_POST(self):
@@ -74,7 +86,11 @@ class Handler(BaseHTTPRequestHandler):
             act = self.server.script.pop(0) if self.server.script else "answer"
         time.sleep(self.server.pause)
         choices = [
-            {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": self.server.answer(asked["messages"])}}
+            {
+                "index": 0,
+                "finish_reason": "stop",
+                "message": {"role": "assistant", "content": self.server.answer(asked["messages"])},
+            }
         ]
         body = {"id": "1", "object": "chat.completion", "created": 0, "model": "small", "choices": choices,
                 "usage": {"prompt_tokens": 4, "completion_tokens": 6, "total_tokens": 10}}  # fmt: skip

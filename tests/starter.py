@@ -57,7 +57,7 @@ class Started:
 
 def start(name: str, *args) -> Started:
     """recipes/<name>.py with these arguments."""
-    folder = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=_parent()[1].name))
+    folder = Path(tempfile.mkdtemp(prefix=f"{Path(name).name}-", dir=_parent()[1].name))
     files = folder / "stdout", folder / "stderr"
     return Started(_ask(start=[name, *map(str, args)], files=list(map(str, files))), files)
 
@@ -102,8 +102,8 @@ def _serve() -> None:
     import matplotlib.pyplot  # noqa: F401
     import trl
 
-    from recipes import grpo
-    from recipes.training import callbacks, ladder
+    from recipes import grpo  # noqa: F401
+    from recipes.training import callbacks, ladder  # noqa: F401
 
     _ = trl.GRPOTrainer, trl.SFTTrainer  # imported only when asked for
     orders, answers = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")

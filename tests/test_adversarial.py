@@ -41,7 +41,13 @@ def test_every_task_is_tried_by_many():
 
 
 def test_the_table_is_printed():
-    done = subprocess.run([sys.executable, ROOT / "recipes" / "adversarial.py"], capture_output=True, text=True, check=True, cwd=ROOT)
+    done = subprocess.run(
+        [sys.executable, ROOT / "recipes" / "studies" / "adversarial.py"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+    )
     assert len(done.stdout.splitlines()) == len(CHEATS) + 4
     assert "| a bare carbon | 13 | 0.00 | lone_atom | yes |" in done.stdout
     assert not done.stderr.strip()

@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from chemr_lite.errors import ChemrError
 from recipes.studies import bench
 
 
@@ -26,5 +27,5 @@ def test_any_text_is_scored_in_bounds(monkeypatch, capsys):
 
 def test_a_slow_score_is_found(monkeypatch):
     monkeypatch.setattr(bench, "SLOWEST_ALLOWED", 0)
-    with pytest.raises(SystemExit, match="error: "):
+    with pytest.raises(ChemrError, match="value"):
         run(monkeypatch, "soak", "--completions", "10")

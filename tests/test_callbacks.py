@@ -14,7 +14,7 @@ from recipes.training.options import Options
 
 @pytest.fixture
 def model():
-    return load_model("nano", None, "hf", detect_hardware(), 128, 8, 8, seed=0)
+    return load_model("nano", None, "hf", detect_hardware(), 128, 8, seed=0)
 
 
 @pytest.fixture
@@ -31,7 +31,9 @@ def watch(tmp_path, model, scored, scores: list[float], steps: list[int], best: 
     scored += scores
     journal = callbacks.Journal(tmp_path, None)
     rows = SimpleNamespace(rows=data.load(["nano"]).rows)
-    check = callbacks.GreedyCheck(Options(validation_steps=10), None, rows, journal, tmp_path / "best" if best else None)
+    check = callbacks.GreedyCheck(
+        Options(validation_steps=10), None, rows, journal, tmp_path / "best" if best else None
+    )
     weight = next(p for name, p in model.named_parameters() if "lora_B" in name)
     control, held = SimpleNamespace(should_training_stop=False), {}
     check.on_train_begin(None, SimpleNamespace(global_step=0), control, model=model)
@@ -60,7 +62,9 @@ def test_the_last_adapter_stays_where_it_is_the_best(tmp_path, model, scored, ca
 
 def test_a_collapse_ends_training_with_phase_two(tmp_path, model, scored, capsys):
     check, weight, held, control = watch(tmp_path, model, scored, [50.0, 39.0], [10])
-    assert control.should_training_stop and "39.0 on validation rows, 50.0 at step 0: stopped" in capsys.readouterr().out
+    assert (
+        control.should_training_stop and "39.0 on validation rows, 50.0 at step 0: stopped" in capsys.readouterr().out
+    )
     check.keep_best(model)
     assert torch.equal(weight, held[0])
 

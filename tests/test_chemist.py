@@ -4,10 +4,9 @@ import pytest
 
 from chemr_lite import Chemist, check_claims, data, get_task
 from chemr_lite.data import splits
-from chemr_lite.errors import QuestionError
+from chemr_lite.errors import ModelError, QuestionError
 from chemr_lite.model.questions import read_question, read_words
 from chemr_lite.scoring.judge import judge
-from chemr_lite.errors import ModelError
 from recipes.training.evaluation import read_judged
 
 ROWS = splits.sample(data.load(["nano"]).rows["test"], 9)
@@ -20,21 +19,29 @@ def chemist(smoke):
 
 def test_it_answers_as_the_phase_was_evaluated(chemist, smoke):
     lines = read_judged(smoke / "grpo")[::7]
-    rows = [{"task": line["task"], "input": line["input"], "answer": line["gold"], "meta": line["meta"]} for line in lines]
+    rows = [
+        {"task": line["task"], "input": line["input"], "answer": line["gold"], "meta": line["meta"]} for line in lines
+    ]
     replies = chemist.ask_all(rows)
     assert [reply.completion for reply in replies] == [line["completion"] for line in lines]
     assert [reply.answer for reply in replies] == [line["answer"] for line in lines]
     assert [reply.score.value for reply in replies] == [line["score"] for line in lines]
     assert [str(reply.score.reason) for reply in replies] == [line["reason"] for line in lines]
     for reply, line in zip(replies, lines, strict=True):
-        assert reply.claims == check_claims(reply.reasoning, line | {"answer": line["gold"]}, line["answer"], chemist.protocols)
+        assert reply.claims == check_claims(
+            reply.reasoning, line | {"answer": line["gold"]}, line["answer"], chemist.protocols
+        )
         if line["valid"] is not None:
             assert (reply.answer is not None and reply.valid) == line["valid"]
 
 
 def test_it_knows_how_the_phase_was_trained(chemist, smoke):
     assert chemist.adapter == smoke / "grpo"
-    assert [step.heading for step in chemist.protocols.of("retrosynthesis")] == ["Product analysis", "Reaction type", "Disconnection"]
+    assert [step.heading for step in chemist.protocols.of("retrosynthesis")] == [
+        "Product analysis",
+        "Reaction type",
+        "Disconnection",
+    ]
     assert chemist.protocols.of("open_generation/mol_opt_qed") == ()  # nano's, not the default ones
     assert chemist.max_new_tokens < 200
 
@@ -60,7 +67,12 @@ def test_open_generation_is_verified_without_an_answer(chemist):
 def test_a_reply_outside_the_format_or_the_gate(chemist):
     row = read_question("retrosynthesis", "CC(=O)NC")
     bare = chemist.read(row, "CC(=O)O.CN")
-    assert bare.answer is None and not bare.valid and bare.reason == "missing_tags" and bare.verdict == "the answer is not between its tags"
+    assert (
+        bare.answer is None
+        and not bare.valid
+        and bare.reason == "missing_tags"
+        and bare.verdict == "the answer is not between its tags"
+    )
     assert chemist.read(row, "<think></think><answer>CC(=O)O and methylamine</answer>").reason == "inner_whitespace"
     echo = chemist.read(row, f"<think></think><answer>{row['input']}</answer>")
     assert echo.valid and echo.verdict == "the question's own molecule"
@@ -80,20 +92,22 @@ def test_what_fails_while_streaming_is_told(chemist, monkeypatch):
     def fail(*_, **__):
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr("chemr_lite.chemist.answer", fail)
+    monkeypatch.setattr("chemr_lite.model.chemist.answer_prompts", fail)
     with pytest.raises(RuntimeError, match="out of memory"):
         list(chemist.stream(ROWS[0]))
 
 
 def test_phases_share_a_base_and_keep_their_own_answers(chemist, smoke):
     before = [reply.completion for reply in chemist.ask_all(ROWS)]
-    first = chemist.beside(smoke / "foundation")
+    first = chemist.load_phase(smoke / "foundation")
     answers = [reply.completion for reply in first.ask_all(ROWS)]
-    assert answers == [reply.completion for reply in Chemist(smoke / "foundation", max_new_tokens=chemist.max_new_tokens).ask_all(ROWS)]
+    assert answers == [
+        reply.completion for reply in Chemist(smoke / "foundation", max_new_tokens=chemist.max_new_tokens).ask_all(ROWS)
+    ]
     assert answers != before == [reply.completion for reply in chemist.ask_all(ROWS)]
     assert first.model is chemist.model
     with pytest.raises(ModelError, match="no adapter in it"):
-        chemist.beside(smoke / "base")
+        chemist.load_phase(smoke / "base")
 
 
 def test_a_base_can_be_asked_too():
@@ -124,7 +138,11 @@ def test_questions_of_every_task_can_be_asked(row):
         ("yield_prediction/suzuki", "CCO", "it is written reactants>>product"),
         ("reagent_selection/rule_reactant", "CCO", "three lines: Reactant: Brc1ccccc1 / Product: "),
         ("open_generation", "make it better", "Please add a hydroxyl to the molecule CCC."),
-        ("open_generation/mol_opt_qed", "Please add a hydroxyl to the molecule CCC.", "asks for open_generation/mol_edit_add, not for"),
+        (
+            "open_generation/mol_opt_qed",
+            "Please add a hydroxyl to the molecule CCC.",
+            "asks for open_generation/mol_edit_add, not for",
+        ),
     ],
 )
 def test_what_cannot_be_asked_is_told_kindly(task, text, told):
@@ -144,5 +162,5 @@ def test_an_unknown_task_names_its_neighbours():
 
 
 def test_a_model_that_is_not_there(tmp_path):
-    with pytest.raises(ModelError, match="there is no such folder. Train a run"):
+    with pytest.raises(ModelError, match="there is no such folder; name a finished phase"):
         Chemist(tmp_path / "none")

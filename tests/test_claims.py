@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chemr_lite import check_claims, get_task
-from chemr_lite.claims import KINDS, grounding, tally
+from chemr_lite.claims import KINDS, count_claims, grounding
 from chemr_lite.claims.lexicon import GROUPS, REACTION_WORDS, RINGS, WORDS
 from chemr_lite.claims.measures import mol_of
 from chemr_lite.claims.passages import find_smiles
@@ -33,7 +33,12 @@ ASPIRIN = molecule("CC(=O)Oc1ccccc1C(=O)O")
 ALANINE = molecule("C[C@H](N)C(=O)O")
 SALT = molecule("CC(=O)[O-].[Na+]")
 CINNAMIC = molecule("O=C(O)/C=C/c1ccccc1")
-SUZUKI = {"task": "reaction_prediction", "input": "Brc1ccccc1.OB(O)c1ccncc1", "answer": "c1ccc(-c2ccncc2)cc1", "meta": {}}
+SUZUKI = {
+    "task": "reaction_prediction",
+    "input": "Brc1ccccc1.OB(O)c1ccncc1",
+    "answer": "c1ccc(-c2ccncc2)cc1",
+    "meta": {},
+}
 AMIDE = {"task": "retrosynthesis", "input": "CNC(C)=O", "answer": "CC(=O)O.CN", "meta": {}}
 NITRO = {"task": "reaction_prediction", "input": "O=[N+]([O-])c1ccccc1", "answer": "Nc1ccccc1", "meta": {}}
 ADD = {
@@ -113,7 +118,9 @@ def test_one_claim(row, text, kind, supported):
 
 
 def test_every_kind_is_tested_true_and_false():
-    assert {(kind, supported) for _, _, kind, supported in ONE_CLAIM} == {(kind, s) for kind in KINDS for s in (True, False)}
+    assert {(kind, supported) for _, _, kind, supported in ONE_CLAIM} == {
+        (kind, s) for kind in KINDS for s in (True, False)
+    }
 
 
 @pytest.mark.parametrize(
@@ -185,7 +192,7 @@ def test_before_and_after():
 
 def test_saying_it_twice_counts_once():
     claims = check_claims("It has an ester. An ester is there: it has an ester. It has a nitrile.", ASPIRIN)
-    assert tally(claims) == (1, 2) and grounding(claims) == 0.5
+    assert count_claims(claims) == (1, 2) and grounding(claims) == 0.5
     assert grounding(check_claims("It relieves pain.", ASPIRIN)) is None
 
 
@@ -204,7 +211,7 @@ def test_grounded_traces_pass(task, protocols):
     for row in random.Random(0).sample(rows, 40):
         claims = check_claims(get_task(task).trace(row, load_protocols(protocols)), row)
         assert all(c.supported is not False for c in claims), (row, claims)
-        claimed += tally(claims)[1]
+        claimed += count_claims(claims)[1]
     assert claimed >= 40 or task.endswith(("mol_custom_atoms", "mol_custom_bonds"))
 
 
@@ -245,7 +252,9 @@ def test_the_lexicon_is_wide():
 def test_every_pattern_can_be_read(table):
     from rdkit import Chem
 
-    assert all(Chem.MolFromSmarts(part) for readings in table.values() for smarts in readings for part in smarts.split("|"))
+    assert all(
+        Chem.MolFromSmarts(part) for readings in table.values() for smarts in readings for part in smarts.split("|")
+    )
 
 
 @pytest.mark.parametrize(
@@ -267,19 +276,37 @@ def test_smiles_are_told_from_words(text, found):
 @given(
     text=st.one_of(
         st.text(max_size=200),
-        st.lists(st.sampled_from([*WORDS, "no", "two", "**Product:**", "\n", ";", "→", "CC(=O)O", "C-N bond is broken"]), max_size=20).map(
-            " ".join
-        ),
+        st.lists(
+            st.sampled_from([*WORDS, "no", "two", "**Product:**", "\n", ";", "→", "CC(=O)O", "C-N bond is broken"]),
+            max_size=20,
+        ).map(" ".join),
     )
 )
 def test_no_text_breaks_it(text):
     for row in (ASPIRIN, SUZUKI, ADD):
-        assert all(claim.kind in KINDS and text[claim.start : claim.end] == claim.text for claim in check_claims(text, row))
+        assert all(
+            claim.kind in KINDS and text[claim.start : claim.end] == claim.text for claim in check_claims(text, row)
+        )
 
 
 @pytest.mark.parametrize(
     "piece",
-    ["ester ", "no ester and two amides ", "a", "(R,", "1 2 ", "C-N bond ", "C(=O)", "C1", "**", "→ 1 ", "; ", "charge ", "é ", "not "],
+    [
+        "ester ",
+        "no ester and two amides ",
+        "a",
+        "(R,",
+        "1 2 ",
+        "C-N bond ",
+        "C(=O)",
+        "C1",
+        "**",
+        "→ 1 ",
+        "; ",
+        "charge ",
+        "é ",
+        "not ",
+    ],
 )
 def test_no_text_takes_long(piece):
     started = time.process_time()

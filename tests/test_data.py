@@ -10,12 +10,18 @@ import pytest
 
 from chemr_lite.data import tables
 from chemr_lite.data.rows import NANO_ROWS, check_row, load
-from chemr_lite.errors import DataError
 from chemr_lite.data.splits import SPLITS, sample
+from chemr_lite.errors import DataError
 from chemr_lite.tasks import get_task
 
 RETRO = {"task": "retrosynthesis", "input": "CC(=O)NC", "answer": "CC(=O)O.CN", "split": "train", "meta": {"class": 2}}
-FORWARD = {"task": "reaction_prediction", "input": "CC(=O)O.CCN", "answer": "CCNC(C)=O", "split": "validation", "meta": {}}
+FORWARD = {
+    "task": "reaction_prediction",
+    "input": "CC(=O)O.CCN",
+    "answer": "CCNC(C)=O",
+    "split": "validation",
+    "meta": {},
+}
 BBBP = {"task": "property_prediction/bbbp", "input": "CCO", "answer": "Yes", "split": "test", "meta": {}}
 EDIT = {
     "task": "open_generation/mol_edit_add",
@@ -80,11 +86,17 @@ def test_the_row_format(tmp_path, name, text):
 
 def test_a_verified_row_without_an_answer_is_practised(tmp_path):
     open_row = EDIT | {"answer": ""}
-    known = {"task": OPT["task"], "input": FORWARD["input"], "meta": OPT["meta"] | {"source": BBBP["input"]}}  # of what a test holds
+    known = {
+        "task": OPT["task"],
+        "input": FORWARD["input"],
+        "meta": OPT["meta"] | {"source": BBBP["input"]},
+    }  # of what a test holds
     loaded = load([write(tmp_path / "rows.jsonl", jsonl([RETRO, open_row, known, BBBP]))])
     assert loaded.problems == [] and loaded.rows["train"] == [RETRO] and loaded.rows["practice"] == [open_row]
     assert sum(loaded.removed.values()) == 1 and "1 practice rows" in loaded.summary()
-    both = load([write(tmp_path / "both.jsonl", jsonl([open_row, EDIT]))])  # the answered one stays, whichever comes first
+    both = load(
+        [write(tmp_path / "both.jsonl", jsonl([open_row, EDIT]))]
+    )  # the answered one stays, whichever comes first
     assert both.rows["train"] == [EDIT] and both.rows["practice"] == []
     assert load([write(tmp_path / "other.jsonl", jsonl([RETRO, BBBP]))]).fingerprint != loaded.fingerprint
 
@@ -115,7 +127,9 @@ def test_a_line_of_jsonl_ends_at_the_line_feed_only(tmp_path, mark):
 
 def test_defaults(tmp_path):
     short = {"task": "retrosynthesis", "input": "CC(=O)NC", "answer": "CC(=O)O.CN"}
-    assert everything(load([write(tmp_path / "rows.jsonl", jsonl([short]))])) == [short | {"split": "train", "meta": {}}]
+    assert everything(load([write(tmp_path / "rows.jsonl", jsonl([short]))])) == [
+        short | {"split": "train", "meta": {}}
+    ]
 
 
 def test_quoted_csv_fields_may_hold_commas_and_lines(tmp_path):
@@ -140,7 +154,15 @@ TABLES = [
     pytest.param(
         "uspto_retro.csv.gz",
         table(("product", "reactants", "reaction_class", "split"), ("CC(=O)NC", "CC(=O)O.CN", "2", "test")),
-        [{"task": "retrosynthesis", "input": "CC(=O)NC", "answer": "CC(=O)O.CN", "split": "test", "meta": {"class": "2"}}],
+        [
+            {
+                "task": "retrosynthesis",
+                "input": "CC(=O)NC",
+                "answer": "CC(=O)O.CN",
+                "split": "test",
+                "meta": {"class": "2"},
+            }
+        ],
         id="retrosynthesis",
     ),
     pytest.param(
@@ -151,8 +173,19 @@ TABLES = [
     ),
     pytest.param(
         "forward.csv",
-        table(("bench_index", "input", "product", "reactants", "split"), ("7", "CC(=O)O.CN", "CC(=O)NC", "CC(=O)O.CN", "validation")),
-        [{"task": "reaction_prediction", "input": "CC(=O)O.CN", "answer": "CC(=O)NC", "split": "validation", "meta": {}}],
+        table(
+            ("bench_index", "input", "product", "reactants", "split"),
+            ("7", "CC(=O)O.CN", "CC(=O)NC", "CC(=O)O.CN", "validation"),
+        ),
+        [
+            {
+                "task": "reaction_prediction",
+                "input": "CC(=O)O.CN",
+                "answer": "CC(=O)NC",
+                "split": "validation",
+                "meta": {},
+            }
+        ],
         id="reaction-prediction",
     ),
     *(
@@ -173,7 +206,9 @@ TABLES = [
     ),
     pytest.param(
         "llm_test.csv",
-        table(("CID", "smiles", "iupac", "formula", "label"), ("1", "CC(O)F", "(1R)-1-fluoroethanol", "C2H5FO", "train")),
+        table(
+            ("CID", "smiles", "iupac", "formula", "label"), ("1", "CC(O)F", "(1R)-1-fluoroethanol", "C2H5FO", "train")
+        ),
         [
             {"task": f"name_prediction/{sub}", "input": question, "answer": answer, "split": "train", "meta": meta}
             for sub, question, answer, meta in (
@@ -190,8 +225,20 @@ TABLES = [
             name,
             text,
             [
-                {"task": "molecule_design", "input": "The molecule is an alkene.", "answer": "C/C=C\\C", "split": split, "meta": {}},
-                {"task": "molecule_captioning", "input": "C/C=C\\C", "answer": "The molecule is an alkene.", "split": split, "meta": {}},
+                {
+                    "task": "molecule_design",
+                    "input": "The molecule is an alkene.",
+                    "answer": "C/C=C\\C",
+                    "split": split,
+                    "meta": {},
+                },
+                {
+                    "task": "molecule_captioning",
+                    "input": "C/C=C\\C",
+                    "answer": "The molecule is an alkene.",
+                    "split": split,
+                    "meta": {},
+                },
             ],
             id=id,
         )
@@ -202,12 +249,20 @@ TABLES = [
                 "validation",
                 "chebi20-doubled-backslash",
             ),
-            ("design.csv", table(("description", "SMILES"), ("The molecule is an alkene.", "C/C=C\\C")), "train", "captions"),
+            (
+                "design.csv",
+                table(("description", "SMILES"), ("The molecule is an alkene.", "C/C=C\\C")),
+                "train",
+                "captions",
+            ),
         )
     ),
     pytest.param(
         "bh.csv",
-        table(("Ligand", "Additive", "Base", "Aryl halide", "Output"), ("CP(C)C", "CC1=CC(C)=NO1", "CCN(CC)CC", "ClC1=NC=CC=C1", "70.4")),
+        table(
+            ("Ligand", "Additive", "Base", "Aryl halide", "Output"),
+            ("CP(C)C", "CC1=CC(C)=NO1", "CCN(CC)CC", "ClC1=NC=CC=C1", "70.4"),
+        ),
         [
             {
                 "task": "yield_prediction/buchwald_hartwig",
@@ -247,14 +302,44 @@ TABLES = [
     pytest.param(
         "yield_suzuki.csv",
         table(("rxn", "reactant_1", "yield_pct", "high", "split"), ("CC.O>>CCO", "CC", "60.0", "1", "test")),
-        [{"task": "yield_prediction/suzuki", "input": "CC.O>>CCO", "answer": "Yes", "split": "test", "meta": {"percent": 60.0}}],
+        [
+            {
+                "task": "yield_prediction/suzuki",
+                "input": "CC.O>>CCO",
+                "answer": "Yes",
+                "split": "test",
+                "meta": {"percent": 60.0},
+            }
+        ],
         id="yield-of-60-is-high",
     ),
     pytest.param(
         "reagents.csv",
         table(
-            ("kind", "reactant_1", "reactant_2", "ligand", "base", "solvent", "candidates", "ranked", "yields", "split"),
-            ("solvent", "CBr", "CB(O)O", "CP(C)C", "", "", '["CO", "CC#N", "C1CCOC1"]', '["CC#N", "CO", "C1CCOC1"]', "[50, 50, 1]", "test"),
+            (
+                "kind",
+                "reactant_1",
+                "reactant_2",
+                "ligand",
+                "base",
+                "solvent",
+                "candidates",
+                "ranked",
+                "yields",
+                "split",
+            ),
+            (
+                "solvent",
+                "CBr",
+                "CB(O)O",
+                "CP(C)C",
+                "",
+                "",
+                '["CO", "CC#N", "C1CCOC1"]',
+                '["CC#N", "CO", "C1CCOC1"]',
+                "[50, 50, 1]",
+                "test",
+            ),
         ),
         [
             {
@@ -306,7 +391,9 @@ TABLES = [
     pytest.param(
         "smol.csv",
         table(
-            ("task", "raw_input", "raw_output", "split"), ("name_conversion-s2f", "CCO", "C2H6O", "test"), ("sider", "CCO", "Yes", "test")
+            ("task", "raw_input", "raw_output", "split"),
+            ("name_conversion-s2f", "CCO", "C2H6O", "test"),
+            ("sider", "CCO", "Yes", "test"),
         ),
         [{"task": "name_prediction/smiles_to_formula", "input": "CCO", "answer": "C2H6O", "split": "test", "meta": {}}],
         id="smolinstruct",
@@ -443,14 +530,26 @@ def test_every_kind_of_table_is_tested():
 @pytest.mark.parametrize(
     "name, text, reason",
     [
-        pytest.param("bbbp.csv", table(("smiles", "label"), ("CCO", "1"), ("CCN", "2")), "label '2' is neither 0 nor 1", id="label"),
-        pytest.param("logd.csv", table(("smiles", "label"), ("CCO", "1")), "no task 'property_prediction/logd'", id="unknown-property"),
+        pytest.param(
+            "bbbp.csv",
+            table(("smiles", "label"), ("CCO", "1"), ("CCN", "2")),
+            "label '2' is neither 0 nor 1",
+            id="label",
+        ),
+        pytest.param(
+            "logd.csv",
+            table(("smiles", "label"), ("CCO", "1")),
+            "no task 'property_prediction/logd'",
+            id="unknown-property",
+        ),
         pytest.param("t.csv", table(TOMG, ("Sing", "Do it.", "CCO", "{}", "CC")), "Sing", id="unknown-subtask"),
         pytest.param("t.csv", table(TOMG, ("LogP", "Do it.", "CCO", "{", "CC")), "line 2", id="constraint-is-no-json"),
         pytest.param("t.csv", table(TOMG, ("LogP", "Do it.", "CCO", "[1]", "CC")), "line 2", id="constraint-is-a-list"),
         pytest.param("t.csv", table(TOMG, ("AtomNum", "Do it.", "CCO", "[1]", "CC")), "line 2", id="counts-are-a-list"),
         pytest.param("t.csv", table(TOMG, ("LogP", "Do it.")), "line 2", id="line-cut-short"),
-        pytest.param("r.csv", table(("product", "reactants", "reaction_class"), ("CC(=O)NC",)), "line 2", id="reactants-missing"),
+        pytest.param(
+            "r.csv", table(("product", "reactants", "reaction_class"), ("CC(=O)NC",)), "line 2", id="reactants-missing"
+        ),
     ],
 )
 def test_a_bad_line_of_a_table_is_told_with_file_and_line(tmp_path, name, text, reason):
@@ -472,10 +571,14 @@ BAD = [
     pytest.param('"text"', "line 2", id="a-text"),
     pytest.param(json.dumps(RETRO | {"task": None}), "'task' is missing or empty", id="no-task"),
     pytest.param(json.dumps(RETRO | {"task": "retrosyntesis"}), "nearest: retrosynthesis", id="misspelt-task"),
-    pytest.param(json.dumps({k: v for k, v in RETRO.items() if k != "input"}), "'input' is missing or empty", id="no-input"),
+    pytest.param(
+        json.dumps({k: v for k, v in RETRO.items() if k != "input"}), "'input' is missing or empty", id="no-input"
+    ),
     pytest.param(json.dumps(RETRO | {"input": "  "}), "'input' is missing or empty", id="blank-input"),
     pytest.param(json.dumps(RETRO | {"input": 3}), "'input' is missing or empty", id="input-is-a-number"),
-    pytest.param(json.dumps(RETRO | {"split": "dev"}), "split 'dev' is none of train, validation, test", id="unknown-split"),
+    pytest.param(
+        json.dumps(RETRO | {"split": "dev"}), "split 'dev' is none of train, validation, test", id="unknown-split"
+    ),
     pytest.param(json.dumps(RETRO | {"split": 1}), "split 1", id="split-is-a-number"),
     pytest.param(json.dumps(RETRO | {"answer": ""}), "'answer' is empty", id="no-answer"),
     pytest.param(json.dumps(RETRO | {"answer": "CC(=O)O and CN"}), "inner_whitespace", id="answer-is-no-molecule"),
@@ -490,18 +593,35 @@ BAD = [
     pytest.param(json.dumps(EDIT | {"answer": "CCc1ccccc1"}), "unchanged", id="edit-that-changes-nothing"),
     pytest.param(json.dumps(EDIT | {"meta": {"source": "CCc1ccccc1", "add": "sugar"}}), "sugar", id="unknown-group"),
     pytest.param(
-        json.dumps(OPT | {"answer": "NCC(O)c1ccccc1"}), "does not pass its own task: not_improved", id="optimisation-the-wrong-way"
+        json.dumps(OPT | {"answer": "NCC(O)c1ccccc1"}),
+        "does not pass its own task: not_improved",
+        id="optimisation-the-wrong-way",
     ),
     pytest.param(json.dumps(OPT | {"meta": {}}), "line 2", id="optimisation-without-meta"),
     pytest.param(json.dumps(OPT | {"answer": "not a molecule"}), "line 2", id="optimisation-to-no-molecule"),
     pytest.param(json.dumps(OPT | {"answer": "OCCc1ccccc1"}), "line 2", id="optimisation-that-changes-nothing"),
     pytest.param(
-        json.dumps({"task": "open_generation/mol_custom_atoms", "input": "Two carbons.", "answer": "CC", "meta": {"atoms": ["carbon"]}}),
+        json.dumps(
+            {
+                "task": "open_generation/mol_custom_atoms",
+                "input": "Two carbons.",
+                "answer": "CC",
+                "meta": {"atoms": ["carbon"]},
+            }
+        ),
         "line 2",
         id="counts-are-a-list",
     ),
     pytest.param(
-        json.dumps({"task": "open_generation/mol_custom_atoms", "input": "Two carbons.", "answer": "", "split": "test", "meta": {}}),
+        json.dumps(
+            {
+                "task": "open_generation/mol_custom_atoms",
+                "input": "Two carbons.",
+                "answer": "",
+                "split": "test",
+                "meta": {},
+            }
+        ),
         "line 2",
         id="verified-row-without-what-to-verify",
     ),
@@ -520,7 +640,7 @@ def test_a_bad_row_is_told_with_file_and_line_and_the_others_are_kept(tmp_path, 
 
 def test_strict_stops_at_the_first_bad_row(tmp_path):
     path = write(tmp_path / "rows.jsonl", jsonl([FORWARD, RETRO | {"split": "dev"}, BBBP]))
-    with pytest.raises(DataError, match="line 2: split 'dev'.*--strict"):
+    with pytest.raises(DataError, match="line 2: split 'dev'.*strict"):
         load([path], strict=True)
 
 
@@ -555,7 +675,9 @@ FILES = [
     pytest.param("rows.jsonl", b"", "no usable row", id="empty-jsonl"),
     pytest.param("rows.csv", b"", "columns none are not known", id="empty-csv"),
     pytest.param("rows.csv", b"task,input,answer\n", "no usable row", id="csv-without-lines"),
-    pytest.param("rows.csv", b"name,formula\nethanol,C2H6O\n", "columns formula, name are not known", id="unknown-columns"),
+    pytest.param(
+        "rows.csv", b"name,formula\nethanol,C2H6O\n", "columns formula, name are not known", id="unknown-columns"
+    ),
     pytest.param("rows.jsonl", b"{}\n{}\n", "the first problem", id="all-rows-bad"),
     pytest.param("rows.jsonl", b"\xff\xfe{}\n", "cannot be read", id="not-utf-8"),
     pytest.param("rows.jsonl.gz", b"plain text\n", "cannot be read", id="not-gzip"),
@@ -646,8 +768,14 @@ NAME = {"task": "name_prediction/iupac_to_smiles", "input": "ethanol", "split": 
     "train, test",
     [
         pytest.param(NAME | {"answer": "OCC"}, CAPTION | {"input": "CCO"}, id="a-caption's-molecule-as-a-name"),
-        pytest.param(NAME | {"answer": "C[C@H](N)O"}, CAPTION | {"input": "CC(N)O"}, id="with-its-stereochemistry-drawn"),
-        pytest.param(BBBP | {"split": "train"}, BBBP | {"task": "property_prediction/hiv", "split": "test"}, id="under-another-property"),
+        pytest.param(
+            NAME | {"answer": "C[C@H](N)O"}, CAPTION | {"input": "CC(N)O"}, id="with-its-stereochemistry-drawn"
+        ),
+        pytest.param(
+            BBBP | {"split": "train"},
+            BBBP | {"task": "property_prediction/hiv", "split": "test"},
+            id="under-another-property",
+        ),
         pytest.param(
             {"task": "reaction_prediction", "input": "CN.CC(=O)O", "answer": "CNC(C)=O", "split": "train", "meta": {}},
             RETRO | {"split": "test"},
@@ -743,11 +871,29 @@ def test_a_large_sample_is_everything():
 def test_no_scaffold_stands_in_two_splits(tmp_path):
     from rdkit.Chem.Scaffolds.MurckoScaffold import MurckoScaffoldSmiles
 
-    rings = ["c1ccccc1", "c1ccncc1", "C1CCCCC1", "c1ccsc1", "c1ccoc1", "C1CCNCC1", "C1CCOCC1", "c1ccc2ccccc2c1", "C1CCCC1", "c1cnccn1"]
-    rows = [BBBP | {"input": "C" * n + ring, "split": "test"} for at, ring in enumerate(rings) for n in range(1, 21 - 2 * at)]
+    rings = [
+        "c1ccccc1",
+        "c1ccncc1",
+        "C1CCCCC1",
+        "c1ccsc1",
+        "c1ccoc1",
+        "C1CCNCC1",
+        "C1CCOCC1",
+        "c1ccc2ccccc2c1",
+        "C1CCCC1",
+        "c1cnccn1",
+    ]
+    rows = [
+        BBBP | {"input": "C" * n + ring, "split": "test"}
+        for at, ring in enumerate(rings)
+        for n in range(1, 21 - 2 * at)
+    ]
     other = RETRO | {"split": "validation"}
     loaded = load([write(tmp_path / "rows.jsonl", jsonl([*rows, other]))], scaffold=True)
-    found = {split: {MurckoScaffoldSmiles(row["input"]) for row in loaded.rows[split] if row["task"] == BBBP["task"]} for split in SPLITS}
+    found = {
+        split: {MurckoScaffoldSmiles(row["input"]) for row in loaded.rows[split] if row["task"] == BBBP["task"]}
+        for split in SPLITS
+    }
     assert all(found.values()) and sum(map(len, found.values())) == len(rings)
     sizes = [sum(row["task"] == BBBP["task"] for row in loaded.rows[split]) for split in SPLITS]
     assert sizes[0] > 0.6 * sum(sizes) and sizes[2] > 0.05 * sum(sizes)

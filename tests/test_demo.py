@@ -11,6 +11,7 @@ from chemr_lite import get_task
 from chemr_lite.model.questions import read_question
 from recipes import demo
 from recipes.training.answers_html import verdict
+from recipes.training.options import UsageError
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 
@@ -53,7 +54,10 @@ def test_the_preview_does_not_tell_the_answer(desk):
     rows = [row for row in desk.known.values() if row["answer"] and get_task(row["task"]).answers != "text"]
     for row in rows:
         shown = desk.preview(row["task"], row["input"])
-        if row["answer"] not in ("Yes", "No") and row["answer"] not in get_task(row["task"]).sides(row | {"answer": ""}).values():
+        if (
+            row["answer"] not in ("Yes", "No")
+            and row["answer"] not in get_task(row["task"]).sides(row | {"answer": ""}).values()
+        ):
             assert f">{row['answer']}<" not in shown and f".{row['answer']}<" not in shown, row
 
 
@@ -64,13 +68,20 @@ def test_two_phases_answer_side_by_side(desk, rows):
     left, right = shown[-1]
     assert left.startswith("<h3>grpo</h3>") and right.startswith("<h3>foundation</h3>")
     for html in (left, right):
-        assert escape(row["answer"]) in html and re.search(r'class="verdict (yes|no)"', html)  # it is known, so it is judged
+        assert escape(row["answer"]) in html and re.search(
+            r'class="verdict (yes|no)"', html
+        )  # it is known, so it is judged
     assert escape(desk.chemists["foundation"].ask_all([row])[0].answer or "no answer that can be read") in right
 
 
 def test_one_phase_alone_leaves_the_other_side_empty(desk):
     *_, (left, right) = desk.ask("retrosynthesis", "CC(=O)Nc1ccc(O)cc1", "distill", demo.NONE)
-    verdicts = ("no answer is known to compare it with", "no answer that can be read", "no molecule", "the question's own molecule")
+    verdicts = (
+        "no answer is known to compare it with",
+        "no answer that can be read",
+        "no molecule",
+        "the question's own molecule",
+    )
     assert any(verdict in left for verdict in verdicts)
     assert right == ""
 
@@ -90,7 +101,9 @@ def test_what_cannot_be_asked_is_told_and_escaped(desk, task, text, told):
     assert desk.preview(task, text) in ("", left)
 
 
-@pytest.mark.parametrize("completion", [EVIL, f"<think>{EVIL} an amide</think>\n<answer>{EVIL}</answer>", f"<think>{EVIL}", ""])
+@pytest.mark.parametrize(
+    "completion", [EVIL, f"<think>{EVIL} an amide</think>\n<answer>{EVIL}</answer>", f"<think>{EVIL}", ""]
+)
 def test_what_a_model_wrote_is_escaped(desk, chemists, completion, monkeypatch):
     monkeypatch.setattr(chemists["grpo"], "stream", lambda row: iter([completion[:20], completion]))
     for html in desk.write("grpo", read_question("retrosynthesis", "CNC(C)=O")):
@@ -115,19 +128,22 @@ def test_the_verdict(chemists, answer, told, good):
 def test_twenty_at_once_are_not_mixed_up(address, chemists, rows):
     from gradio_client import Client
 
-    asked = [row for row in rows if row["task"] in ("retrosynthesis", "reaction_prediction", "molecule_captioning")][:20]
+    asked = [row for row in rows if row["task"] in ("retrosynthesis", "reaction_prediction", "molecule_captioning")][
+        :20
+    ]
     client = Client(address, verbose=False)
     with ThreadPoolExecutor(20) as pool:
-        shown = list(pool.map(lambda row: client.predict(row["task"], row["input"], "grpo", demo.NONE, api_name="/ask"), asked))
+        shown = list(
+            pool.map(lambda row: client.predict(row["task"], row["input"], "grpo", demo.NONE, api_name="/ask"), asked)
+        )
     for row, reply, (left, _) in zip(asked, chemists["grpo"].ask_all(asked), shown, strict=True):
         assert escape(row["input"]) in left and escape(row["answer"]) in left
         assert escape((reply.answer if reply.answer is not None else reply.completion)[:300]) in left
 
 
-def test_no_run_there(tmp_path, capsys):
-    with pytest.raises(SystemExit):
+def test_no_run_there(tmp_path):
+    with pytest.raises(UsageError, match="no run there; train one with python recipes/grpo.py"):
         demo.load(str(tmp_path / "none"))
-    assert "no run there; train one with python recipes/grpo.py" in capsys.readouterr().err
 
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -151,7 +167,12 @@ def page(browser, address):
     """The page in a new tab; it fails the test if anything but loopback is asked for, or if a script of the model's runs."""
     tab = browser.new_page(viewport={"width": 1200, "height": 900})
     outside, dialogs = [], []
-    tab.on("request", lambda request: outside.append(request.url) if not request.url.startswith((address, "data:", "blob:")) else None)
+    tab.on(
+        "request",
+        lambda request: (
+            outside.append(request.url) if not request.url.startswith((address, "data:", "blob:")) else None
+        ),
+    )
     tab.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
     tab.goto(address)
     tab.get_by_role("button", name="Ask", exact=True).wait_for()

@@ -6,13 +6,15 @@ import sys
 import pytest
 
 from chemr_lite import build_prompt, data, get_task, render
+from chemr_lite.data.splits import sample
 from chemr_lite.model.folders import base_path
+from chemr_lite.model.generation import answer_prompts, probability_of_yes
 from chemr_lite.model.hardware import detect_hardware
 from chemr_lite.model.load import load_base, load_tokenizer
-from chemr_lite.model.generation import answer, probability_of_yes
-from chemr_lite.data.splits import sample
 from chemr_lite.scoring import baselines
 from recipes import evaluate
+from recipes.training import evaluation
+from recipes.training.options import Options, UsageError
 
 TASKS = ["retrosynthesis", "property_prediction/rule_alert"]
 
@@ -28,7 +30,7 @@ def nano():
 
 
 def options(**changes):
-    return evaluate.Options(max_completion_tokens=24, eval_batch_size=2, temperature=1.0, **changes)
+    return Options(max_completion_tokens=24, eval_batch_size=2, temperature=1.0, **changes)
 
 
 def run(monkeypatch, *args):
@@ -41,26 +43,26 @@ def lines(path):
 
 
 def test_answers_come_in_the_order_of_the_rows(nano, rows):
-    judged = evaluate.answer_rows(*nano, rows, options())
+    judged = evaluation.answer_rows(*nano, rows, options())
     assert [(line["task"], line["input"]) for line in judged] == [(row["task"], row["input"]) for row in rows]
 
 
 @pytest.mark.parametrize("kept", [0, 3, 10])
 def test_a_killed_evaluation_goes_on(nano, rows, tmp_path, kept):
     journal = tmp_path / "answered.jsonl"
-    whole = evaluate.answer_rows(*nano, rows, options(), journal=journal)
+    whole = evaluation.answer_rows(*nano, rows, options(), journal=journal)
     written = journal.read_text().splitlines(keepends=True)
     assert len(written) == len(rows) == 10
     first = [json.loads(text) | {"completion": "from before"} for text in written[:kept]]
     journal.write_text("".join(json.dumps(line) + "\n" for line in first) + '{"task": "retro')  # cut off while writing
-    again = evaluate.answer_rows(*nano, rows, options(), journal=journal)
+    again = evaluation.answer_rows(*nano, rows, options(), journal=journal)
     assert sum(line["completion"] == "from before" for line in again) == kept
     assert [line["answer"] for line in again] == [line["answer"] for line in whole]
     assert len(lines(journal)) == 10
 
 
 def test_samples_are_counted_by_pass_at_k(nano, rows, tmp_path):
-    judged = evaluate.answer_rows(*nano, rows[:3], options(), samples=4)
+    judged = evaluation.answer_rows(*nano, rows[:3], options(), samples=4)
     assert len(judged) == 12 and len({line["completion"] for line in judged}) > 3
     for line in judged[:1]:  # one of four samples of the first row is right, all others wrong
         line.update(correct=True, score=1.0)
@@ -78,7 +80,10 @@ def test_the_probability_of_yes_is_that_of_the_next_token(nano):
     together = probability_of_yes(model, tokenizer, prompts, completions, 8)
     alone = [probability_of_yes(model, tokenizer, [p], [c], 8)[0] for p, c in zip(prompts, completions, strict=True)]
     assert together[2] is None and together[:2] == pytest.approx(alone[:2], abs=1e-4)
-    text = tokenizer.apply_chat_template(prompts[:1], add_generation_prompt=True, tokenize=False)[0] + completions[0].split("No<")[0]
+    text = (
+        tokenizer.apply_chat_template(prompts[:1], add_generation_prompt=True, tokenize=False)[0]
+        + completions[0].split("No<")[0]
+    )
     logits = model(**tokenizer(text, return_tensors="pt", add_special_tokens=False)).logits[0, -1]
     yes, no = (tokenizer(word)["input_ids"][0] for word in ("Yes", "No"))
     assert together[0] == pytest.approx(logits[[yes, no]].softmax(-1)[0].item(), abs=1e-4)
@@ -86,8 +91,8 @@ def test_the_probability_of_yes_is_that_of_the_next_token(nano):
 
 def test_greedy_answers_are_the_same_twice_and_samples_are_not(nano):
     prompts = [build_prompt(get_task("retrosynthesis").question({"input": "CC(=O)NCc1ccccc1"}))] * 6
-    assert len(set(answer(*nano, prompts, 3, 24))) == 1
-    assert len(set(answer(*nano, prompts, 3, 24, temperature=1.5))) > 1
+    assert len(set(answer_prompts(*nano, prompts, 3, 24))) == 1
+    assert len(set(answer_prompts(*nano, prompts, 3, 24, temperature=1.5))) > 1
 
 
 # answers made elsewhere
@@ -108,16 +113,15 @@ def test_answers_made_elsewhere_are_scored(monkeypatch, tmp_path, rows, capsys):
 @pytest.mark.parametrize(
     "text, words",
     [
-        ("nonsense", "line 1: not a prediction"),
+        ("nonsense", "line 1: not JSON"),
         ('{"task": "retrosynthesis", "input": "C"}', "line 1: not a prediction"),
         ('{"task": "retrosynthesis", "input": "C", "answer": "C"}', "none of its 1 predictions belongs to a test row"),
     ],
 )
-def test_a_bad_file_of_answers_is_told(monkeypatch, tmp_path, capsys, text, words):
+def test_a_bad_file_of_answers_is_told(monkeypatch, tmp_path, text, words):
     (tmp_path / "mine.jsonl").write_text(text)
-    with pytest.raises(SystemExit) as stopped:
+    with pytest.raises(UsageError, match=words):
         run(monkeypatch, tmp_path / "mine.jsonl", "--tasks", "retrosynthesis", "--output", tmp_path / "out")
-    assert stopped.value.code == 2 and words in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
@@ -126,7 +130,10 @@ def test_a_bad_file_of_answers_is_told(monkeypatch, tmp_path, capsys, text, word
 
 def test_two_runs_are_compared(monkeypatch, tmp_path, rows, capsys):
     for name, right in (("before", 4), ("after", 10)):
-        said = [{"task": r["task"], "input": r["input"], "answer": r["answer"] if i < right else "?"} for i, r in enumerate(rows)]
+        said = [
+            {"task": r["task"], "input": r["input"], "answer": r["answer"] if i < right else "?"}
+            for i, r in enumerate(rows)
+        ]
         evaluate.report(evaluate.read_predictions(write(tmp_path / "a.jsonl", said), rows), tmp_path / name, name)
     capsys.readouterr()
     run(monkeypatch, "--compare", tmp_path / "before", tmp_path / "after")
@@ -138,10 +145,9 @@ def write(path, said):
     return path
 
 
-def test_what_was_not_evaluated_cannot_be_compared(monkeypatch, tmp_path, capsys):
-    with pytest.raises(SystemExit):
+def test_what_was_not_evaluated_cannot_be_compared(monkeypatch, tmp_path):
+    with pytest.raises(UsageError, match=f"evaluate {tmp_path / 'a'} first"):
         run(monkeypatch, "--compare", tmp_path / "a", tmp_path / "b")
-    assert f"evaluate {tmp_path / 'a'} first" in capsys.readouterr().err
 
 
 # baselines
@@ -151,15 +157,23 @@ def property_row(smiles, label, split="train"):
     return {"task": "property_prediction/bbbp", "input": smiles, "answer": label, "split": split, "meta": {}}
 
 
-TRAIN = [property_row("C" * n, "Yes") for n in range(2, 9)] + [property_row("O" + "C" * n + "O", "No") for n in range(2, 8)]
+TRAIN = [property_row("C" * n, "Yes") for n in range(2, 9)] + [
+    property_row("O" + "C" * n + "O", "No") for n in range(2, 8)
+]
 TRAIN += [
     {"task": "molecule_design", "input": f"The molecule is {name}.", "answer": s, "meta": {}}
     for name, s in (("ethanol", "CCO"), ("urea", "NC(N)=O"))
 ]
-TEST = [property_row("C" * 12, "Yes"), property_row("OCCCCCCCCCO", "No"), TRAIN[-2] | {"input": "The molecule is an ethanol."}]
+TEST = [
+    property_row("C" * 12, "Yes"),
+    property_row("OCCCCCCCCCO", "No"),
+    TRAIN[-2] | {"input": "The molecule is an ethanol."},
+]
 
 
-@pytest.mark.parametrize("name, correct", [("majority", [1, 0, 1]), ("copy", [0, 0, 0]), ("neighbour", [1, 1, 1]), ("forest", [1, 1, 0])])
+@pytest.mark.parametrize(
+    "name, correct", [("majority", [1, 0, 1]), ("copy", [0, 0, 0]), ("neighbour", [1, 1, 1]), ("forest", [1, 1, 0])]
+)
 def test_baselines(name, correct):
     judged = baselines.BASELINES[name](TRAIN, TEST)
     assert [line["correct"] for line in judged] == [bool(c) for c in correct]

@@ -10,8 +10,8 @@ import pytest
 
 from chemr_lite import Chemist, data
 from chemr_lite.data import splits
-from recipes.training import model_card
 from recipes import export as recipe
+from recipes.training import command, model_card
 
 CONVERTER = """
 import sys
@@ -36,10 +36,14 @@ class Hub(BaseHTTPRequestHandler):
         self.server.asked.append((self.path, self.headers["Authorization"]))
         told = {"url": "http://127.0.0.1/me/chemr"}
         if self.path.endswith("/repos/create"):
-            self.server.private = json.loads(body)["private"] if "private" in json.loads(body) else json.loads(body).get("visibility")
+            self.server.private = (
+                json.loads(body)["private"] if "private" in json.loads(body) else json.loads(body).get("visibility")
+            )
         elif "/preupload/" in self.path:
             names = [file["path"] for file in json.loads(body)["files"]]
-            told = {"files": [{"path": name, "uploadMode": "regular", "shouldIgnore": False, "oid": None} for name in names]}
+            told = {
+                "files": [{"path": name, "uploadMode": "regular", "shouldIgnore": False, "oid": None} for name in names]
+            }
         elif "/commit/" in self.path:
             for line in map(json.loads, body.splitlines()):
                 if line["key"] == "file":
@@ -70,7 +74,7 @@ def export(monkeypatch, capsys):
     def run(*args) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["export.py", *map(str, args)])
         try:
-            recipe.main()
+            command.run(recipe.main)
             status = 0
         except SystemExit as ended:
             status = ended.code
@@ -100,7 +104,11 @@ def test_the_card_tells_what_was_measured(smoke):
 
 def test_the_card_of_your_own_data_names_files_and_not_folders(smoke, tmp_path):
     run = json.loads((smoke / "foundation" / "run.json").read_text())
-    run["options"] |= {"data": "/home/someone/mine.csv,chebi20", "data_root": "/home/someone", "model": "meta-llama/Llama-3.1-8B-Instruct"}
+    run["options"] |= {
+        "data": "/home/someone/mine.csv,chebi20",
+        "data_root": "/home/someone",
+        "model": "meta-llama/Llama-3.1-8B-Instruct",
+    }
     (tmp_path / "foundation").mkdir()
     (tmp_path / "foundation" / "run.json").write_text(json.dumps(run))
     text = model_card.write(tmp_path / "foundation", "meta-llama/Llama-3.1-8B-Instruct", "me/chemr")
@@ -113,7 +121,9 @@ def test_four_bits_are_a_model_too(smoke, tmp_path, export):
     assert json.loads((tmp_path / "small" / "config.json").read_text())["quantization_config"]["load_in_4bit"]
     rows = splits.sample(data.load(["nano"]).rows["test"], 18)
     one, other = (Chemist(folder, max_new_tokens=100).ask_all(rows) for folder in (smoke / "grpo", tmp_path / "small"))
-    begun = [a.completion[:9] == b.completion[:9] for a, b in zip(one, other, strict=True)]  # rounded twice, so not token for token
+    begun = [
+        a.completion[:9] == b.completion[:9] for a, b in zip(one, other, strict=True)
+    ]  # rounded twice, so not token for token
     assert sum(begun) > 14 and sum(bool(reply.answer) for reply in other) > 9
 
 
@@ -124,7 +134,9 @@ def test_gguf_by_the_converter(smoke, tmp_path, export, monkeypatch):
     status, out, _ = export(smoke / "grpo", "--output", tmp_path / "whole", "--gguf")
     assert status == 0 and (tmp_path / "whole" / "model.gguf").read_bytes()[:4] == b"GGUF"
     modelfile = (tmp_path / "whole" / "Modelfile").read_text()
-    assert "FROM ./model.gguf" in modelfile and "You are an expert chemist" in modelfile and "ollama create whole" in out
+    assert (
+        "FROM ./model.gguf" in modelfile and "You are an expert chemist" in modelfile and "ollama create whole" in out
+    )
 
 
 def test_gguf_without_a_converter_or_with_one_that_refuses(smoke, tmp_path, export):

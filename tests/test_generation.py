@@ -19,7 +19,7 @@ def tokenizer():
 @pytest.fixture(scope="module")
 def model():
     """nano with an adapter that says something of its own: a fresh one multiplies by zero."""
-    model = load_model("nano", None, "hf", detect_hardware(), 128, 8, 8, seed=0)
+    model = load_model("nano", None, "hf", detect_hardware(), 128, 8, seed=0)
     torch.manual_seed(0)
     for name, parameter in model.named_parameters():
         if "lora_B" in name:
@@ -31,7 +31,10 @@ def model():
 def prompts(tokenizer):
     rows = splits.sample(data.load(["nano"]).rows["test"], 6)
     texts = [build_prompt(get_task(row["task"]).question(row)) for row in rows]
-    asked = [tokenizer.apply_chat_template(text, add_generation_prompt=True, tokenize=True, return_dict=False) for text in texts]
+    asked = [
+        tokenizer.apply_chat_template(text, add_generation_prompt=True, tokenize=True, return_dict=False)
+        for text in texts
+    ]
     assert len({len(prompt) for prompt in asked}) > 5  # of different lengths, so that padding matters
     return asked
 
@@ -41,7 +44,9 @@ def greedy(model, prompts, end):
     model.eval()
     with torch.no_grad():
         made = [
-            model.generate(torch.tensor([prompt]), max_new_tokens=24, do_sample=False, pad_token_id=0, eos_token_id=end)[0, len(prompt) :]
+            model.generate(
+                torch.tensor([prompt]), max_new_tokens=24, do_sample=False, pad_token_id=0, eos_token_id=end
+            )[0, len(prompt) :]
             for prompt in prompts
         ]
     return [tokens.tolist() for tokens in made]
@@ -104,7 +109,10 @@ def test_reading_prompts_once_changes_neither_logits_nor_gradients(model):
     torch.manual_seed(0)
     prompts, each, prompt, completion = 3, 4, 30, 25
     rows = prompts * each
-    ids, mask = torch.randint(5, 60, (rows, prompt + completion)), torch.zeros(rows, prompt + completion, dtype=torch.long)
+    ids, mask = (
+        torch.randint(5, 60, (rows, prompt + completion)),
+        torch.zeros(rows, prompt + completion, dtype=torch.long),
+    )
     groups = torch.randperm(rows) % prompts  # of a group, not all side by side
     for group, start in zip(range(prompts), (0, 11, 25), strict=True):
         ids[groups == group, :prompt] = ids[groups == group, :prompt][0]
@@ -131,7 +139,9 @@ def test_reading_prompts_once_changes_neither_logits_nor_gradients(model):
         assert sum(seen) == 30 + 19 + 5 + int(mask[:, prompt:].sum()) < mask.sum()
         with torch.no_grad(), model.disable_adapter():
             reference_after = model(input_ids=ids, attention_mask=mask, logits_to_keep=completion + 1).logits[told]
-        told_places = model(input_ids=ids, attention_mask=mask, position_ids=(mask.cumsum(1) - 1).clamp(min=0), logits_to_keep=1)
+        told_places = model(
+            input_ids=ids, attention_mask=mask, position_ids=(mask.cumsum(1) - 1).clamp(min=0), logits_to_keep=1
+        )
         assert told_places.logits.shape[:2] == (rows, 1)  # as the evaluation asks for P(Yes)
     finally:
         del model.forward

@@ -13,7 +13,7 @@ from tests.conftest import recipe
 def test_the_dry_run_measures_every_part_and_goes_on_where_it_was(smoke, tmp_path):
     shutil.copytree(smoke, tmp_path / "work" / "nano-hf")  # the ladder is there: only what is missing is run
     command = ("gpu", "--dry-run", "--output", tmp_path, "--work", tmp_path / "work")
-    done = recipe("bench", *command)
+    done = recipe("studies/bench", *command)
     assert done.returncode == 0, done.stderr[-2000:]
     [path] = tmp_path.glob("gpu-*.json")
     found = json.loads(path.read_text())
@@ -27,7 +27,7 @@ def test_the_dry_run_measures_every_part_and_goes_on_where_it_was(smoke, tmp_pat
     text = path.with_suffix(".md").read_text()
     assert "| tiny | grpo | 96 + 24 | – | bare TRL |" in text and "rewards and mixing" in text and "→ grpo" in text
 
-    again = recipe("bench", *command)
+    again = recipe("studies/bench", *command)
     assert again.returncode == 0 and json.loads(path.read_text()) == found
 
 
@@ -43,9 +43,13 @@ def test_the_measurements_on_a_gpu_hold_what_is_asked(tmp_path):
         capped = [s for s in planned if s["way"] == "ours" and s["phase"] == phase and s["cap"] == 14.6]
         assert {(s["shape"], s["prompt"] + s["completion"]) for s in capped} == {("8b", 1536), ("3b", 2048)}
         for shape in ("8b", "3b", "1.5b"):
-            assert {s["way"] for s in planned if (s["shape"], s["phase"], s["cap"]) == (shape, phase, None)} == {"ours", "unsloth", "trl"}
+            assert {s["way"] for s in planned if (s["shape"], s["phase"], s["cap"]) == (shape, phase, None)} == {
+                "ours",
+                "unsloth",
+                "trl",
+            }
 
 
 def test_without_a_gpu_the_way_out_is_told(tmp_path):
-    done = recipe("bench", "gpu", "--output", tmp_path)
-    assert done.returncode == 1 and "--dry-run" in done.stderr
+    done = recipe("studies/bench", "gpu", "--output", tmp_path)
+    assert done.returncode == 2 and "--dry-run" in done.stderr

@@ -7,7 +7,8 @@ import shutil
 import pytest
 
 from recipes.studies import report
-from recipes.training.health import Health, WINDOW, troubles
+from recipes.training.health import WINDOW, Health, find_problems
+from recipes.training.options import UsageError
 
 SOUND = [
     {"loss": 0.001, "grad_norm": 0.1, "kl": 0.003, "groups/without_signal": 0.4, "reward/unscaled": 0.4 + 0.01 * (n % 3),
@@ -18,11 +19,13 @@ SOUND = [
 
 def ending(**changes) -> list[dict]:
     """A sound log whose last WINDOW steps are otherwise."""
-    return SOUND[:-WINDOW] + [line | {name.replace("__", "/"): value for name, value in changes.items()} for line in SOUND[-WINDOW:]]
+    return SOUND[:-WINDOW] + [
+        line | {name.replace("__", "/"): value for name, value in changes.items()} for line in SOUND[-WINDOW:]
+    ]
 
 
 def test_a_sound_run_is_left_in_peace():
-    assert troubles([]) == {} and troubles(SOUND) == {} and troubles(SOUND[:1]) == {}
+    assert find_problems([]) == {} and find_problems(SOUND) == {} and find_problems(SOUND[:1]) == {}
 
 
 @pytest.mark.parametrize(
@@ -38,11 +41,16 @@ def test_a_sound_run_is_left_in_peace():
     ],
 )
 def test_each_trouble_is_told_with_its_remedy(log, kind, remedy):
-    assert list(troubles(log)) == [kind] and remedy in troubles(log)[kind]
+    assert list(find_problems(log)) == [kind] and remedy in find_problems(log)[kind]
 
 
 def test_one_bad_step_is_no_trouble():
-    assert troubles(SOUND[:-1] + [SOUND[-1] | {"groups/without_signal": 1.0, "completions/clipped_ratio": 0.9, "kl": 2.0}]) == {}
+    assert (
+        find_problems(
+            SOUND[:-1] + [SOUND[-1] | {"groups/without_signal": 1.0, "completions/clipped_ratio": 0.9, "kl": 2.0}]
+        )
+        == {}
+    )
 
 
 def test_a_trouble_is_told_once(capsys):
@@ -63,5 +71,5 @@ def test_the_page_of_a_run(smoke, tmp_path):
     assert f"<td>{balanced:.1f} ± " in page and "**" not in page
     assert set(re.findall(r"https?://[^\s\"'<>]+", page)) == set()  # it asks nothing of the network
     shutil.rmtree(run / "grpo")
-    with pytest.raises(SystemExit):
+    with pytest.raises(UsageError):
         report.write(run)

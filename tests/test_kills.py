@@ -26,7 +26,9 @@ def finished(run: Path) -> dict[str, bytes]:
     found = {}
     for name in ("foundation", "distill", "grpo"):
         if (folder := run / name).exists():
-            assert (folder / "adapter_model.safetensors").exists() and json.loads((folder / "metrics.json").read_text())["n"] == 72
+            assert (folder / "adapter_model.safetensors").exists() and json.loads(
+                (folder / "metrics.json").read_text()
+            )["n"] == 72
             assert not list(folder.glob("checkpoint-*"))
             found[name] = (folder / "run.json").read_bytes()
     return found
@@ -40,7 +42,10 @@ def test_twenty_kills_lose_no_more_than_the_steps_since_the_last_checkpoint(smok
         status, checkpoint, whole = -9, None, {}
         while status == -9:
             # a start takes some seconds to come to where the last was killed; from there on every moment is as likely
-            process, until = start("grpo", "--preset", "smoke", "--save-steps", 2, "--output", run), time.time() + moments.uniform(2, 10)
+            process, until = (
+                start("grpo", "--preset", "smoke", "--save-steps", 2, "--output", run),
+                time.time() + moments.uniform(2, 10),
+            )
             while process.poll() is None and (killed == KILLS or time.time() < until):
                 time.sleep(0.01)
             if process.poll() is None:

@@ -5,7 +5,9 @@ import types
 
 import pytest
 
+from chemr_lite.model import hardware
 from recipes.training import machine
+from recipes.training.options import UsageError
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +38,7 @@ def test_a_t4_on_kaggle(monkeypatch, tmp_path):
     from chemr_lite.model.hardware import Hardware
 
     monkeypatch.setenv("KAGGLE_KERNEL_RUN_TYPE", "Interactive")
-    monkeypatch.setattr(models, "detect_hardware", lambda: Hardware("cuda", "Tesla T4", 14.7, "fp16"))
+    monkeypatch.setattr(hardware, "detect_hardware", lambda: Hardware("cuda", "Tesla T4", 14.7, "fp16"))
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (7, 5))
     told = machine.describe(None, tmp_path)
     assert "Tesla T4, 14.7 GiB, compute capability 7.5: fp16" in told and "two T4s" in told and "→ preset t4:" in told
@@ -46,13 +48,13 @@ def test_an_earlier_session_goes_on(tmp_path):
     (tmp_path / "input" / "foundation").mkdir(parents=True)
     (tmp_path / "input" / "foundation" / "run.json").write_text("{}")
     run = tmp_path / "working" / "run"
-    assert machine.settle(str(run), earlier=str(tmp_path / "input")) == str(run)
+    assert machine.prepare_run(str(run), earlier=str(tmp_path / "input")) == str(run)
     assert (run / "foundation" / "run.json").exists()
     (run / "foundation" / "run.json").write_text("changed")
-    machine.settle(str(run), earlier=str(tmp_path / "input"))  # copied once
+    machine.prepare_run(str(run), earlier=str(tmp_path / "input"))  # copied once
     assert (run / "foundation" / "run.json").read_text() == "changed"
-    with pytest.raises(SystemExit):
-        machine.settle(str(tmp_path / "new"), earlier=str(tmp_path / "none"))
+    with pytest.raises(UsageError):
+        machine.prepare_run(str(tmp_path / "new"), earlier=str(tmp_path / "none"))
     assert not (tmp_path / "new").exists()
 
 
@@ -61,7 +63,10 @@ def test_drive_is_mounted_on_colab_alone(monkeypatch, tmp_path):
     google = types.ModuleType("google.colab")
     google.drive = types.SimpleNamespace(mount=mounted.append)
     monkeypatch.setitem(sys.modules, "google.colab", google)
-    assert machine.settle(str(tmp_path / "run"), drive=str(tmp_path / "drive")) == str(tmp_path / "run") and mounted == []
+    assert (
+        machine.prepare_run(str(tmp_path / "run"), drive=str(tmp_path / "drive")) == str(tmp_path / "run")
+        and mounted == []
+    )
     monkeypatch.setenv("COLAB_RELEASE_TAG", "release-1")
-    assert machine.settle(str(tmp_path / "run"), drive=str(tmp_path / "drive")) == str(tmp_path / "drive")
+    assert machine.prepare_run(str(tmp_path / "run"), drive=str(tmp_path / "drive")) == str(tmp_path / "drive")
     assert mounted == ["/content/drive"] and (tmp_path / "drive").is_dir()

@@ -5,9 +5,9 @@ import math
 import pytest
 
 from chemr_lite.answers import render
+from chemr_lite.reasons import Reason
 from chemr_lite.scoring.judge import judge
 from chemr_lite.scoring.metrics import percent, summarise
-from chemr_lite.reasons import Reason
 
 RETRO = {"task": "retrosynthesis", "input": "CC(=O)NC", "answer": "CC(=O)O.CN", "split": "test", "meta": {}}
 BBBP = {"task": "property_prediction/bbbp", "input": "CCO", "answer": "Yes", "split": "test", "meta": {}}
@@ -23,12 +23,23 @@ OPT = {
 JUDGED = [
     pytest.param(RETRO, render("a", "CN.CC(=O)O"), (1.0, True, Reason.CORRECT, True, True, "CN.CC(=O)O"), id="right"),
     pytest.param(RETRO, render("a", "CN"), (0.0, False, Reason.FRAGMENTS, True, True, "CN"), id="wrong-and-valid"),
-    pytest.param(RETRO, render("a", "C1CC"), (0.0, False, Reason.SYNTAX, True, False, "C1CC"), id="in-format-and-invalid"),
-    pytest.param(RETRO, render("a", "CCO of course"), (0.0, False, Reason.INNER_WHITESPACE, True, False, "CCO of course"), id="prose"),
-    pytest.param(RETRO, "CN.CC(=O)O", (0.0, False, Reason.MISSING_TAGS, False, False, None), id="right-outside-the-format"),
+    pytest.param(
+        RETRO, render("a", "C1CC"), (0.0, False, Reason.SYNTAX, True, False, "C1CC"), id="in-format-and-invalid"
+    ),
+    pytest.param(
+        RETRO,
+        render("a", "CCO of course"),
+        (0.0, False, Reason.INNER_WHITESPACE, True, False, "CCO of course"),
+        id="prose",
+    ),
+    pytest.param(
+        RETRO, "CN.CC(=O)O", (0.0, False, Reason.MISSING_TAGS, False, False, None), id="right-outside-the-format"
+    ),
     pytest.param(BBBP, render("a", "Yes"), (1.0, True, Reason.CORRECT, True, None, "Yes"), id="choice"),
     pytest.param(BBBP, "Yes", (0.0, False, Reason.MISSING_TAGS, False, None, None), id="choice-outside-the-format"),
-    pytest.param(OPT, render("a", "CCc1ccccc1"), (18 / 31, True, Reason.CORRECT, True, True, "CCc1ccccc1"), id="partly-paid"),
+    pytest.param(
+        OPT, render("a", "CCc1ccccc1"), (18 / 31, True, Reason.CORRECT, True, True, "CCc1ccccc1"), id="partly-paid"
+    ),
 ]
 
 
@@ -37,7 +48,12 @@ def test_judge(row, completion, expected):
     line = judge(row, completion)
     assert line["score"] == pytest.approx(expected[0])
     assert (line["correct"], line["reason"], line["format"], line["valid"], line["answer"]) == expected[1:]
-    assert (line["task"], line["input"], line["gold"], line["completion"]) == (row["task"], row["input"], row["answer"], completion)
+    assert (line["task"], line["input"], line["gold"], line["completion"]) == (
+        row["task"],
+        row["input"],
+        row["answer"],
+        completion,
+    )
 
 
 def test_other_peoples_models_are_scored_outside_the_format_too():
@@ -118,7 +134,9 @@ def test_the_order_of_rows_does_not_matter():
 
 
 def test_score_is_the_mean_value_and_accuracy_the_share_of_correct_ones():
-    figures = summarise([judge(OPT, render("a", "CCc1ccccc1")), judge(OPT, render("a", "CCCCCCCCCCCC"))])["tasks"][OPT["task"]]
+    figures = summarise([judge(OPT, render("a", "CCc1ccccc1")), judge(OPT, render("a", "CCCCCCCCCCCC"))])["tasks"][
+        OPT["task"]
+    ]
     assert figures["score"] == pytest.approx(100 * (18 / 31 + 1 / 29) / 2, abs=0.005)
     assert figures["accuracy"] == 50.0
 

@@ -3,14 +3,14 @@
 import json
 import random
 from collections import Counter
-from itertools import combinations, pairwise
-from statistics import fmean, pvariance, stdev
+from itertools import pairwise
+from statistics import fmean, stdev
 
 import pytest
 import torch
 
 from chemr_lite.answers import build_prompt
-from chemr_lite.mixing import MT_GRPO_LAMBDA, MT_GRPO_RATE, Mixture, SAMPLING, SCALING, SMOOTHING, WEIGHT_FLOOR, most_varied
+from chemr_lite.mixing import MT_GRPO_LAMBDA, MT_GRPO_RATE, SAMPLING, SCALING, SMOOTHING, WEIGHT_FLOOR, Mixture
 from chemr_lite.registry import balance_shares
 from chemr_lite.tasks import get_task, list_tasks
 
@@ -27,7 +27,9 @@ SPREAD, EQUAL = [0.0, 1.0, 0.0, 1.0], [0.0, 0.0, 0.0, 0.0]  # a group that teach
 
 def rows(tasks=TASKS, each=20):
     return [
-        {"task": task, "input": f"{task} {i}", "answer": "CCO", "split": "train", "meta": {"n": i}} for task in tasks for i in range(each)
+        {"task": task, "input": f"{task} {i}", "answer": "CCO", "split": "train", "meta": {"n": i}}
+        for task in tasks
+        for i in range(each)
     ]
 
 
@@ -54,7 +56,10 @@ def paid(*groups, scaling):
     return [advantages(group) for group in scale(*groups, scaling=scaling)]
 
 
-EXACT, SIMILAR = [1.0, 1.0, 2.0, 0.0], [0.40, 0.41, 0.42, 0.43]  # right or wrong with a point for the format; a dense reward
+EXACT, SIMILAR = (
+    [1.0, 1.0, 2.0, 0.0],
+    [0.40, 0.41, 0.42, 0.43],
+)  # right or wrong with a point for the format; a dense reward
 
 
 def test_plain_group_scaling_makes_noise_as_large_as_right_against_wrong():
@@ -117,51 +122,6 @@ def test_a_wide_group_is_scaled_by_its_own_standard_deviation():
     assert stdev(scale(group)[0]) == pytest.approx(1)
 
 
-# over-sampling
-
-
-def test_the_rare_completions_are_kept():
-    rewards = [0.0] * 31 + [1.0]
-    assert sorted(rewards[i] for i in most_varied(rewards, 8)) == [0.0] * 7 + [1.0]
-    rewards = [1.0, 0.0] * 16
-    assert sorted(rewards[i] for i in most_varied(rewards, 8)) == [0.0] * 4 + [1.0] * 4
-
-
-def test_no_other_choice_varies_more():
-    rng = random.Random(1)
-    for _ in range(50):
-        rewards = [rng.choice((0.0, rng.random(), 1.0)) for _ in range(7)]
-        best = max(pvariance(choice) for choice in combinations(rewards, 4))
-        chosen = most_varied(rewards, 4)
-        assert len(set(chosen)) == 4
-        assert pvariance([rewards[i] for i in chosen]) == pytest.approx(best)
-
-
-def test_what_is_not_chosen_is_learnt_from_all_the_same():
-    """Of eight candidates one is right: two are trained on, a right and a wrong one, and the task's mean stays 1/8."""
-    mixture, metrics = Mixture(rows([RETRO]), 1), {}
-    prompt = mixture.dataset(1)[0]["prompt"]
-    wrong, right = "<answer>CCC</answer>", "<answer>CCO</answer>"
-
-    def reward(prompts, completions, task, log_metric=None, **columns):
-        if log_metric:
-            log_metric("format", 0.25)
-        return [float(text == right) for text in completions]
-
-    texts = [wrong] * 5 + [right] + [wrong] * 2
-    kept = mixture.choose(reward, [prompt], texts, keep=2)
-    assert sorted(texts[i] for i in kept) == sorted([wrong, right])
-    scaled = mixture.wrap(reward)(
-        prompts=[prompt] * 2, completions=[texts[i] for i in kept], task=[RETRO] * 2, log_metric=metrics.__setitem__
-    )
-    assert largest(advantages(scaled)) == pytest.approx(0.5 / stdev([0.0, 1.0]))
-    assert mixture.reward[RETRO] == pytest.approx(SMOOTHING * 0.5 + (1 - SMOOTHING) / 8)
-    assert mixture.signal[RETRO] == 1.0  # of what is trained on
-    assert metrics["reward/unscaled"] == 1 / 8 and metrics["format"] == 0.25 and metrics["groups/without_signal"] == 0.0
-    mixture.wrap(reward)(prompts=[prompt] * 2, completions=[wrong] * 2, task=[RETRO] * 2, log_metric=metrics.__setitem__)
-    assert metrics["reward/unscaled"] == 0.0  # the next step without a choice is its own
-
-
 # shares and weights
 
 
@@ -211,7 +171,9 @@ def test_a_hopeless_task_comes_back_when_it_begins_to_differ():
 def test_weights_are_gap_times_signal_above_the_even_part():
     weights = settled({RETRO: [0.0, 1.0, 0.0, 1.0], FORWARD: [0.0, 0.0, 0.0, 1.0], BBBP: [1.0] * 4}).weights()
     even, rest = WEIGHT_FLOOR / 3, 1 - WEIGHT_FLOOR
-    assert weights == pytest.approx({RETRO: even + rest * 0.5 / 1.25, FORWARD: even + rest * 0.75 / 1.25, BBBP: even}, abs=1e-4)
+    assert weights == pytest.approx(
+        {RETRO: even + rest * 0.5 / 1.25, FORWARD: even + rest * 0.75 / 1.25, BBBP: even}, abs=1e-4
+    )
 
 
 def test_of_two_alike_tasks_the_shorter_is_asked_more():
@@ -295,13 +257,43 @@ def test_mt_grpo_leaves_tasks_that_earn_or_improve():
 
 def test_mt_grpo_asks_more_of_tasks_whose_groups_seldom_teach():
     feedback = {RETRO: [0.0, 1.0, 1.0, 0.0], FORWARD: [0.5] * 4}  # the same reward
-    assert settled(feedback, 60, sampling="mt-grpo").weights() == pytest.approx({RETRO: 1 / 4, FORWARD: 3 / 4}, abs=0.01)
+    assert settled(feedback, 60, sampling="mt-grpo").weights() == pytest.approx(
+        {RETRO: 1 / 4, FORWARD: 3 / 4}, abs=0.01
+    )
 
 
 @pytest.mark.parametrize("names", [{"sampling": "adaptiv"}, {"scaling": "std"}])
 def test_an_unknown_way_of_mixing_names_the_known_ones(names):
     with pytest.raises(ValueError, match=f"{next(iter(names))}.*(uniform|group-floor)"):
         Mixture(rows(), 4, **names)
+
+
+# a strategy of one's own
+
+
+@pytest.fixture
+def registered(monkeypatch):
+    """A sampling and a scaling strategy as a user would write and register them."""
+
+    def hardest_first(tasks):
+        return {
+            name: 1.0 if task.reward == min(t.reward for t in tasks.values()) else 0.0 for name, task in tasks.items()
+        }
+
+    def halved(groups, tasks):
+        return [2.0] * len(groups)
+
+    monkeypatch.setitem(SAMPLING, "hardest-first", hardest_first)
+    monkeypatch.setitem(SCALING, "halved", halved)
+
+
+def test_a_strategy_is_added_by_registering_a_function(registered):
+    mixture = Mixture(rows((RETRO, FORWARD)), 2, sampling="hardest-first", scaling="halved")
+    mixture.observe([RETRO, FORWARD], [SPREAD, EQUAL])
+    assert mixture.weights() == {RETRO: 0.0, FORWARD: 1.0}
+    assert mixture.scale([RETRO], [SPREAD]) == [[value / 2 for value in SPREAD]]
+    drawn = {mixture.draw(slot)["task"] for slot in range(4, 40)}  # from the step after the next on
+    assert drawn == {FORWARD}
 
 
 # draws
@@ -352,7 +344,9 @@ def observe_something(mixture, slots):
     groups = []
     for row in drawn:
         rng = random.Random(row["input"])
-        groups.append([float(rng.random() < {RETRO: 0.1, FORWARD: 0.9, BBBP: 0.5}.get(row["task"], 0.0)) for _ in range(4)])
+        groups.append(
+            [float(rng.random() < {RETRO: 0.1, FORWARD: 0.9, BBBP: 0.5}.get(row["task"], 0.0)) for _ in range(4)]
+        )
     mixture.observe([row["task"] for row in drawn], groups)
     return drawn
 
@@ -389,11 +383,13 @@ def test_two_mixtures_do_not_share_a_state():
     assert other.reward[RETRO] == 0.5 and other.steps == 0
 
 
-@pytest.mark.parametrize("tasks", [(RETRO,), (*TASKS, "open_generation/mol_opt_qed"), (RETRO, FORWARD, BBBP, HIV, "retrosynthesis ")])
+@pytest.mark.parametrize(
+    "tasks", [(RETRO,), (*TASKS, "open_generation/mol_opt_qed"), (RETRO, FORWARD, BBBP, HIV, "retrosynthesis ")]
+)
 def test_a_state_of_other_tasks_is_refused(tasks):
     mixture = Mixture(rows(), 4)
     state = mixture.state | {"reward": dict.fromkeys(tasks, 0.5)}
-    with pytest.raises(ValueError, match="another --output"):
+    with pytest.raises(ValueError, match="the state mixes"):
         mixture.state = state
     assert mixture.weights() == Mixture(rows(), 4).weights()
 
@@ -425,7 +421,13 @@ def test_wrap_scales_each_group_in_place_and_observes_it():
     mixture = Mixture(rows(), 2)
     groups = [[0.0, 0.0, 1.0, 0.0], [0.40, 0.41, 0.42, 0.43]]
     reward = wrapped(mixture, [*groups[0], *groups[1]])
-    scaled = reward(prompts=prompts_of("ab", 4), completions=["x"] * 8, task=[RETRO] * 4 + [ADD] * 4, answer=["CCO"] * 8, meta=["{}"] * 8)
+    scaled = reward(
+        prompts=prompts_of("ab", 4),
+        completions=["x"] * 8,
+        task=[RETRO] * 4 + [ADD] * 4,
+        answer=["CCO"] * 8,
+        meta=["{}"] * 8,
+    )
     assert scaled == pytest.approx(sum(scale(*groups, tasks=[RETRO, ADD]), []))
     other = Mixture(rows(), 2)
     other.observe([RETRO, ADD], groups)
@@ -450,18 +452,32 @@ def test_wrap_passes_the_columns_on_and_keeps_the_name():
 
     reward = Mixture(rows(), 1).wrap(chemistry)
     assert reward.__name__ == "chemistry"  # the trainer logs under it
-    reward(prompts=prompts_of("a", 2), completions=["x", "y"], task=[RETRO] * 2, answer=["CCO"] * 2, meta=["{}"] * 2, trainer_state=None)
+    reward(
+        prompts=prompts_of("a", 2),
+        completions=["x", "y"],
+        task=[RETRO] * 2,
+        answer=["CCO"] * 2,
+        meta=["{}"] * 2,
+        trainer_state=None,
+    )
     assert seen["completions"] == ["x", "y"] and seen["answer"] == ["CCO"] * 2 and seen["task"] == [RETRO] * 2
 
 
 def test_wrap_logs_reward_signal_and_weights():
     mixture, metrics = Mixture(rows(), 3), {}
     reward = wrapped(mixture, [0.0, 1.0, 0.5, 0.5, 0.0, 0.0])
-    reward(prompts=prompts_of("abc", 2), completions=["x"] * 6, task=[RETRO] * 2 + [ADD] * 2 + [HIV] * 2, log_metric=metrics.__setitem__)
+    reward(
+        prompts=prompts_of("abc", 2),
+        completions=["x"] * 6,
+        task=[RETRO] * 2 + [ADD] * 2 + [HIV] * 2,
+        log_metric=metrics.__setitem__,
+    )
     assert metrics["reward/unscaled"] == pytest.approx(1 / 3)
     assert metrics["groups/without_signal"] == pytest.approx(2 / 3)
     assert (metrics[f"wasted/{RETRO}"], metrics[f"wasted/{ADD}"]) == (0, 1)
-    assert {name.removeprefix("weight/"): value for name, value in metrics.items() if name.startswith("weight/")} == mixture.weights()
+    assert {
+        name.removeprefix("weight/"): value for name, value in metrics.items() if name.startswith("weight/")
+    } == mixture.weights()
 
 
 def test_wrap_takes_plain_text_prompts():

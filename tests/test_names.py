@@ -18,7 +18,11 @@ def test_opsin_draws_what_was_named():
     from py2opsin import py2opsin
 
     drawn = py2opsin([made.name for made in MANY])
-    wrong = [(made, smiles) for made, smiles in zip(MANY, drawn, strict=True) if parse_smiles(smiles or "").key != made.smiles]
+    wrong = [
+        (made, smiles)
+        for made, smiles in zip(MANY, drawn, strict=True)
+        if parse_smiles(smiles or "").key != made.smiles
+    ]
     assert not wrong, wrong[:5]
 
 
@@ -48,7 +52,13 @@ def test_every_frame_and_every_substituent_is_drawn():
         ("benzamide", "{}", "ethyl", {3: "ethyl", 4: "bromo"}, "4-bromo-N,3-diethylbenzamide"),
         ("benzamide", "{}", "2-methylpropyl", {}, "N-(2-methylpropyl)benzamide"),
         ("phenyl", "({})methanol", "", {}, "phenylmethanol"),
-        ("phenyl", "({})methanol", "", {2: "trifluoromethyl", 3: "fluoro"}, "[3-fluoro-2-(trifluoromethyl)phenyl]methanol"),
+        (
+            "phenyl",
+            "({})methanol",
+            "",
+            {2: "trifluoromethyl", 3: "fluoro"},
+            "[3-fluoro-2-(trifluoromethyl)phenyl]methanol",
+        ),
         ("pyridine-3-carboxamide", "{}", "", {6: "propan-2-yl"}, "6-propan-2-ylpyridine-3-carboxamide"),
         ("hexanoic acid", "{}", "", {3: "hydroxy", 4: "methyl"}, "3-hydroxy-4-methylhexanoic acid"),
     ],

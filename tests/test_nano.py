@@ -14,19 +14,19 @@ from hypothesis import strategies as st
 from rdkit import Chem
 
 from chemr_lite.answers import TAGS, build_prompt, render
-from chemr_lite.data.rows import NANO_ROWS
-from recipes.studies.nano import blocks, molecules
-from recipes.studies.nano.corpus import lines
-from recipes.studies.nano.rows import MAKERS, PRACTICE, SIZES, held_out, keys, make_rows
-from recipes.studies.nano.tokenizer import SPECIAL, build_tokenizer, pieces
-from chemr_lite.protocols import load_protocols
 from chemr_lite.chemistry.reactions import identify
-from chemr_lite.smiles import parse_smiles
+from chemr_lite.data.rows import NANO_ROWS
 from chemr_lite.data.splits import SPLITS
+from chemr_lite.protocols import load_protocols
+from chemr_lite.smiles import parse_smiles
 from chemr_lite.tasks import get_task
 from chemr_lite.tasks.base import YesNo
 from chemr_lite.tasks.open_generation import read_instruction
+from recipes.studies.nano import blocks, molecules
+from recipes.studies.nano.corpus import lines
 from recipes.studies.nano.pretrain import STAGES, orthogonalise
+from recipes.studies.nano.rows import MAKERS, PRACTICE, SIZES, held_out, keys, make_rows
+from recipes.studies.nano.tokenizer import SPECIAL, build_tokenizer, pieces
 
 with gzip.open(NANO_ROWS, "rt", encoding="utf-8") as file:
     ROWS = [json.loads(line) for line in file]
@@ -41,13 +41,17 @@ def test_the_embedded_rows_are_those_that_the_generator_writes():
 
 def test_there_are_as_many_rows_as_planned():
     counts = Counter((row["task"], row["split"]) for row in ROWS if row["answer"])
-    assert counts == {(task, split): SIZES[task.split("/")[0]][SPLITS.index(split)] for task in MAKERS for split in SPLITS}
+    assert counts == {
+        (task, split): SIZES[task.split("/")[0]][SPLITS.index(split)] for task in MAKERS for split in SPLITS
+    }
 
 
 def test_rows_to_practise_are_new_questions_of_open_generation():
     practice = [row for row in ROWS if not row["answer"]]
     counts = Counter(row["task"] for row in practice)
-    assert counts == {task: n for task in MAKERS for kind, n in PRACTICE.items() if task.startswith(f"open_generation/{kind}")}
+    assert counts == {
+        task: n for task in MAKERS for kind, n in PRACTICE.items() if task.startswith(f"open_generation/{kind}")
+    }
     assert {row["split"] for row in practice} == {"train"} and len(counts) == 9
     answered = {row["input"] for row in ROWS if row["answer"]}
     assert len({row["input"] for row in practice} | answered) == len(practice) + len(answered)
@@ -175,7 +179,9 @@ def test_every_kind_of_line_is_written():
     ))  # fmt: skip
     assert not re.search(": C 1 3", text)  # lines that count come in the later stages
     counting = "\n".join(islice(lines(random.Random(6), set(), ["C"], **STAGES["tallying"]), 200))
-    assert re.search(r" in \d+ [a-z ,0-9]+: \S+ \d+,.* = ", counting) and re.search(r" has formula: \S+ \d.* = C\d*H", counting)
+    assert re.search(r" in \d+ [a-z ,0-9]+: \S+ \d+,.* = ", counting) and re.search(
+        r" has formula: \S+ \d.* = C\d*H", counting
+    )
 
 
 def test_full_precision_makes_the_same_step():
@@ -186,7 +192,9 @@ def test_full_precision_makes_the_same_step():
         gradient = torch.randn(shape, generator=torch.Generator().manual_seed(0))
         settings = (3.4445, -4.775, 2.0315), 5, 1e-7
         made = orthogonalise(gradient, *settings)
-        assert made.shape == shape and torch.allclose(made, _zeropower_via_newtonschulz(gradient, *settings).float(), atol=0.01)
+        assert made.shape == shape and torch.allclose(
+            made, _zeropower_via_newtonschulz(gradient, *settings).float(), atol=0.01
+        )
         values = torch.linalg.svdvals(made)
         assert values.min() > 0.2 and values.max() < 1.5
 
@@ -210,7 +218,10 @@ def test_instructions_and_headings_are_one_token(tokenizer, name):
         assert encode(tokenizer, task.instruction) == [task.instruction]
     if task.label:
         assert encode(tokenizer, f"{task.instruction}\n{task.label}: CCO")[1] == f"\n{task.label}: "
-    headings = [f"{'' if n == 1 else chr(10)}{n}. **{step.heading}:**" for n, step in enumerate(load_protocols("nano").of(name), 1)]
+    headings = [
+        f"{'' if n == 1 else chr(10)}{n}. **{step.heading}:**"
+        for n, step in enumerate(load_protocols("nano").of(name), 1)
+    ]
     trace = next(get_task(name).trace(row, load_protocols("nano")) for row in ROWS if row["task"] == name)
     assert (trace is None) == (not headings) == name.startswith("open_generation")
     if trace:
@@ -218,7 +229,9 @@ def test_instructions_and_headings_are_one_token(tokenizer, name):
         assert [token for token in encode(tokenizer, trace) if "**" in token] == headings  # and inside a trace too
 
 
-@pytest.mark.parametrize("piece", [*TAGS, " amide coupling", " carboxylic acid", "[C@@H]", "Cl", "Br", "[N+]", "<think>\n", " 42"])
+@pytest.mark.parametrize(
+    "piece", [*TAGS, " amide coupling", " carboxylic acid", "[C@@H]", "Cl", "Br", "[N+]", "<think>\n", " 42"]
+)
 def test_pieces_are_one_token(tokenizer, piece):
     assert encode(tokenizer, piece) == [piece]
 
@@ -244,7 +257,9 @@ def test_the_conversation(tokenizer):
     prompt = build_prompt("What is CCO?")
     asked = tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True)
     assert asked == "<|user|>What is CCO?<|assistant|>"
-    told = tokenizer.apply_chat_template([*prompt, {"role": "assistant", "content": render("a", "Yes")}], tokenize=False)
+    told = tokenizer.apply_chat_template(
+        [*prompt, {"role": "assistant", "content": render("a", "Yes")}], tokenize=False
+    )
     assert told == asked + render("a", "Yes") + "<|end|>"  # the reasoning is kept
 
 
@@ -257,7 +272,9 @@ def test_the_tokenizer_is_the_same_on_every_call(tokenizer):
 
 ANYTHING = st.one_of(
     st.text(max_size=40),
-    st.lists(st.one_of(st.sampled_from([*pieces(), "<0x41>", "\n", "\r\n", "  ", "\t"]), st.text(max_size=3)), max_size=12).map("".join),
+    st.lists(
+        st.one_of(st.sampled_from([*pieces(), "<0x41>", "\n", "\r\n", "  ", "\t"]), st.text(max_size=3)), max_size=12
+    ).map("".join),
 )
 
 

@@ -10,7 +10,7 @@ import nbformat
 import pytest
 from IPython.core.inputtransformer2 import TransformerManager
 
-from recipes.training.options import Options, PRESETS
+from recipes.training.options import PRESETS, Options
 from tests.starter import ROOT
 
 NAMES = ("01_foundation", "02_protocol_distillation", "03_grpo", "04_evaluate")

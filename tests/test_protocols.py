@@ -4,11 +4,12 @@ import pytest
 import yaml
 
 from chemr_lite import get_task, list_tasks, render, reward_functions
-from chemr_lite.scoring.judge import judge
 from chemr_lite.errors import ProtocolError
 from chemr_lite.protocols import BUILT_IN, DEFAULT, load_protocols
-from recipes.training import answers_html, run_directory
+from chemr_lite.scoring.judge import judge
+from recipes.training import answers_html
 from recipes.training.options import Options
+from recipes.training.run_directory import recorded
 
 AMIDE = {"task": "reaction_prediction", "input": "CC(=O)O.CN", "answer": "CNC(C)=O", "meta": {}}
 
@@ -31,7 +32,10 @@ def test_every_task_has_a_protocol(task):
 def test_nano_reasons_in_the_same_steps_and_fewer(task):
     # nano tells no places; what a heading is about and claims is what the checker goes by
     default, nano = (
-        {step.heading: (step.fact.removeprefix("placed "), step.about, step.claims) for step in load_protocols(name).of(task)}
+        {
+            step.heading: (step.fact.removeprefix("placed "), step.about, step.claims)
+            for step in load_protocols(name).of(task)
+        }
         for name in ("default", "nano")
     )
     assert nano.items() <= default.items()
@@ -46,7 +50,9 @@ def test_steps_are_shared_by_tasks_and_each_is_used():
 
 
 def test_a_task_has_its_own_protocol_or_that_of_its_macro_task(tmp_path):
-    path = write(tmp_path, protocols={"property_prediction": {"A": "counts"}, "property_prediction/bbbp": {"B": "verdict"}})
+    path = write(
+        tmp_path, protocols={"property_prediction": {"A": "counts"}, "property_prediction/bbbp": {"B": "verdict"}}
+    )
     protocols = load_protocols(path)
     assert [step.heading for step in protocols.of("property_prediction/bbbp")] == ["B"]
     assert [step.heading for step in protocols.of("property_prediction/bace")] == ["A"]
@@ -55,11 +61,20 @@ def test_a_task_has_its_own_protocol_or_that_of_its_macro_task(tmp_path):
 
 def test_an_edited_protocol_changes_the_trace(tmp_path):
     steps = yaml.safe_load(DEFAULT.read_text())["steps"] | {"mechanism": {"states": "how the electrons move"}}
-    edited = {"reaction_prediction": {"Named reaction": "reaction type", "Mechanism": "mechanism", "Outcome": "groups of the answer"}}
+    edited = {
+        "reaction_prediction": {
+            "Named reaction": "reaction type",
+            "Mechanism": "mechanism",
+            "Outcome": "groups of the answer",
+        }
+    }
     protocols = load_protocols(write(tmp_path, steps=steps, protocols=edited))
     assert protocols.of("reaction_prediction")[1].about == "both"
     # RDKit knows nothing of mechanisms: that step is a teacher's
-    assert get_task("reaction_prediction").trace(AMIDE, protocols) == "1. **Named reaction:** amide coupling\n2. **Outcome:** amide"
+    assert (
+        get_task("reaction_prediction").trace(AMIDE, protocols)
+        == "1. **Named reaction:** amide coupling\n2. **Outcome:** amide"
+    )
     assert get_task("retrosynthesis").trace(AMIDE | {"input": "CNC(C)=O", "answer": "CC(=O)O.CN"}, protocols) is None
 
 
@@ -80,11 +95,11 @@ def test_an_edited_protocol_says_what_its_claims_are_about(tmp_path):
 
 def test_an_edited_file_is_another_option(tmp_path):
     path = write(tmp_path)
-    before = run_directory.relevant(Options(protocols=str(path)), "distill")["protocols"]
-    assert before == run_directory.relevant(Options(protocols=str(path)), "distill")["protocols"] and before.startswith(str(path))
+    before = recorded(Options(protocols=str(path)), "distill")["protocols"]
+    assert before == recorded(Options(protocols=str(path)), "distill")["protocols"] and before.startswith(str(path))
     path.write_text(path.read_text() + "# read again\n")
-    assert before != run_directory.relevant(Options(protocols=str(path)), "distill")["protocols"]
-    assert run_directory.relevant(Options(protocols="nano"), "distill")["protocols"] == "nano"
+    assert before != recorded(Options(protocols=str(path)), "distill")["protocols"]
+    assert recorded(Options(protocols="nano"), "distill")["protocols"] == "nano"
 
 
 @pytest.mark.parametrize(
@@ -96,7 +111,10 @@ def test_an_edited_file_is_another_option(tmp_path):
         ("steps: {a: {states: x, about: me}}\nprotocols: {}", "is about 'me'; choose question, answer, both"),
         ("steps: {a: {states: x, claims: group}}\nprotocols: {}", "`claims` of the step 'a' must be a list"),
         ("steps: {a: {states: x}}\nprotocols: {retrosynthesis: [a]}", "the protocol of retrosynthesis must list"),
-        ("steps: {a: {states: x}}\nprotocols: {retrosynthesis: {B: c}}", "retrosynthesis, B: no step 'c'; the steps are groups"),
+        (
+            "steps: {a: {states: x}}\nprotocols: {retrosynthesis: {B: c}}",
+            "retrosynthesis, B: no step 'c'; the steps are groups",
+        ),
         ("steps: {a: {states: x}}\nprotocols: {retrosynthesys: {B: a}}", "nearest: retrosynthesis"),
     ],
 )

@@ -25,7 +25,9 @@ def test_the_script_of_someone_else_trains(tmp_path):
     assert len(script.splitlines()) <= 30
     script = script.replace('"Qwen/Qwen2.5-1.5B-Instruct"', repr(str(NANO)))
     script = script.replace('report_to="none"', 'report_to="none", use_cpu=True, bf16=False')  # it is written for a GPU
-    (tmp_path / "mine.py").write_text(script + "\nprint([sorted(line) for line in trainer.state.log_history if 'reward' in line])\n")
+    (tmp_path / "mine.py").write_text(
+        script + "\nprint([sorted(line) for line in trainer.state.log_history if 'reward' in line])\n"
+    )
     done = subprocess.run([sys.executable, "mine.py"], cwd=tmp_path, capture_output=True, text=True, timeout=200, check=False,
                           env=environment(PYTHONPATH=str(ROOT), TRL_EXPERIMENTAL_SILENCE="1"))  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
@@ -54,7 +56,11 @@ def test_asking_from_python(smoke):
 
 def test_commands_name_recipes_and_options_that_exist():
     sources = {path.stem: path.read_text() for path in (ROOT / "recipes").glob("*.py")}
-    options = {name for text in sources.values() for name in re.findall(r"^    (\w+): .* = (?:cli\.)?option\(", text, re.MULTILINE)}
+    options = {
+        name
+        for text in sources.values()
+        for name in re.findall(r"^    (\w+): .* = (?:cli\.)?option\(", text, re.MULTILINE)
+    }
     seen = 0
     for page in PAGES:
         for name, rest in re.findall(r"python recipes/(\w+)\.py([^\n`#]*)", page.read_text()):
@@ -79,7 +85,9 @@ def test_an_own_task_as_the_guide_says(tmp_path):
         shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__", "results"))
     guide = PAGES[1].read_text()
     rows, *_ = scripts("python", guide)
-    table = ["smiles,logS"] + [f"{'C' * n}{tail},{-0.5 * n:.1f}" for n in range(2, 18) for tail in ("O", "N", "Cl", "C(=O)O")]
+    table = ["smiles,logS"] + [
+        f"{'C' * n}{tail},{-0.5 * n:.1f}" for n in range(2, 18) for tail in ("O", "N", "Cl", "C(=O)O")
+    ]
     (tmp_path / "delaney.csv").write_text("\n".join(table) + "\n")
     (copy,) = [text for text in scripts("bash", guide) if "cp " in text]
     (listed,) = scripts("text", guide)

@@ -16,7 +16,11 @@ REAL = Path(__file__).parents[2] / "shared" / "data" / "real"
 pytestmark = pytest.mark.skipif(not REAL.is_dir(), reason=f"no real rows at {REAL}")
 EVERY = 13  # of the rows of a file
 # OpenMolIns itself answers these wrongly: groups left that should be gone, halo → aldehyde and halo → nitro undone
-BAD_GOLD = {"open_generation/mol_custom_groups", "open_generation/mol_edit_substitute", "open_generation/mol_edit_delete"}
+BAD_GOLD = {
+    "open_generation/mol_custom_groups",
+    "open_generation/mol_edit_substitute",
+    "open_generation/mol_edit_delete",
+}
 
 
 def slices():
@@ -54,7 +58,11 @@ def test_tomgs_own_verdicts_are_ours():
             if (str(score.reason) in ("correct", "too_different")) != (line["answer_ok"] == "1"):
                 differ[row["task"].split("/")[1], line["answer_ok"], str(score.reason)] += 1
     assert differ == {
-        ("mol_edit_substitute", "0", "correct"): 6,  # TOMG's nitro pattern matches nothing that RDKit has sanitised; ours does
+        (
+            "mol_edit_substitute",
+            "0",
+            "correct",
+        ): 6,  # TOMG's nitro pattern matches nothing that RDKit has sanitised; ours does
         ("mol_edit_delete", "1", "wrong_count"): 2,  # two amides are gone where one was to go
         ("mol_opt_mr", "1", "too_complex"): 1,  # a protein of more than 300 atoms
         ("mol_opt_qed", "1", "not_improved"): 1,  # by less than 1e-6

@@ -95,7 +95,7 @@ def test_killed_or_asked_to_end_then_the_same_command_ends_with_the_same_metrics
     Each start tries the largest step first, and nothing of that may stay either.
     """
     run = tmp_path / "killed"
-    command = ("grpo", "--preset", "smoke", "--rehearsal", "true", "--output", run)
+    command = ("grpo", "--preset", "smoke", "--output", run)
     for name in ("base", "foundation"):
         shutil.copytree(smoke / name, run / name)
     for phase, how in (("distill", signal.SIGTERM), ("grpo", signal.SIGKILL)):
@@ -107,7 +107,9 @@ def test_killed_or_asked_to_end_then_the_same_command_ends_with_the_same_metrics
         process.kill(how)
         assert process.wait() == (-9 if how is signal.SIGKILL else Limit.STATUS)
         told = process.stdout
-        assert how is signal.SIGKILL or ("as the system asked; the same command goes on" in told and "Traceback" not in process.stderr)
+        assert how is signal.SIGKILL or (
+            "as the system asked; the same command goes on" in told and "Traceback" not in process.stderr
+        )
         assert not (run / phase).exists(), "a killed phase must not look finished"
     resumed = recipe(*command)
     assert resumed.returncode == 0, resumed.stderr[-3000:]
@@ -148,7 +150,10 @@ def test_a_full_disk_is_named_and_leaves_nothing_that_looks_whole(smoke, small_d
 
 
 def test_the_hours_are_over():
-    state, control = SimpleNamespace(global_step=3, max_steps=9), SimpleNamespace(should_save=False, should_training_stop=False)
+    state, control = (
+        SimpleNamespace(global_step=3, max_steps=9),
+        SimpleNamespace(should_save=False, should_training_stop=False),
+    )
     patient, late = Limit(1000.0), Limit(1e-9)
     patient.on_step_end(None, state, control)
     patient.conclude("grpo")
@@ -165,15 +170,27 @@ def test_the_hours_are_over():
 
 def test_files_train_and_bad_lines_are_told(tmp_path):
     rows = [
-        {"task": "retrosynthesis", "input": f"CC(=O)N{'C' * n}", "answer": f"CC(=O)O.N{'C' * n}", "split": "train"} for n in range(1, 9)
+        {"task": "retrosynthesis", "input": f"CC(=O)N{'C' * n}", "answer": f"CC(=O)O.N{'C' * n}", "split": "train"}
+        for n in range(1, 9)
     ]
     rows += [
-        {"task": "retrosynthesis", "input": f"CCC(=O)N{'C' * n}", "answer": f"CCC(=O)O.N{'C' * n}", "split": "test"} for n in range(1, 3)
+        {"task": "retrosynthesis", "input": f"CCC(=O)N{'C' * n}", "answer": f"CCC(=O)O.N{'C' * n}", "split": "test"}
+        for n in range(1, 3)
     ]
     lines = [json.dumps(row) for row in rows]
     lines.insert(3, '{"task": "retrosynthesis", "input": "CCO", "answer": "not a molecule"}')
     (tmp_path / "mine.jsonl").write_text("\n".join(lines))
-    done = recipe("foundation", "--preset", "smoke", "--data", tmp_path / "mine.jsonl", "--output", tmp_path / "run", "--max-steps", 2)
+    done = recipe(
+        "foundation",
+        "--preset",
+        "smoke",
+        "--data",
+        tmp_path / "mine.jsonl",
+        "--output",
+        tmp_path / "run",
+        "--max-steps",
+        2,
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     assert "line 4" in done.stdout and "1 left out" in done.stdout
     assert json.loads((tmp_path / "run/ladder.json").read_text())["rows"][1]["n"] == 2
@@ -192,7 +209,9 @@ def test_traces_of_a_teacher_train(smoke, tmp_path):
         for opening in ("", "Well. ")
     ]
     (tmp_path / "traces.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    done = recipe("distill", "--preset", "smoke", "--output", run, "--traces", tmp_path / "traces.jsonl", "--max-steps", 2)
+    done = recipe(
+        "distill", "--preset", "smoke", "--output", run, "--traces", tmp_path / "traces.jsonl", "--max-steps", 2
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     # the 60 rows of retrosynthesis have two traces each, all others the one that RDKit writes
     assert json.loads((run / "distill/run.json").read_text())["examples"]["rows"] == 9 * 60 + 60
@@ -204,7 +223,9 @@ def write(path: Path, text: str) -> Path:
 
 
 def model_without_tokenizer(folder: Path) -> Path:
-    shutil.copytree(ROOT / "chemr_lite/nano/model", folder, ignore=shutil.ignore_patterns("tokenizer*", "chat_template*"))
+    shutil.copytree(
+        ROOT / "chemr_lite/nano/model", folder, ignore=shutil.ignore_patterns("tokenizer*", "chat_template*")
+    )
     return folder
 
 
@@ -222,13 +243,10 @@ BAD_INPUT = {
     "a group of one": (lambda tmp: ["--num-generations", "1"], "--num-generations 1: at least 2"),
     "no such curves": (lambda tmp: ["--report-to", "wandb"], "python -m pip install wandb"),
     "unsloth without a GPU": (lambda tmp: ["--backend", "unsloth"], "needs a CUDA device"),
-    "vllm without a GPU": (lambda tmp: ["--vllm", "true"], "goes with Unsloth"),
     "unknown flag": (lambda tmp: ["--learning-speed", "3"], "--learning-speed"),
     "unknown key": (lambda tmp: ["--config", write(tmp / "c.yaml", "grpo_stepz: 3\n")], "unknown grpo_stepz"),
     "protocol of no task": (lambda tmp: ["--protocols", write(tmp / "p.yaml", "steps: {}\nprotocols: {naming: {A: b}}\n")], "p.yaml: no task 'naming'"),
     "no such traces": (lambda tmp: ["--traces", tmp / "none.jsonl"], "none.jsonl: no such file"),
-    "no teacher": (lambda tmp: ["--traces", "teacher"], "need --teacher-url and --teacher-model"),
-    "no server": (lambda tmp: ["--traces", "teacher", "--teacher-url", "http://127.0.0.1:9/v1", "--teacher-model", "m"], "no server answers there"),
     "broken yaml": (lambda tmp: ["--config", write(tmp / "c.yaml", "a: [\n")], "c.yaml"),
     "output below a file": (lambda tmp: ["--output", write(tmp / "file", "") / "run"], "cannot be written"),
     "no tokenizer": (lambda tmp: ["--model", model_without_tokenizer(tmp / "m")], "cannot load the tokenizer"),
@@ -238,7 +256,9 @@ BAD_INPUT = {
 @pytest.mark.parametrize("case", BAD_INPUT, ids=lambda name: name.replace(" ", "-"))
 def test_bad_input_is_one_clear_line(case, tmp_path, monkeypatch, capsys):
     make, expected = BAD_INPUT[case]
-    monkeypatch.setattr(sys, "argv", ["grpo.py", "--preset", "smoke", "--output", str(tmp_path / "run"), *map(str, make(tmp_path))])
+    monkeypatch.setattr(
+        sys, "argv", ["grpo.py", "--preset", "smoke", "--output", str(tmp_path / "run"), *map(str, make(tmp_path))]
+    )
     with pytest.raises(SystemExit) as ended:  # in this process: torch is loaded once for all cases
         runpy.run_path(str(ROOT / "recipes/grpo.py"), run_name="__main__")
     assert ended.value.code == 2
@@ -251,7 +271,7 @@ def test_no_hub_is_one_clear_line(tmp_path):
     done = recipe("grpo", "--preset", "smoke", "--output", tmp_path / "run", "--model", "nobody/nothing-8B")
     assert done.returncode == 2 and "Traceback" not in done.stderr
     error = done.stderr.strip().splitlines()[-1]
-    assert "error: " in error and "--model PATH" in error
+    assert "error: " in error and "a local model folder" in error
     assert not list((tmp_path / "run").glob("**/adapter_model.safetensors"))
 
 
@@ -266,7 +286,20 @@ def test_a_damaged_checkpoint_is_named(smoke, tmp_path):
     assert "distill" in done.stderr.splitlines()[-1] and "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("name", ["foundation", "distill", "grpo", "evaluate", "pretrain_nano"])
+COMMANDS = ("foundation", "distill", "grpo", "evaluate", "teach", "demo", "export")
+STUDIES = (
+    "ablation",
+    "adversarial",
+    "average_ladders",
+    "bench",
+    "claim_checker",
+    "gradient_noise",
+    "report",
+    "nano/pretrain",
+)
+
+
+@pytest.mark.parametrize("name", [*COMMANDS, *(f"studies/{name}" for name in STUDIES)])
 def test_help_is_quick_and_teaches(name):
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     command = [sys.executable, ROOT / f"recipes/{name}.py", "--help"]
@@ -278,6 +311,15 @@ def test_help_is_quick_and_teaches(name):
 
 
 def test_evaluate_answers_with_any_phase(smoke, tmp_path):
-    done = recipe("evaluate", smoke / "foundation", "--preset", "smoke", "--output", tmp_path / "eval", "--tasks", "retrosynthesis")
+    done = recipe(
+        "evaluate",
+        smoke / "foundation",
+        "--preset",
+        "smoke",
+        "--output",
+        tmp_path / "eval",
+        "--tasks",
+        "retrosynthesis",
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     assert list(json.loads((tmp_path / "eval/metrics.json").read_text())["tasks"]) == ["retrosynthesis"]

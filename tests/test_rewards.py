@@ -22,7 +22,14 @@ BATCH = [
     ("property_prediction/bbbp", "No", {}, render(None, "No"), 1.0, Reason.CORRECT),
     ("property_prediction/bbbp", "No", {}, "No", 0.0, Reason.MISSING_TAGS),
     ("open_generation/mol_edit_add", "OCCc1ccccc1", EDIT, render("a", "CC(O)c1ccccc1"), 1.0, Reason.CORRECT),
-    ("open_generation/mol_custom_atoms", "CCO", {"atoms": {"carbon": 2, "oxygen": 1}}, render("a", "CCN"), 0.0, Reason.WRONG_COUNT),
+    (
+        "open_generation/mol_custom_atoms",
+        "CCO",
+        {"atoms": {"carbon": 2, "oxygen": 1}},
+        render("a", "CCN"),
+        0.0,
+        Reason.WRONG_COUNT,
+    ),
 ]
 
 
@@ -68,7 +75,10 @@ def test_accuracy_counts_correct_answers_and_not_reward():
     meta = {"source": "OCCc1ccccc1", "property": "LogP", "direction": "increase"}
     metrics = {}
     values = call(
-        [("open_generation/mol_opt_logp", "", meta, render(None, answer), None, None) for answer in ("CCc1ccccc1", "CCCCCCCCCCCC")],
+        [
+            ("open_generation/mol_opt_logp", "", meta, render(None, answer), None, None)
+            for answer in ("CCc1ccccc1", "CCCCCCCCCCCC")
+        ],
         log_metric=metrics.__setitem__,
     )
     assert 0 < values[1] < values[0] < 1
@@ -103,7 +113,11 @@ GATES = [
     pytest.param(f"Well: <think>a</think><answer>{GOLD}</answer>", Reason.MISPLACED_TEXT, id="text-before"),
     pytest.param(f"<answer>{GOLD}</answer><think>a</think>", Reason.MISPLACED_TEXT, id="answer-first"),
     pytest.param(f"<think>a</think><answer>CN</answer><answer>{GOLD}</answer>", Reason.REPEATED_TAGS, id="two-answers"),
-    pytest.param(f"<think><answer>{GOLD}</answer></think><answer>CN</answer>", Reason.REPEATED_TAGS, id="candidates-in-the-reasoning"),
+    pytest.param(
+        f"<think><answer>{GOLD}</answer></think><answer>CN</answer>",
+        Reason.REPEATED_TAGS,
+        id="candidates-in-the-reasoning",
+    ),
     pytest.param(render("a", f"{GOLD} or CC(=O)Cl.CN"), Reason.INNER_WHITESPACE, id="two-candidates-in-the-answer"),
     pytest.param(render("a", f"{GOLD}\nCC(=O)Cl.CN"), Reason.INNER_WHITESPACE, id="a-candidate-a-line"),
     pytest.param(render(f"It is {GOLD}", "see above"), Reason.INNER_WHITESPACE, id="answer-refers-to-the-reasoning"),
@@ -114,7 +128,9 @@ GATES = [
 @pytest.mark.parametrize("text, reason", GATES)
 def test_a_right_answer_outside_the_format_earns_nothing(text, reason):
     metrics, extras = {}, {}
-    values = call([("retrosynthesis", GOLD, {}, text, None, None)], log_metric=metrics.__setitem__, log_extra=extras.__setitem__)
+    values = call(
+        [("retrosynthesis", GOLD, {}, text, None, None)], log_metric=metrics.__setitem__, log_extra=extras.__setitem__
+    )
     assert (values, metrics, extras) == (
         [0.0],
         {"accuracy/retrosynthesis": 0.0, "format": float(reason not in OUTSIDE)},
@@ -126,7 +142,9 @@ def test_the_format_alone_earns_nothing():
     assert call([("retrosynthesis", GOLD, {}, render("a long and careful thought " * 50, "CC"), None, None)]) == [0.0]
 
 
-@pytest.mark.parametrize("meta, expected", [('{"a": 1}', {"a": 1}), ({"a": 1}, {"a": 1}), ("", {}), ("{}", {}), (None, {}), ({}, {})])
+@pytest.mark.parametrize(
+    "meta, expected", [('{"a": 1}', {"a": 1}), ({"a": 1}, {"a": 1}), ("", {}), ("{}", {}), (None, {}), ({}, {})]
+)
 def test_read_meta(meta, expected):
     assert read_meta(meta) == expected
 
@@ -151,7 +169,8 @@ META = {
     **{f"open_generation/mol_custom_{kind}": {kind: {}} for kind in ("atoms", "bonds", "groups")},
 }
 ANSWERS = st.one_of(
-    st.text(max_size=20), st.lists(st.sampled_from(["C", "O", "(N)", "c1ccccc1", "=", ".", "[2H]", "Yes", " "]), max_size=8).map("".join)
+    st.text(max_size=20),
+    st.lists(st.sampled_from(["C", "O", "(N)", "c1ccccc1", "=", ".", "[2H]", "Yes", " "]), max_size=8).map("".join),
 )
 TEXTS = st.one_of(
     st.builds(render, st.one_of(st.none(), st.text(max_size=20)), ANSWERS),
@@ -159,11 +178,16 @@ TEXTS = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(
+    max_examples=300, deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
 @given(TEXTS, st.booleans())
 def test_every_reward_is_a_finite_number_in_bounds(text, conversational):
     values = call(
-        [(task, "Yes" if get_task(task).answers == "choice" else "CCO", META.get(task, {}), text, None, None) for task in list_tasks()],
+        [
+            (task, "Yes" if get_task(task).answers == "choice" else "CCO", META.get(task, {}), text, None, None)
+            for task in list_tasks()
+        ],
         conversational=conversational,
     )
     assert len(values) == len(list_tasks())
@@ -201,7 +225,10 @@ FOUR = "The product has an amide. It is an amide coupling. The C-N bond is forme
         ("The product has an amide.", 0.25),
         ("The product has an amide. " * 20, 0.25),  # one true claim, repeated
         ("The product has an amide. It has one amide. It has at least one amide.", 0.25),  # in other words
-        ("There is no nitrile. There is no azide. There is no thiol. There is no epoxide. There is no nitro group.", 0.0),  # denials
+        (
+            "There is no nitrile. There is no azide. There is no thiol. There is no epoxide. There is no nitro group.",
+            0.0,
+        ),  # denials
         (FOUR + " It has a nitrile.", 0.8),  # a false one costs
         ("The product has a nitrile.", 0.0),
     ],

@@ -25,7 +25,11 @@ ACCEPTED = [
     pytest.param("C1=CC=CC=C1", "c1ccccc1", id="kekule-form-is-aromatic"),
     pytest.param("  CCO\n", "CCO", id="outer-white-space"),
     pytest.param("[CH3:1][CH2:2][OH:3]", "CCO", id="atom-maps-ignored"),
-    pytest.param("[CH3:1][C@@H:2]([NH2:4])[C:3](=[O:5])[OH:6]", Chem.CanonSmiles("C[C@@H](N)C(=O)O"), id="atom-maps-keep-real-stereo"),
+    pytest.param(
+        "[CH3:1][C@@H:2]([NH2:4])[C:3](=[O:5])[OH:6]",
+        Chem.CanonSmiles("C[C@@H](N)C(=O)O"),
+        id="atom-maps-keep-real-stereo",
+    ),
     pytest.param("[H]C([H])([H])O", "CO", id="explicit-hydrogens"),
     pytest.param("[2H]C([2H])([2H])O", "[2H]C([2H])([2H])O", id="isotopes-count"),
     pytest.param("C", "C", id="methane-is-a-molecule"),
@@ -141,7 +145,9 @@ def test_a_key_can_be_read_back(text):
     assert not parsed.ok or Chem.MolFromSmiles(parsed.key) is not None
 
 
-@pytest.mark.parametrize("text", ["CC(=O)Oc1ccccc1C(=O)O", "C[C@H](N)C(=O)O.Cl", "F/C=C/Cl", "O=c1cccc[nH]1", "[O-][n+]1ccccc1", "CC#N"])
+@pytest.mark.parametrize(
+    "text", ["CC(=O)Oc1ccccc1C(=O)O", "C[C@H](N)C(=O)O.Cl", "F/C=C/Cl", "O=c1cccc[nH]1", "[O-][n+]1ccccc1", "CC#N"]
+)
 def test_the_key_is_a_fixed_point(text):
     key = parse_smiles(text).key
     assert parse_smiles(key).key == key
@@ -174,7 +180,9 @@ def test_different_molecules_have_different_keys_and_similarity_below_one(a, b):
     assert similarity(a, b) == similarity(b, a)
 
 
-@pytest.mark.parametrize("a, b", [("OCC", "CCO"), ("C1=CC=CC=C1", "c1ccccc1"), ("Cl.CCN", "CCN.Cl"), ("[CH3:7]O", "CO")])
+@pytest.mark.parametrize(
+    "a, b", [("OCC", "CCO"), ("C1=CC=CC=C1", "c1ccccc1"), ("Cl.CCN", "CCN.Cl"), ("[CH3:7]O", "CO")]
+)
 def test_one_molecule_in_two_writings_has_similarity_one(a, b):
     assert similarity(parse_smiles(a), parse_smiles(b)) == 1.0
 
@@ -198,9 +206,7 @@ def test_without_stereo_removes_both_kinds():
 # bounds
 
 OPEN_RINGS = "[Fe]12345678" + "9[Fe]%10%11%12%13%14%15%16%171[Fe]%18%19%20%21%22%23%242%10"  # cut off in the middle
-FULLERENE = (
-    "c12c3c4c5c1c1c6c7c2c2c8c3c3c9c4c4c%10c5c5c1c1c6c6c%11c7c2c2c7c8c3c3c8c9c4c4c9c%10c5c5c1c1c6c6c%11c2c2c7c3c3c8c4c4c9c5c1c1c6c2c3c41"
-)
+FULLERENE = "c12c3c4c5c1c1c6c7c2c2c8c3c3c9c4c4c%10c5c5c1c1c6c6c%11c7c2c2c7c8c3c3c8c9c4c4c9c%10c5c5c1c1c6c6c%11c2c2c7c3c3c8c4c4c9c5c1c1c6c2c3c41"
 LONG = [
     pytest.param("(" * 2000, id="open-branches"),
     pytest.param("[" * 2000, id="open-brackets"),
@@ -249,10 +255,28 @@ def test_similarity_of_the_largest_molecules_is_bounded_in_time():
 # two thirds of the texts are made of what SMILES is made of: characters, which mostly fail to parse, and pieces, which mostly do not
 CHARACTERS = st.sampled_from([*"CCCNOSPFBIcnos()[]=#-+@/\\.%123456789*>:H ", "Cl", "[C@H]", "[nH]", "c1ccccc1", "[O-]"])
 PIECES = st.sampled_from(
-    ["C", "O", "N", "c1ccccc1", "C(=O)", "(F)", "(C)", "=C", "#N", ".", "[C@H](F)", "[Fe]", "/C=C/", "C1CC1", "[Na+].[O-]"]
+    [
+        "C",
+        "O",
+        "N",
+        "c1ccccc1",
+        "C(=O)",
+        "(F)",
+        "(C)",
+        "=C",
+        "#N",
+        ".",
+        "[C@H](F)",
+        "[Fe]",
+        "/C=C/",
+        "C1CC1",
+        "[Na+].[O-]",
+    ]
 )
 TEXTS = st.one_of(
-    st.text(max_size=60), st.lists(CHARACTERS, max_size=40).map("".join), st.lists(PIECES, min_size=1, max_size=12).map("".join)
+    st.text(max_size=60),
+    st.lists(CHARACTERS, max_size=40).map("".join),
+    st.lists(PIECES, min_size=1, max_size=12).map("".join),
 )
 
 

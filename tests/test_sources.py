@@ -14,8 +14,7 @@ import pytest
 
 from chemr_lite.data import sources
 from chemr_lite.data.rows import load
-from chemr_lite.errors import DataError
-from chemr_lite.data.sources import File, Hub, SOURCES, fetch
+from chemr_lite.data.sources import SOURCES, File, Hub, fetch
 from chemr_lite.errors import DataError
 
 BODY = bytes(range(256)) * 1000
@@ -116,7 +115,7 @@ def test_no_server_at_all_names_data_root(server, tmp_path):
     gone = file(server, "/good")
     server.shutdown()
     server.server_close()
-    with pytest.raises(DataError, match="--data-root DIR"):
+    with pytest.raises(DataError, match="DIR as the data root"):
         fetch(gone, tmp_path, wait=0)
 
 
@@ -156,7 +155,13 @@ def test_uspto50k_is_read_from_its_paired_files(tmp_path):
     (folder / "valid_targets").write_text("C C ( = O ) O . C N\nC I . C [O-]\n")
     loaded = load(["uspto50k"], data_root=str(tmp_path))
     assert loaded.rows["validation"] == [
-        {"task": "retrosynthesis", "input": "CC(=O)NC", "answer": "CC(=O)O.CN", "split": "validation", "meta": {"class": "2"}},
+        {
+            "task": "retrosynthesis",
+            "input": "CC(=O)NC",
+            "answer": "CC(=O)O.CN",
+            "split": "validation",
+            "meta": {"class": "2"},
+        },
         {"task": "retrosynthesis", "input": "COC", "answer": "CI.C[O-]", "split": "validation", "meta": {"class": "1"}},
     ]
     assert sum("not there, left out of uspto50k" in problem for problem in loaded.problems) == 4
@@ -189,12 +194,15 @@ def test_a_data_set_of_the_hub_is_read_from_its_files(tmp_path):
         text = f"CID,SMILES,description\n1,{'C' if split == 'train' else 'N'}CO,The molecule is a {split} alcohol.\n"
         (tmp_path / "ChEBI-20-MM" / f"{split}.csv").write_text(text)
     loaded = load(["chebi20"], tasks=["molecule_captioning"], data_root=str(tmp_path))
-    assert [(row["split"], row["input"]) for rows in loaded.rows.values() for row in rows] == [("train", "CCO"), ("test", "NCO")]
+    assert [(row["split"], row["input"]) for rows in loaded.rows.values() for row in rows] == [
+        ("train", "CCO"),
+        ("test", "NCO"),
+    ]
 
 
 def test_without_the_hub_the_way_out_is_told(monkeypatch):
     monkeypatch.setitem(SOURCES, "smolinstruct", (Hub("SMolInstruct", "nobody/nothing-of-that-name", "main"),))
-    with pytest.raises(DataError, match="nobody/nothing-of-that-name.*--data-root DIR"):
+    with pytest.raises(DataError, match="nobody/nothing-of-that-name.*DIR as the data root"):
         load(["smolinstruct"])
 
 
@@ -222,18 +230,26 @@ def test_chemllmbench_as_published():
     for row in loaded.rows["test"]:
         tests[row["task"]] = tests.get(row["task"], 0) + 1
     assert len(tests) == 16 and all(98 <= n <= 100 for n in tests.values())
-    assert loaded.removed["train rows about what a later split holds"] > 400  # every property test lies inside its full table
-    assert all(row["input"] and "CI" not in row["input"].split() for row in loaded.rows["test"] if row["task"].endswith("/hiv"))
+    assert (
+        loaded.removed["train rows about what a later split holds"] > 400
+    )  # every property test lies inside its full table
+    assert all(
+        row["input"] and "CI" not in row["input"].split() for row in loaded.rows["test"] if row["task"].endswith("/hiv")
+    )
     reagents = [row for row in loaded.rows["test"] if row["task"] == "reagent_selection/ligand"]
     assert all(
-        re.match(r"Reactant: .*\nReactant: .*\nBase: .*\nSolvent: (CO|CC#N|C1CCOC1|CN\(C\)C=O)\nList: ", row["input"]) for row in reagents
+        re.match(r"Reactant: .*\nReactant: .*\nBase: .*\nSolvent: (CO|CC#N|C1CCOC1|CN\(C\)C=O)\nList: ", row["input"])
+        for row in reagents
     )
 
 
 @needs_originals
 def test_the_screens_as_published():
     loaded = load(["yields"], data_root=str(ORIGINALS))
-    counts = {name: [row for rows in loaded.rows.values() for row in rows if row["task"].endswith(name)] for name in ("hartwig", "suzuki")}
+    counts = {
+        name: [row for rows in loaded.rows.values() for row in rows if row["task"].endswith(name)]
+        for name in ("hartwig", "suzuki")
+    }
     assert len(counts["hartwig"]) == 3955 and len(counts["suzuki"]) > 5700 and not loaded.problems
     assert 0.15 < sum(row["answer"] == "Yes" for row in counts["hartwig"]) / 3955 < 0.25
 
@@ -241,5 +257,7 @@ def test_the_screens_as_published():
 @pytest.mark.slow
 @needs_originals
 def test_tomg_as_published():
-    loaded = load(["tomg"], tasks=["open_generation/mol_custom_groups", "open_generation/mol_opt_qed"], data_root=str(ORIGINALS))
+    loaded = load(
+        ["tomg"], tasks=["open_generation/mol_custom_groups", "open_generation/mol_opt_qed"], data_root=str(ORIGINALS)
+    )
     assert len(loaded.rows["test"]) > 9500

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from rdkit import Chem
 
 from chemr_lite.answers import render
+from chemr_lite.chemistry.wording import running_counts
 from chemr_lite.data.rows import NANO_ROWS
-from chemr_lite.chemistry.wording import tally
 from chemr_lite.protocols import load_protocols
 from chemr_lite.reasons import Reason
 from chemr_lite.rewards import score_completion
@@ -68,7 +68,9 @@ DIANION = row(NAMES + "smiles_to_formula", "C4H4O4-2", "[O-]C(=O)CCC(=O)[O-]")
 DESIGN = row("molecule_design", "C[C@H](N)C(=O)O", "The molecule is alanine.")
 DESIGN_ION = row("molecule_design", "[Mg+2]", "The molecule is a magnesium cation.")
 CAPTION = row(
-    "molecule_captioning", "The molecule is a benzoate ester that is ethyl benzoate substituted by chloro at 4.", "CCOC(=O)c1ccc(Cl)cc1"
+    "molecule_captioning",
+    "The molecule is a benzoate ester that is ethyl benzoate substituted by chloro at 4.",
+    "CCOC(=O)c1ccc(Cl)cc1",
 )
 LIGAND = row(
     "reagent_selection/ligand", "CP(C)C", "Reactant: CBr\nList: CP(C)C, c1ccccc1P, [Na+].[OH-], CCP",
@@ -231,7 +233,13 @@ SCORES += [
     ("caption-another-position", CAPTION, CAPTION["answer"].replace("4", "3"), Reason.CORRECT, 22 / 26),
     ("caption-half-of-it", CAPTION, "The molecule is a benzoate ester.", Reason.INCOMPLETE, 6 / 16),
     ("caption-phrases-only", CAPTION, "The molecule is a. It has a role as an.", Reason.WRONG, 0),
-    ("caption-words-shuffled", CAPTION, "4 at chloro by substituted benzoate ethyl ester benzoate", Reason.INCOMPLETE, 14 / 26),
+    (
+        "caption-words-shuffled",
+        CAPTION,
+        "4 at chloro by substituted benzoate ethyl ester benzoate",
+        Reason.INCOMPLETE,
+        14 / 26,
+    ),
     ("caption-said-five-times", CAPTION, CAPTION["answer"] * 5, Reason.INCOMPLETE, 26 / 82),
     ("caption-empty", CAPTION, "", Reason.EMPTY, 0),
     ("caption-endless", CAPTION, "ester " * 10_000, Reason.TOO_LONG, 0),
@@ -302,7 +310,11 @@ RELABELLED = [
     pytest.param(DOWN_MR, "[O-]CCc1ccccc1", id="deprotonated-for-mr"),
     pytest.param(DELETE, "[O-]CCc1ccccc1", id="deprotonated-is-not-deleted"),
     pytest.param(DELETE, "[O]CCc1ccccc1", id="radical-is-not-deleted"),
-    pytest.param(row(OPEN + "mol_edit_delete", "CCc1ccccc1", source="NCCc1ccccc1", remove="amine"), "[NH3+]CCc1ccccc1", id="ammonium"),
+    pytest.param(
+        row(OPEN + "mol_edit_delete", "CCc1ccccc1", source="NCCc1ccccc1", remove="amine"),
+        "[NH3+]CCc1ccccc1",
+        id="ammonium",
+    ),
 ]
 
 
@@ -349,7 +361,9 @@ def test_gold_in_the_format_is_worth_everything(task):
 def test_a_trace_has_a_numbered_line_for_each_step(task, name):
     protocols = load_protocols(name)
     for nano in NANO[task][::5]:
-        steps = [step.heading for step in protocols.of(task) if name == "nano" or step.fact in get_task(task).facts(nano)]
+        steps = [
+            step.heading for step in protocols.of(task) if name == "nano" or step.fact in get_task(task).facts(nano)
+        ]
         trace = get_task(task).trace(nano, protocols)
         told = trace.split("\n") if trace else []
         assert len(told) == len(steps) and (told or name == "nano"), nano
@@ -366,7 +380,9 @@ def test_an_example_of_an_optimisation_moves_the_right_way(task):
 
 @pytest.mark.parametrize("task", [name for name in NANO if name in PROPERTIES])
 def test_the_verdict_of_a_trace_is_the_rows_answer(task):
-    assert all(get_task(task).trace(nano, load_protocols("nano")).endswith(f"** {nano['answer']}") for nano in NANO[task])
+    assert all(
+        get_task(task).trace(nano, load_protocols("nano")).endswith(f"** {nano['answer']}") for nano in NANO[task]
+    )
 
 
 CONSTANTS = ["C", "CCO", "c1ccccc1", "C" * 12, "CC(=O)Oc1ccccc1C(=O)O", "Cc1ccc(CNC2CC2)cc1", "COc1ccc(CNCc2ccccc2)cc1"]
@@ -427,7 +443,11 @@ def test_no_trace_where_nothing_grounded_can_be_said(question):
     "question, told",
     [
         pytest.param(RETRO, ["amide", "amide coupling", "amide ← carboxylic acid, primary amine"], id="retro"),
-        pytest.param(FORWARD, ["carboxylic acid; primary amine", "amide coupling", "carboxylic acid, primary amine → amide"], id="forward"),
+        pytest.param(
+            FORWARD,
+            ["carboxylic acid; primary amine", "amide coupling", "carboxylic acid, primary amine → amide"],
+            id="forward",
+        ),
         pytest.param(
             row("property_prediction/rule_permeable", "Yes", "CC(=O)Oc1ccccc1C(=O)O"),
             ["carboxylic acid, ester", "donors 1, acceptors 3, together 4", "Yes"],
@@ -437,7 +457,9 @@ def test_no_trace_where_nothing_grounded_can_be_said(question):
         pytest.param(DRAWN, ["amide", "1 aromatic"], id="structure"),
         pytest.param(FORMULA, ["primary alcohol", "C 1 3,C 2 5,O 1 6"], id="formula"),
         pytest.param(
-            row(NAMES + "iupac_to_formula", "CH4O", "methanol", smiles="CO"), ["primary alcohol", "C 1 3,O 1 4"], id="formula-of-a-name"
+            row(NAMES + "iupac_to_formula", "CH4O", "methanol", smiles="CO"),
+            ["primary alcohol", "C 1 3,O 1 4"],
+            id="formula-of-a-name",
         ),
         pytest.param(DESIGN, ["none", "carboxylic acid, primary amine"], id="design"),
         pytest.param(CAPTION, ["1 aromatic", "ester, aryl chloride"], id="caption"),
@@ -467,8 +489,14 @@ def test_no_trace_where_nothing_grounded_can_be_said(question):
             ["nitro reduction", "[Fe]"],
             id="reagent",
         ),
-        pytest.param(row("property_prediction/rule_alert", "Yes", "CC=O"), ["aldehyde", "alerts aldehyde", "Yes"], id="alert"),
-        pytest.param(row("property_prediction/rule_lipophilic", "No", "CO"), ["primary alcohol", "LogP about 0", "No"], id="lipophilic"),
+        pytest.param(
+            row("property_prediction/rule_alert", "Yes", "CC=O"), ["aldehyde", "alerts aldehyde", "Yes"], id="alert"
+        ),
+        pytest.param(
+            row("property_prediction/rule_lipophilic", "No", "CO"),
+            ["primary alcohol", "LogP about 0", "No"],
+            id="lipophilic",
+        ),
         pytest.param(
             row("property_prediction/rule_compact", "No", "CCCCc1ccccc1"),
             ["none", "rings 1, rotatable bonds 3 of 2", "No"],
@@ -510,7 +538,16 @@ def test_facts_that_nano_leaves_out(question, step, told):
 
 @pytest.mark.parametrize(
     "smiles",
-    ["C[C@H](N)C(=O)O", "F/C=C/Cl", "[Na+].[O-]c1ccccc1Br", "C1CC2CC1C2", "c1ccc2[nH]ccc2c1", "C%10CCCCC%10", "N#CC[13CH3]", "[Cu+2]<-N"],
+    [
+        "C[C@H](N)C(=O)O",
+        "F/C=C/Cl",
+        "[Na+].[O-]c1ccccc1Br",
+        "C1CC2CC1C2",
+        "c1ccc2[nH]ccc2c1",
+        "C%10CCCCC%10",
+        "N#CC[13CH3]",
+        "[Cu+2]<-N",
+    ],
 )
 def test_counting_down_spells_the_molecule_and_ends_at_nothing(smiles):
     mol = Chem.MolFromSmiles(smiles)
@@ -527,13 +564,16 @@ def test_counting_down_spells_the_molecule_and_ends_at_nothing(smiles):
     "smiles, told",
     [
         ("CC=O", "C 1 3,C 2 4,=O 1"),
-        ("OC(C)c1ccccc1Cl", "O 1 1,C 1 2,(C 2 5,)c1 3,c 4 6,c 5 7,c 6 8,c 7 9,c1 8,Cl 1"),  # as it is written, not as RDKit would write it
+        (
+            "OC(C)c1ccccc1Cl",
+            "O 1 1,C 1 2,(C 2 5,)c1 3,c 4 6,c 5 7,c 6 8,c 7 9,c1 8,Cl 1",
+        ),  # as it is written, not as RDKit would write it
         ("[Na+].[O-]C", "[Na+] 1,.[O-] 1,C 1 3"),
         ("[H]OC", "C 1 3,O 1 4"),
     ],
 )
 def test_a_tally_counts_each_element_as_it_comes(smiles, told):
-    assert tally(smiles) == told
+    assert running_counts(smiles) == told
 
 
 # any text
@@ -578,7 +618,9 @@ def assert_scores(answer):
         assert score.value == 0 or score.reason in (Reason.CORRECT, Reason.TOO_DIFFERENT, Reason.INCOMPLETE)
 
 
-@settings(max_examples=600, deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(
+    max_examples=600, deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
 @given(ANSWERS)
 def test_score_never_raises_and_stays_in_bounds(answer):
     assert_scores(answer)
@@ -635,7 +677,11 @@ def test_a_name_is_registered_once():
     [
         pytest.param(["retrosynthesis"], ["retrosynthesis"], id="one"),
         pytest.param(["property_prediction"], PROPERTIES, id="a-macro-task"),
-        pytest.param(["property_prediction/hiv", "retrosynthesis"], ["property_prediction/hiv", "retrosynthesis"], id="order-kept"),
+        pytest.param(
+            ["property_prediction/hiv", "retrosynthesis"],
+            ["property_prediction/hiv", "retrosynthesis"],
+            id="order-kept",
+        ),
         pytest.param(
             ["property_prediction/hiv", "property_prediction"],
             ["property_prediction/hiv", *(name for name in PROPERTIES if name != "property_prediction/hiv")],

@@ -125,5 +125,3 @@ def placed_groups(smiles: str) -> tuple[tuple[str, int], ...]:
             places = () if name.startswith(_TELLS_PLACE) else places_of(mol, atoms)
             found[f"{name} {places[0]}" if places else name] += 1
     return tuple(found.items())
-
-

@@ -136,7 +136,10 @@ USUAL_REAGENT: dict[str, str] = {
 }
 
 TEMPLATES = {name: AllChem.ReactionFromSmarts(smarts) for name, smarts in REACTIONS.items()}
-_ALL = [*TEMPLATES.items(), *((name, AllChem.ReactionFromSmarts(smarts)) for name, all_of in FURTHER.items() for smarts in all_of)]
+_ALL = [
+    *TEMPLATES.items(),
+    *((name, AllChem.ReactionFromSmarts(smarts)) for name, all_of in FURTHER.items() for smarts in all_of),
+]
 NAMES = tuple(dict.fromkeys(name for name, _ in _ALL))
 
 
@@ -156,7 +159,9 @@ def products(name: str, reactants: list[Chem.Mol], limit: int = 20) -> set[str]:
     return {smiles for smiles, _ in _outcomes(TEMPLATES[name], reactants, limit)}
 
 
-def _outcomes(template: AllChem.ChemicalReaction, reactants: list[Chem.Mol], limit: int = 50) -> Iterator[tuple[str, Chem.Mol]]:
+def _outcomes(
+    template: AllChem.ChemicalReaction, reactants: list[Chem.Mol], limit: int = 50
+) -> Iterator[tuple[str, Chem.Mol]]:
     """The products of `template`, canonical SMILES and molecule; those that fail to sanitise are left out."""
     if len(reactants) != template.GetNumReactantTemplates():
         return
@@ -175,7 +180,10 @@ def named_reaction(reactants: tuple[str, ...], product: str, only: tuple[str, ..
     All are canonical SMILES, compared without stereochemistry: what a template says of it is less than what happens.
     At most the eight largest molecules are tried: salts and solvents are small.
     """
-    mols = [Chem.MolFromSmiles(without_stereo(s)) for s in sorted(set(reactants) - {product}, key=lambda s: (-len(s), s))[:8]]
+    mols = [
+        Chem.MolFromSmiles(without_stereo(s))
+        for s in sorted(set(reactants) - {product}, key=lambda s: (-len(s), s))[:8]
+    ]
     target = without_stereo(product)
     for name, template in _ALL:
         if name not in only:
@@ -196,7 +204,9 @@ def thinkable(reactants: tuple[str, ...], names: tuple[str, ...]) -> bool:
     """Whether `reactants` (SMILES) have what a reaction of one of `names` needs, whatever it would give."""
     mols = [Chem.MolFromSmiles(smiles) for smiles in reactants]
     templates = [template for name, template in _ALL if name in names]
-    needs = [[template.GetReactantTemplate(i) for i in range(template.GetNumReactantTemplates())] for template in templates]
+    needs = [
+        [template.GetReactantTemplate(i) for i in range(template.GetNumReactantTemplates())] for template in templates
+    ]
     return any(all(any(mol.HasSubstructMatch(place) for mol in mols) for place in places) for places in needs)
 
 
@@ -209,15 +219,21 @@ def identify(reactants: tuple[str, ...], product: str) -> str | None:
 def _bond_changes(reactants: list[Chem.Mol], made: Chem.Mol) -> tuple[frozenset[str], ...]:
     """The bonds (formed, broken, changed in order) and what leaves; RDKit marks each atom of a product with the atom it was."""
     origin = [
-        (atom.GetIntProp("react_idx"), atom.GetIntProp("react_atom_idx")) if atom.HasProp("react_atom_idx") else (-1, atom.GetIdx())
+        (atom.GetIntProp("react_idx"), atom.GetIntProp("react_atom_idx"))
+        if atom.HasProp("react_atom_idx")
+        else (-1, atom.GetIdx())
         for atom in made.GetAtoms()
     ]
     symbols = dict(zip(origin, (atom.GetSymbol() for atom in made.GetAtoms()), strict=True))
     before = {}
     for n, mol in enumerate(reactants):
         symbols |= {(n, atom.GetIdx()): atom.GetSymbol() for atom in mol.GetAtoms()}
-        before |= {frozenset(((n, b.GetBeginAtomIdx()), (n, b.GetEndAtomIdx()))): b.GetBondType() for b in mol.GetBonds()}
-    after = {frozenset((origin[b.GetBeginAtomIdx()], origin[b.GetEndAtomIdx()])): b.GetBondType() for b in made.GetBonds()}
+        before |= {
+            frozenset(((n, b.GetBeginAtomIdx()), (n, b.GetEndAtomIdx()))): b.GetBondType() for b in mol.GetBonds()
+        }
+    after = {
+        frozenset((origin[b.GetBeginAtomIdx()], origin[b.GetEndAtomIdx()])): b.GetBondType() for b in made.GetBonds()
+    }
     kept = set(origin)
     aromatic = Chem.BondType.AROMATIC
 
@@ -227,8 +243,14 @@ def _bond_changes(reactants: list[Chem.Mol], made: Chem.Mol) -> tuple[frozenset[
     return (
         said(pair for pair in after if pair not in before),
         said(pair for pair in before if pair not in after and pair & kept),
-        said(pair for pair in after if pair in before and before[pair] != after[pair] and aromatic not in (before[pair], after[pair])),
-        frozenset(piece for n, mol in enumerate(reactants) for piece in _lost(mol, {atom for m, atom in kept if m == n})),
+        said(
+            pair
+            for pair in after
+            if pair in before and before[pair] != after[pair] and aromatic not in (before[pair], after[pair])
+        ),
+        frozenset(
+            piece for n, mol in enumerate(reactants) for piece in _lost(mol, {atom for m, atom in kept if m == n})
+        ),
     )
 
 

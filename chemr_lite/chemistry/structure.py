@@ -65,7 +65,9 @@ def scaffold(mol: Chem.Mol) -> str:
 @lru_cache(maxsize=8192)
 def stereocentres(smiles: str) -> tuple[tuple[int, str], ...]:
     """The stereocentres of a valid SMILES as (atom, R, S or ? for unassigned)."""
-    return tuple(Chem.FindMolChiralCenters(Chem.MolFromSmiles(smiles), includeUnassigned=True, useLegacyImplementation=False))
+    return tuple(
+        Chem.FindMolChiralCenters(Chem.MolFromSmiles(smiles), includeUnassigned=True, useLegacyImplementation=False)
+    )
 
 
 @lru_cache(maxsize=8192)
@@ -73,5 +75,3 @@ def double_bond_labels(smiles: str) -> tuple[str, ...]:
     """E or Z for each double bond of a valid SMILES that is one of them."""
     kinds = {Chem.BondStereo.STEREOE: "E", Chem.BondStereo.STEREOZ: "Z"}
     return tuple(kinds[bond.GetStereo()] for bond in Chem.MolFromSmiles(smiles).GetBonds() if bond.GetStereo() in kinds)
-
-

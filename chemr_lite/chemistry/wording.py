@@ -26,7 +26,9 @@ def format_groups(groups: dict[str, int]) -> str:
 
 def describe_groups(*molecules: str, placed: bool = False) -> str:
     """The functional groups of valid SMILES in words, one molecule after the other, on demand each with its place."""
-    return "; ".join(format_groups(dict(placed_groups(smiles) if placed else groups_of(smiles))) for smiles in molecules)
+    return "; ".join(
+        format_groups(dict(placed_groups(smiles) if placed else groups_of(smiles))) for smiles in molecules
+    )
 
 
 def describe_formula(mol: Chem.Mol) -> str:
@@ -51,7 +53,7 @@ def describe_descriptors(mol: Chem.Mol) -> str:
     )
 
 
-def tally(smiles: str) -> str:
+def running_counts(smiles: str) -> str:
     """A valid SMILES atom by atom, each with the number of its element so far, and that of hydrogens where it has some:
     `CC=O` is `C 1 3,C 2 4,=O 1`."""
     seen, hydrogens, said = Counter(), 0, []
@@ -61,5 +63,3 @@ def tally(smiles: str) -> str:
         hydrogens += own
         said.append(f"{text} {seen[atom.GetSymbol()]}" + (f" {hydrogens}" if own else ""))
     return ",".join(said)
-
-

@@ -62,11 +62,13 @@ def check_claims(trace: str, row: Row, answer: str | None = None, protocols: Pro
                     continue  # where two readers take the same words, the first keeps them
                 taken.append((start, end))
                 at = passage.at
-                claims.append(Claim(trace[at + start : at + end], at + start, at + end, kind, says, supported, denies, about))
+                claims.append(
+                    Claim(trace[at + start : at + end], at + start, at + end, kind, says, supported, denies, about)
+                )
     return sorted(claims, key=lambda claim: claim.start)
 
 
-def tally(claims: list[Claim]) -> tuple[int, int]:
+def count_claims(claims: list[Claim]) -> tuple[int, int]:
     """How many different claims are (supported, checkable): saying a thing twice counts once."""
     checked = {(claim.kind, claim.says, claim.supported) for claim in claims if claim.supported is not None}
     return sum(supported for _, _, supported in checked), len(checked)
@@ -74,20 +76,22 @@ def tally(claims: list[Claim]) -> tuple[int, int]:
 
 def grounding(claims: list[Claim]) -> float | None:
     """Supported ÷ checkable, over different claims. None where nothing can be checked."""
-    supported, checkable = tally(claims)
+    supported, checkable = count_claims(claims)
     return supported / checkable if checkable else None
 
 
-def worth(claims: list[Claim]) -> float:
+def grounding_reward(claims: list[Claim]) -> float:
     """What the claims of a completion are worth as a reward, in [0, 1]: the supported share, in full from ENOUGH on.
 
     Ours, and made so that it cannot be farmed: saying nothing is worth nothing, saying one thing often as much as once,
     denials earn nothing (there is no end to what a molecule lacks), and a false claim costs.
     """
-    supported, checkable = tally(claims)
+    supported, checkable = count_claims(claims)
     # an amide and one amide are one thing said twice
-    affirmed = len({(claim.kind, re.sub(r"≥?\d+ ", "", claim.says)) for claim in claims if claim.supported and not claim.denies})
+    affirmed = len(
+        {(claim.kind, re.sub(r"≥?\d+ ", "", claim.says)) for claim in claims if claim.supported and not claim.denies}
+    )
     return supported / checkable * min(1.0, affirmed / ENOUGH) if checkable else 0.0
 
 
-__all__ = ["KINDS", "Claim", "check_claims", "grounding", "tally", "worth"]
+__all__ = ["KINDS", "Claim", "check_claims", "grounding", "count_claims", "grounding_reward"]

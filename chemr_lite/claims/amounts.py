@@ -20,7 +20,9 @@ _FORMULA = re.compile(r"(?<!\w)(?<!\w\()(?:C\d*H\d+|C\d+)(?:[A-Z][a-z]?\d*)*(?:[
 def read_formula(passage: Passage) -> Iterator[Found]:
     for found in _FORMULA.finditer(passage.plain):
         said = found[0]
-        if not re.search(r"\bformula\b", passage.plain[: found.start()], re.IGNORECASE) and not re.match(r"C(?:[3-9]|\d\d)\d*H\d+", said):
+        if not re.search(r"\bformula\b", passage.plain[: found.start()], re.IGNORECASE) and not re.match(
+            r"C(?:[3-9]|\d\d)\d*H\d+", said
+        ):
             continue  # C6H5 and CH3 are groups, unless they are called formulas
         wanted = measures.elements_of(said)
         yield stated_claim(
@@ -57,7 +59,9 @@ def read_atoms(passage: Passage) -> Iterator[Found]:
     """`nine carbons`, `13 heavy atoms`, `9 C`, `hydrogens: 8`."""
     bare = re.fullmatch(r"\s*(\d+)\s*", passage.plain) if passage.fact == "hydrogens" else None
     if bare:
-        yield counted_claim(passage, bare.span(1), "atoms", "hydrogen", [measures.hydrogens], Quantity(int(bare[1]), True))
+        yield counted_claim(
+            passage, bare.span(1), "atoms", "hydrogen", [measures.hydrogens], Quantity(int(bare[1]), True)
+        )
     for found in _TOLD_COUNT.finditer(passage.plain):
         said = found["element"]
         element = _ELEMENTS.get(said.lower()) if len(said) > 2 else Chem.GetPeriodicTable().GetAtomicNumber(said)
@@ -141,7 +145,9 @@ _DONORS = any_case(
 def read_properties(passage: Passage) -> Iterator[Found]:
     """`molecular weight of 180.16`, `LogP about 1.3`, `2 donors`, `acceptors 3`."""
     for name, (pattern, computed, tolerance) in _MEASURED.items():
-        for found in (m for p in ((pattern, _DALTON) if name == "weight" else (pattern,)) for m in p.finditer(passage.plain)):
+        for found in (
+            m for p in ((pattern, _DALTON) if name == "weight" else (pattern,)) for m in p.finditer(passage.plain)
+        ):
             value, digits = float(found["value"]), len(found["value"].partition(".")[2])
             slack = 0.5 * 10**-digits + tolerance + (0.01 * abs(value) if found["about"] else 0)
             quantity = Quantity(1, False, bool(passage.step) or passage.asserts(*found.span()))
@@ -155,9 +161,16 @@ def read_properties(passage: Passage) -> Iterator[Found]:
             continue
         donor = found["kind"].lower() in ("donor", "hbd")
         count = rdMolDescriptors.CalcNumHBD if donor else rdMolDescriptors.CalcNumHBA
-        quantity = Quantity(number(found["number"] or found["after"]), True, bool(passage.step) or passage.asserts(*found.span()))
+        quantity = Quantity(
+            number(found["number"] or found["after"]), True, bool(passage.step) or passage.asserts(*found.span())
+        )
         yield counted_claim(
-            passage, found.span(), "property", "donors" if donor else "acceptors", [lambda s, count=count: count(mol_of(s))], quantity
+            passage,
+            found.span(),
+            "property",
+            "donors" if donor else "acceptors",
+            [lambda s, count=count: count(mol_of(s))],
+            quantity,
         )
 
 
@@ -186,7 +199,10 @@ def read_charge(passage: Passage) -> Iterator[Found]:
         if found["value"] or found["before"]:
             said = (found["value"] or found["before"]).lower()
             value = (-1 if said.startswith("-") else 1) * number(said.lstrip("+-"))
-            is_so, says = value in totals or bool(found["formal"] and any(value in ion for ion in ions)), f"charge {value:+d}"
+            is_so, says = (
+                value in totals or bool(found["formal"] and any(value in ion for ion in ions)),
+                f"charge {value:+d}",
+            )
         else:
             word = found["word"].lower()
             part = re.search(r"(?:ium|ate|ide) $", passage.plain[: found.start()])  # of a zwitterion, perhaps

@@ -41,7 +41,9 @@ def read_reactions(passage: Passage) -> Iterator[Found]:
         quantity = passage.quantity(*found.span())
         supported: bool | None = True
         if not named_reaction(*reaction, names):
-            supported = False if strict and (named_reaction(*reaction) or one and not thinkable(reaction[0], names)) else None
+            supported = (
+                False if strict and (named_reaction(*reaction) or one and not thinkable(reaction[0], names)) else None
+            )
         if supported is not None and quantity.denied:
             supported = not supported
         sure = quantity.sure and not _MIGHT.search(passage.plain)
@@ -56,12 +58,16 @@ _ONE_ATOM = rf"(?:Br|Cl|Mg|[CNOSBIF]|{'|'.join(_SYMBOLS)})"
 _BOND = re.compile(
     rf"(?<![\w-])(?P<a>{_ONE_ATOM})(?:\([^)]{{1,8}}\))?\s?[-=#]\s?(?P<b>{_ONE_ATOM})(?:\([^)]{{1,8}}\))?(?![\w-])(?:\s+(?:single|double|sigma))?(?P<bond>\s+(?:bonds?|linkages?))?"
 )
-_FORMS = any_case(r"\b(?:form\w*|creat\w+|mak(?:es?|ing)|made|new|build\w*|construct\w*|establish\w*|join\w*|disconnect\w*)\b")
+_FORMS = any_case(
+    r"\b(?:form\w*|creat\w+|mak(?:es?|ing)|made|new|build\w*|construct\w*|establish\w*|join\w*|disconnect\w*)\b"
+)
 _BREAKS = any_case(
     r"\b(?:break\w*|broken|cleav\w+|los(?:es?|t|ing)|sever(?:s|ed|ing)?|rupture\w*|scission|consumed|displac\w+|replac\w+|substituted)\b"
 )
 _MAKING = re.compile(r"(?:\s+(?:formation|cleavage|scission|breaking))?")
-_NOT_THIS_BOND = any_case(r"\s*(?:is|are|was|were|does|do|stays?|remains?)\s+(?:not|never|intact|untouched|unchanged)\b")
+_NOT_THIS_BOND = any_case(
+    r"\s*(?:is|are|was|were|does|do|stays?|remains?)\s+(?:not|never|intact|untouched|unchanged)\b"
+)
 
 
 def _forms(text: str, start: int, end: int, heading: str) -> bool | None:
@@ -80,12 +86,18 @@ def read_bond_changes(passage: Passage) -> Iterator[Found]:
     reaction = _reaction(passage)
     for found in _BOND.finditer(passage.plain) if reaction else ():
         forms = _forms(passage.plain, *found.span(), passage.heading)
-        if forms is None or not (found["bond"] or re.search(r"\bbonds?\b", f"{passage.heading} {passage.plain[: found.start()]}")):
+        if forms is None or not (
+            found["bond"] or re.search(r"\bbonds?\b", f"{passage.heading} {passage.plain[: found.start()]}")
+        ):
             continue
         end = _MAKING.match(passage.plain, found.end()).end()
         pair = "-".join(sorted(_SYMBOLS.get(found[side].lower(), found[side]) for side in ("a", "b")))
         quantity, known = passage.quantity(found.start(), end), named_reaction(*reaction)
         denied = quantity.denied or bool(_NOT_THIS_BOND.match(passage.plain[found.end() :]))
-        supported = None if known is None or pair in known.changed else (pair in (known.formed if forms else known.broken)) != denied
+        supported = (
+            None
+            if known is None or pair in known.changed
+            else (pair in (known.formed if forms else known.broken)) != denied
+        )
         says = f"{'not ' if denied else ''}{'forms' if forms else 'breaks'} {pair}"
         yield found.span(), "bond_change", says, supported if quantity.sure else None, denied, ""

@@ -27,13 +27,17 @@ _PHENYL = re.compile(
     rf"(?<![\w,=#])(?<!\d-){_ONE.format(1)}(?:-?{_ONE.format(2)})?(?P<head>{_any_of(sorted(_HEADS, key=len, reverse=True))})(?:s|(?:[ -](?:group|ring|moiety|unit|substituent|arm|tail)s?))?(?!\w)",
     re.IGNORECASE,
 )
-_BICYCLO = re.compile(r"(?<!\w)bicyclo\[(\d)\.(\d)\.(\d)\]\w*(?: (?:skeleton|core|system|framework|cage))?", re.IGNORECASE)
+_BICYCLO = re.compile(
+    r"(?<!\w)bicyclo\[(\d)\.(\d)\.(\d)\]\w*(?: (?:skeleton|core|system|framework|cage))?", re.IGNORECASE
+)
 
 
 def find(text: str) -> Iterator[tuple[tuple[int, int], str, tuple[str, ...]]]:
     """((start, end), kind of claim, SMARTS) of each such name in `text`."""
     for found in _PHENYL.finditer(text):
-        parts = [(found[f"places{n}"] or "", found[f"many{n}"] or "", found[f"name{n}"]) for n in (1, 2) if found[f"name{n}"]]
+        parts = [
+            (found[f"places{n}"] or "", found[f"many{n}"] or "", found[f"name{n}"]) for n in (1, 2) if found[f"name{n}"]
+        ]
         if patterns := _phenyl(tuple(part.lower() for part in sum(parts, ())), found["head"].lower()):
             yield found.span(), "group", patterns
     for found in _BICYCLO.finditer(text):
@@ -53,7 +57,11 @@ def _phenyl(parts: tuple[str, ...], head: str) -> tuple[str, ...]:
             wanted.append([dict.fromkeys(told, name)])
         else:
             wanted.append([dict.fromkeys(chosen, name) for chosen in combinations(range(2, 7), many)])
-    rings = wanted[0] if len(wanted) == 1 else [one | other for one in wanted[0] for other in wanted[1] if not one.keys() & other.keys()]
+    rings = (
+        wanted[0]
+        if len(wanted) == 1
+        else [one | other for one in wanted[0] for other in wanted[1] if not one.keys() & other.keys()]
+    )
     return tuple(dict.fromkeys(_ring(ring, head) for ring in rings))
 
 

@@ -21,7 +21,9 @@ _HEADS = (
 _WORD = "|".join(re.escape(word) for word in sorted(WORDS, key=len, reverse=True))
 # `N-methylpiperidine` has a piperidine
 _BEARING = r"(?:(?:di|tri)?(?:methyl|ethyl|phenyl|benzyl|amino|chloro|bromo|fluoro|iodo|nitro|hydroxy|methoxy|cyano|oxo|acetyl))*"
-_RING_NAMES = "|".join(re.escape(word) for word in sorted((w for w, (kind, _) in WORDS.items() if kind == "ring"), key=len, reverse=True))
+_RING_NAMES = "|".join(
+    re.escape(word) for word in sorted((w for w, (kind, _) in WORDS.items() if kind == "ring"), key=len, reverse=True)
+)
 _MENTION = any_case(
     rf"(?<![\w=#])(?:{_BEARING}(?=(?:{_RING_NAMES})(?!\w)))?(?P<word>{_WORD})(?P<plural>e?s)?(?P<head>{_HEADS})(?![\w=#]|[+-]\])"
 )  # [OH-] is no hydroxyl
@@ -49,7 +51,9 @@ _RANK = any_case(r"\s*(?:is|(?P<becomes>becomes|turns)|remains|stays) (?:an? )?(
 def _patterns(word: str, passage: Passage) -> tuple[str, str, list[Counter]]:
     """The kind and the name of a word, and its readings; where molecules are edited TOMG-Bench's count is one of them."""
     kind, name = WORDS[word.lower()]
-    edited = {"source", "result"} & set(passage.sides) and TOMG_GROUPS.get(word.lower().removesuffix("s"), TOMG_GROUPS.get(name))
+    edited = {"source", "result"} & set(passage.sides) and TOMG_GROUPS.get(
+        word.lower().removesuffix("s"), TOMG_GROUPS.get(name)
+    )
     return kind, name, counters(((GROUPS if kind == "group" else RINGS)[name]) + ((edited,) if edited else ()))
 
 
@@ -61,7 +65,11 @@ def _places(found: re.Match | None) -> frozenset[str]:
         return frozenset({"on a chain"})
     if found["where"] == "in":
         return frozenset({"in a ring"})
-    on = {"aliphatic": {"on an aliphatic ring"}, "saturated": {"on an aliphatic ring"}, "": {"on an aromatic ring", "on an aliphatic ring"}}
+    on = {
+        "aliphatic": {"on an aliphatic ring"},
+        "saturated": {"on an aliphatic ring"},
+        "": {"on an aromatic ring", "on an aliphatic ring"},
+    }
     return frozenset(on.get((found["kind"] or "").lower(), {"on an aromatic ring"}))
 
 
@@ -87,14 +95,25 @@ def read_groups(passage: Passage) -> Iterator[Found]:
             consumed = (found.start() < arrow.start()) == (passage.fact == "group changes")
             gone = [before - after for before, after in counts_on(sides, readings)]
             supported = any(quantity.fits(n if consumed else -n) for n in gone)
-            yield found.span(), kind, f"{'consumes' if consumed else 'forms'} {quantity} {name}", supported, quantity.denied, ""
+            yield (
+                found.span(),
+                kind,
+                f"{'consumes' if consumed else 'forms'} {quantity} {name}",
+                supported,
+                quantity.denied,
+                "",
+            )
         elif fate and kind == "group" and all(sides) and quantity.sure and not quantity.denied:
             goes = bool(fate["lost"] or fate["became"] or fate["gone"]) != bool(fate["not"])
             counts = counts_on(sides, readings)
             if fate["new"]:
                 supported, goes = any(after > before for before, after in counts), None
             else:
-                supported = any(before > after for before, after in counts) if goes else any(before and after for before, after in counts)
+                supported = (
+                    any(before > after for before, after in counts)
+                    if goes
+                    else any(before and after for before, after in counts)
+                )
             says = f"{name} {'appears' if goes is None else 'goes' if goes else 'stays'}"
             yield (found.start(), end + len(fate[0])), kind, says, supported, False, ""
         else:
@@ -128,7 +147,14 @@ def read_none(passage: Passage) -> Iterator[Found]:
         if arrow:
             gone, new = group_changes(*passage.before_and_after())
             consumed = (found.start() < arrow.start()) == (passage.fact == "group changes")
-            yield found.span(), "group", f"{'consumes' if consumed else 'forms'} no group", not (gone if consumed else new), True, ""
+            yield (
+                found.span(),
+                "group",
+                f"{'consumes' if consumed else 'forms'} no group",
+                not (gone if consumed else new),
+                True,
+                "",
+            )
         else:
             noun, count = {
                 "group": ("group", lambda smiles: len(groups_of(smiles))),
@@ -152,14 +178,20 @@ _RING = any_case(
 )
 _IS_OF_SIZE = any_case(r"\s+is (?:an? )?(?P<size>(?:three|four|five|six|seven|eight|[3-8])-membered)\b")
 _TERSE_RING = re.compile(r"\b(?P<number>\d+)\s+(?P<word>aromatic|aliphatic)\b|\brings\s+(?P<total>\d+)\b")
-_CYCLE = any_case(r"\b(?P<word>acyclic|monocyclic|bicyclic|tricyclic|tetracyclic|polycyclic|macrocycl\w+|spiro(?:cyclic)?|bridged)\b")
+_CYCLE = any_case(
+    r"\b(?P<word>acyclic|monocyclic|bicyclic|tricyclic|tetracyclic|polycyclic|macrocycl\w+|spiro(?:cyclic)?|bridged)\b"
+)
 
 
 _WHOLE = any_case(
     r"\b(?:it|molecule|compound|structure|product) is (?:fully |overall )?(?P<word>aromatic|aliphatic)\b(?! [a-z])|\b(?P<all>all(?: of (?:which|them|the rings))?(?: are|:)?(?: fully)? aromatic)\b(?!-| [a-z])"
 )
-_HAS_RING = any_case(r"\b(?:contains|has|carries|bears|includes|features|there is)\s+(?P<ring>a ring)\b(?! \w+gen| system)")
-_OF_THEM = any_case(rf"\b(?P<number>{NUMBER}) of (?:them|these|the rings|the \w+ rings) (?:is |are )?(?P<word>{_RING_WORD})")
+_HAS_RING = any_case(
+    r"\b(?:contains|has|carries|bears|includes|features|there is)\s+(?P<ring>a ring)\b(?! \w+gen| system)"
+)
+_OF_THEM = any_case(
+    rf"\b(?P<number>{NUMBER}) of (?:them|these|the rings|the \w+ rings) (?:is |are )?(?P<word>{_RING_WORD})"
+)
 
 
 def read_rings(passage: Passage) -> Iterator[Found]:
@@ -176,7 +208,12 @@ def read_rings(passage: Passage) -> Iterator[Found]:
         )
     for found in _HAS_RING.finditer(passage.plain):
         yield counted_claim(
-            passage, found.span("ring"), "ring", "ring", [measures.rings(set())], Quantity(1, False, passage.asserts(*found.span()))
+            passage,
+            found.span("ring"),
+            "ring",
+            "ring",
+            [measures.rings(set())],
+            Quantity(1, False, passage.asserts(*found.span())),
         )
     for found in _WHOLE.finditer(passage.plain):
         word = "all aromatic" if found["all"] else found["word"].lower()
@@ -184,7 +221,12 @@ def read_rings(passage: Passage) -> Iterator[Found]:
     for found in _OF_THEM.finditer(passage.plain):
         word = found["word"].lower()
         yield counted_claim(
-            passage, found.span(), "ring", f"{word} ring", [measures.rings({word})], Quantity(number(found["number"]), True)
+            passage,
+            found.span(),
+            "ring",
+            f"{word} ring",
+            [measures.rings({word})],
+            Quantity(number(found["number"]), True),
         )
     for found in _RING.finditer(passage.plain):
         words, noun = set(re.findall(_RING_WORD, (found["words"] or "").lower())), found["noun"].lower()
@@ -195,12 +237,20 @@ def read_rings(passage: Passage) -> Iterator[Found]:
         counted = NUMBERED.search(passage.plain[: found.start()]) or TOLD.match(passage.plain[found.end() :])
         if (noun.startswith("aromatic") or not words) and not counted:
             continue
-        words |= {"heterocyclic"} if noun.startswith("heterocycl") else {"heteroaromatic"} if noun.startswith("heteroar") else set()
+        words |= (
+            {"heterocyclic"}
+            if noun.startswith("heterocycl")
+            else {"heteroaromatic"}
+            if noun.startswith("heteroar")
+            else set()
+        )
         words |= {"aromatic"} if noun.startswith("aromatic") else set()
         quantity = passage.quantity(*found.span(), noun.endswith("s"))
         if "system" in noun and "fused" in words and quantity.number:
             quantity = Quantity(1, False, quantity.sure)
-        yield counted_claim(passage, found.span(), "ring", " ".join([*sorted(words), "ring"]), [measures.rings(words)], quantity)
+        yield counted_claim(
+            passage, found.span(), "ring", " ".join([*sorted(words), "ring"]), [measures.rings(words)], quantity
+        )
     for found in _CYCLE.finditer(passage.plain):
         word = found["word"].lower()
         word = "spiro" if word.startswith("spiro") else "macrocyclic" if word.startswith("macro") else word

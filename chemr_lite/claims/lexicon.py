@@ -134,7 +134,13 @@ _RINGS: dict[str, tuple[str, str]] = {
 
 GROUPS: dict[str, tuple[str, ...]] = {
     name: tuple(
-        dict.fromkeys((*([FUNCTIONAL_GROUPS[name]] if name in FUNCTIONAL_GROUPS else []), *_WIDER.get(name, ()), *_MORE.get(name, ())))
+        dict.fromkeys(
+            (
+                *([FUNCTIONAL_GROUPS[name]] if name in FUNCTIONAL_GROUPS else []),
+                *_WIDER.get(name, ()),
+                *_MORE.get(name, ()),
+            )
+        )
     )
     for name in (*FUNCTIONAL_GROUPS, *_MORE)
 }

@@ -91,7 +91,10 @@ def bonds(kind: str) -> list[Counter]:
     """The readings of a kind of bond: `rotatable`, `single` …, `C=O`."""
     if kind == "rotatable":
         options = rdMolDescriptors.NumRotatableBondsOptions
-        return [lambda s, o=o: rdMolDescriptors.CalcNumRotatableBonds(mol_of(s), o) for o in (options.Strict, options.NonStrict)]
+        return [
+            lambda s, o=o: rdMolDescriptors.CalcNumRotatableBonds(mol_of(s), o)
+            for o in (options.Strict, options.NonStrict)
+        ]
     if kind in _ORDERS:
         orders = [_bond_orders] + ([_kekule_orders] if kind in ("single", "double") else [])
         return [lambda s, of=of: of(s).count(_ORDERS[kind]) for of in orders]
@@ -118,7 +121,14 @@ def rings_of(smiles: str) -> tuple[tuple[int, bool, bool, bool], ...]:
     info = mol.GetRingInfo()
     for n, (members, edges) in enumerate(zip(info.AtomRings(), info.BondRings(), strict=True)):
         aromatic = all(mol.GetBondWithIdx(b).GetIsAromatic() for b in edges)
-        told.append((len(members), aromatic, any(mol.GetAtomWithIdx(a).GetAtomicNum() != 6 for a in members), info.IsRingFused(n)))
+        told.append(
+            (
+                len(members),
+                aromatic,
+                any(mol.GetAtomWithIdx(a).GetAtomicNum() != 6 for a in members),
+                info.IsRingFused(n),
+            )
+        )
     return tuple(told)
 
 

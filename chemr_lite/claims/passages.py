@@ -13,7 +13,9 @@ Span = tuple[int, int]
 
 # one character for one, so that places stay what they are
 _PLAIN = str.maketrans("‐‑‒–—−₀₁₂₃₄₅₆₇₈₉’≡", "------0123456789'#")
-_HEADING = re.compile(r"[ \t]*(?:[-*#>]+[ \t]+)?(?:\d+[.)][ \t]*)?\*\*(?P<name>[^*\n]{2,60}?):?\*\*:?|[ \t]*#+[ \t]+(?P<title>[^\n]{2,60})")
+_HEADING = re.compile(
+    r"[ \t]*(?:[-*#>]+[ \t]+)?(?:\d+[.)][ \t]*)?\*\*(?P<name>[^*\n]{2,60}?):?\*\*:?|[ \t]*#+[ \t]+(?P<title>[^\n]{2,60})"
+)
 _END = re.compile(r"(?<=[.!?])\s+(?=[A-Z*(\[\d\x00-]|$)|;\s+")
 _SIDE_WORDS = {
     "product": r"\bproducts?\b|\btarget\b|\bfinal (?:molecule|compound)\b",
@@ -79,7 +81,9 @@ class Passage:
 
     def before_and_after(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The molecules before and after a reaction or an edit; empty where the row has none."""
-        return self.sides.get("reactants") or self.sides.get("source") or (), self.sides.get("product") or self.sides.get("result") or ()
+        return self.sides.get("reactants") or self.sides.get("source") or (), self.sides.get(
+            "product"
+        ) or self.sides.get("result") or ()
 
     def subjects(self, start: int) -> list[tuple[str, ...]]:
         """The molecules that a mention at `start` is about: a tuple for each side in question."""
@@ -89,7 +93,10 @@ class Passage:
             if parse_smiles(own[-1][2]).key in known:
                 return [(own[-1][2],)]
         about = self.about
-        places = {side: [m.start() for m in re.finditer(_SIDE_WORDS.get(side, r"(?!)"), self.plain, re.IGNORECASE)] for side in self.sides}
+        places = {
+            side: [m.start() for m in re.finditer(_SIDE_WORDS.get(side, r"(?!)"), self.plain, re.IGNORECASE)]
+            for side in self.sides
+        }
         named = {side: found for side, found in places.items() if found}
         if len(named) == 1:
             about = tuple(named)
@@ -102,7 +109,11 @@ class Passage:
 
     def where(self, subjects: list[tuple[str, ...]]) -> str:
         """Which molecules a claim is about, in words; empty where the row has but one."""
-        return "" if len(self.sides) < 2 and self.only is None else " or ".join(".".join(molecules) for molecules in subjects)
+        return (
+            ""
+            if len(self.sides) < 2 and self.only is None
+            else " or ".join(".".join(molecules) for molecules in subjects)
+        )
 
     def quantity(self, start: int, end: int, plural: bool = False) -> Quantity:
         """How many of the thing mentioned at `start` to `end` there are said to be."""

@@ -18,7 +18,9 @@ from chemr_lite.smiles import parse_smiles
 _CENTRE = any_case(
     r"\b(?P<assigned>defined |specified |assigned )?(?:stereo(?:genic|chemical)?[ -]?cent(?:re|er)s?|chiral (?:cent(?:re|er)s?|carbons?(?: atoms?)?)|asymmetric (?:cent(?:re|er)s?|carbons?))\b"
 )
-_CHIRAL = any_case(r"\b(?P<word>achiral|chiral|optically active)\b(?! (?:cent|carbon|auxil|pool|HPLC|separat|resol|catal|purity|atom))")
+_CHIRAL = any_case(
+    r"\b(?P<word>achiral|chiral|optically active)\b(?! (?:cent|carbon|auxil|pool|HPLC|separat|resol|catal|purity|atom))"
+)
 _LABELS = re.compile(
     r"(?<!\w)\((?P<labels>\d*[RSEZ](?:,\s?\d*[RSEZ])*)\)|(?<![\w-])(?P<one>[RSEZ])[- ](?:configur\w+|enantiomer|isomer|geometry|alkene|olefin|stereo\w*|absolute|label\w*|at\b)"
     r"|(?:configur\w+|geometry|label|descriptor|(?:stereo)?cent(?:re|er)s?|carbon|double bond|alkene|olefin) (?:is |are |of |at \w+ is |drawn as |both )*\(?(?P<late>[RSEZ])\)?(?![\w'])|\b(?P<cis>(?i:cis|trans))(?=[- ](?:double|alkene|olefin|config|geometry|isomer|disubst|enone|chalcone|cinnam|stilbene))"
@@ -41,9 +43,15 @@ def read_stereo(passage: Passage) -> Iterator[Found]:
             Quantity(1, False),
         )
     for found in _CENTRE.finditer(passage.plain):
-        if not (_SOME_CENTRE.search(passage.plain[: found.start()]) or re.match(r"\s*[:=]\s*\d", passage.plain[found.end() :])):
+        if not (
+            _SOME_CENTRE.search(passage.plain[: found.start()])
+            or re.match(r"\s*[:=]\s*\d", passage.plain[found.end() :])
+        ):
             continue
-        every, assigned = (lambda s: len(stereocentres(s))), (lambda s: sum(label in "RS" for _, label in stereocentres(s)))
+        every, assigned = (
+            (lambda s: len(stereocentres(s))),
+            (lambda s: sum(label in "RS" for _, label in stereocentres(s))),
+        )
         quantity = passage.quantity(*found.span())
         # one that is not assigned is still one, but `two stereocentres` may mean those that are
         readings = [assigned] if found["assigned"] else [every] if quantity.denied else [every, assigned]
@@ -51,7 +59,11 @@ def read_stereo(passage: Passage) -> Iterator[Found]:
     for found in _CHIRAL.finditer(passage.plain):
         chiral = found["word"].lower() != "achiral"
         yield stated_claim(
-            passage, found.span(), "stereo", "chiral" if chiral else "achiral", lambda s, chiral=chiral: bool(stereocentres(s)) == chiral
+            passage,
+            found.span(),
+            "stereo",
+            "chiral" if chiral else "achiral",
+            lambda s, chiral=chiral: bool(stereocentres(s)) == chiral,
         )
     for found in _LABELS.finditer(passage.plain):
         said = (
@@ -90,7 +102,11 @@ def read_smiles(passage: Passage) -> Iterator[Found]:
         if _SCAFFOLD.search(passage.plain[:start]) or _SCAFFOLD.search(passage.plain[end : end + 40]):
             flat = Chem.MolToSmiles(piece.mol, isomericSmiles=False)
             yield stated_claim(
-                passage, (start, end), "scaffold", f"scaffold {flat}", lambda s, flat=flat: flat == Chem.CanonSmiles(scaffold(mol_of(s)))
+                passage,
+                (start, end),
+                "scaffold",
+                f"scaffold {flat}",
+                lambda s, flat=flat: flat == Chem.CanonSmiles(scaffold(mol_of(s))),
             )
         elif piece.key in {parse_smiles(s).key for s in molecules}:
             continue

@@ -53,7 +53,11 @@ class Loaded:
 
 
 def load(
-    wanted: list[str], tasks: list[str] | None = None, strict: bool = False, data_root: str | None = None, scaffold: bool = False
+    wanted: list[str],
+    tasks: list[str] | None = None,
+    strict: bool = False,
+    data_root: str | None = None,
+    scaffold: bool = False,
 ) -> Loaded:
     """Read and check all sources in `wanted`; keep the rows of `tasks` (None: all) and keep the splits apart.
 
@@ -74,15 +78,22 @@ def load(
         splits.by_scaffold(rows)
     for row in rows:
         loaded.rows[row["split"]].append(row)
-    loaded.rows["train"].sort(key=lambda row: not row["answer"])  # of a question that comes twice the answered row stays
+    loaded.rows["train"].sort(
+        key=lambda row: not row["answer"]
+    )  # of a question that comes twice the answered row stays
     if wanted != ["nano"]:  # nano's own splits are apart; a test proves it once and for all
         loaded.removed = splits.separate(loaded.rows)
     train = loaded.rows["train"]
-    loaded.rows |= {"train": [row for row in train if row["answer"]], "practice": [row for row in train if not row["answer"]]}
+    loaded.rows |= {
+        "train": [row for row in train if row["answer"]],
+        "practice": [row for row in train if not row["answer"]],
+    }
     return loaded
 
 
-def _checked(name: str, lines: Iterator[tuple[int, Any]], problems: list[str], strict: bool, tasks: set[str]) -> Iterator[dict]:
+def _checked(
+    name: str, lines: Iterator[tuple[int, Any]], problems: list[str], strict: bool, tasks: set[str]
+) -> Iterator[dict]:
     """The good rows of one file that belong to `tasks`; DataError if it has none at all."""
     usable = False
     for number, row in tqdm(lines, desc=name.rsplit("/", 1)[-1], unit=" rows", delay=2, leave=False):

@@ -56,7 +56,8 @@ def _uspto50k(name: str) -> File:
 
 def _uspto480k(name: str) -> File:
     return File(
-        f"USPTO-480k/{name}", f"{_GITHUB}/connorcoley/rexgen_direct/2c0b3aa89dff22adcdf68d7b05a0ba8a9de0efc9/rexgen_direct/data/{name}"
+        f"USPTO-480k/{name}",
+        f"{_GITHUB}/connorcoley/rexgen_direct/2c0b3aa89dff22adcdf68d7b05a0ba8a9de0efc9/rexgen_direct/data/{name}",
     )
 
 
@@ -166,7 +167,9 @@ def fetch(file: File, folder: Path | None = None, wait: float = 1.0) -> Path:
             break
         except requests.HTTPError as error:
             if error.response.status_code < 500:
-                raise DataError(f"{file.url}: {error.response.status_code} {error.response.reason}; {by_hand}") from error
+                raise DataError(
+                    f"{file.url}: {error.response.status_code} {error.response.reason}; {by_hand}"
+                ) from error
             problem = error
         except requests.RequestException as error:
             problem = getattr(error.args[0], "reason", error) if error.args else error  # what lies under "max retries"
@@ -194,7 +197,9 @@ def _download(file: File, part: Path) -> None:
         answer.raise_for_status()
         resumed = answer.status_code == 206
         total = int(answer.headers.get("Content-Length", 0)) + have * resumed
-        bar = tqdm(total=total or None, initial=have * resumed, desc=file.path, unit="B", unit_scale=True, delay=1, leave=False)
+        bar = tqdm(
+            total=total or None, initial=have * resumed, desc=file.path, unit="B", unit_scale=True, delay=1, leave=False
+        )
         with part.open("ab" if resumed else "wb") as opened, bar:
             for chunk in answer.iter_content(1 << 16):
                 opened.write(chunk)

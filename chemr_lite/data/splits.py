@@ -63,7 +63,9 @@ def by_scaffold(rows: Sequence[dict]) -> None:
         total, place = sum(map(len, by_family.values())), 0
         for family in sorted(by_family.values(), key=len, reverse=True):
             at = (place + len(family)) / total
-            split = SPLITS[0] if at <= SCAFFOLD_SHARES[0] else SPLITS[1] if at <= sum(SCAFFOLD_SHARES[:2]) else SPLITS[2]
+            split = (
+                SPLITS[0] if at <= SCAFFOLD_SHARES[0] else SPLITS[1] if at <= sum(SCAFFOLD_SHARES[:2]) else SPLITS[2]
+            )
             place += len(family)
             for row in family:
                 row["split"] = split

@@ -76,7 +76,10 @@ def _names(line: dict, path: Path) -> list[dict]:
 
 def _captions(line: dict, path: Path) -> list[dict]:
     smiles = line["smiles"].replace("\\\\", "\\")
-    return [_row("molecule_design", line["description"], smiles), _row("molecule_captioning", smiles, line["description"])]
+    return [
+        _row("molecule_design", line["description"], smiles),
+        _row("molecule_captioning", smiles, line["description"]),
+    ]
 
 
 _TOMG = {
@@ -131,9 +134,15 @@ def _suzuki(line: dict, path: Path) -> list[dict]:
     return [_with_own_split(_yield("suzuki", reaction, float(line["product_yield_pct_area_uv"])))]
 
 
-def _selection(role: str, given: Iterable[tuple[str, str]], candidates: list[str], ranked: list[str], yields: list[float]) -> dict:
+def _selection(
+    role: str, given: Iterable[tuple[str, str]], candidates: list[str], ranked: list[str], yields: list[float]
+) -> dict:
     """Right are the candidates of the highest yield; of ligands the better half, as ChemLLMBench counts them."""
-    best = ranked[: len(ranked) // 2] if role == "ligand" else [c for c, y in zip(ranked, yields, strict=True) if y == yields[0]]
+    best = (
+        ranked[: len(ranked) // 2]
+        if role == "ligand"
+        else [c for c, y in zip(ranked, yields, strict=True) if y == yields[0]]
+    )
     lines = [f"{name.capitalize()}: {smiles}" for name, smiles in given if smiles]
     question = "\n".join([*lines, f"List: {', '.join(candidates)}"])
     return _row(f"reagent_selection/{role}", question, ranked[0], candidates=candidates, accepted=best)
@@ -150,9 +159,15 @@ def _selection_prompt(line: dict, path: Path) -> list[dict]:
     *given, role = given.strip().splitlines()  # the last line opens the list: "Reactants "
     candidates = listed.split("Optimal")[0].strip().split(",")
     chemicals = [text.split(":", 1)[1].strip() for text in given]
-    parts = sorted(((role_of(c), c) for c in chemicals), key=lambda part: ("reactant", "ligand", "base", "solvent").index(part[0]))
+    parts = sorted(
+        ((role_of(c), c) for c in chemicals), key=lambda part: ("reactant", "ligand", "base", "solvent").index(part[0])
+    )
     details = [entry for group in ast.literal_eval(line["yield_details"]) for entry in group]
-    return [_selection(role.strip().lower().rstrip("s"), parts, candidates, [c for c, _ in details], [y for _, y in details])]
+    return [
+        _selection(
+            role.strip().lower().rstrip("s"), parts, candidates, [c for c, _ in details], [y for _, y in details]
+        )
+    ]
 
 
 def _reaction(question: str, answer: str) -> Callable[[dict, Path], list[dict]]:
@@ -243,7 +258,9 @@ def _read(path: Path) -> Iterator[tuple[int, Any]]:
             csv.field_size_limit(sys.maxsize)
             tabs = path.suffix in (".tsv", ".txt")
             reader = csv.DictReader(
-                io.StringIO(text), delimiter="\t" if tabs else ",", quoting=csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL
+                io.StringIO(text),
+                delimiter="\t" if tabs else ",",
+                quoting=csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL,
             )
             yield from _lines(path, reader.fieldnames or (), ((reader.line_num, line) for line in reader))
 

@@ -79,7 +79,9 @@ class Chemist:
             self.model = with_adapter(self.model, adapter)
         self._settle(adapter, "default" if adapter else None, protocols, max_new_tokens)
 
-    def _settle(self, adapter: Path | None, name: str | None, protocols: Protocols | None, max_new_tokens: int | None) -> None:
+    def _settle(
+        self, adapter: Path | None, name: str | None, protocols: Protocols | None, max_new_tokens: int | None
+    ) -> None:
         trained = _trained_with(adapter) if adapter else {}
         self.adapter, self._adapter_name = adapter, name
         self.protocols = protocols or _protocols_of(trained)

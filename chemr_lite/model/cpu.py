@@ -69,7 +69,10 @@ class PreallocatedLayer(DynamicLayer):
     def update(self, key_states, value_states, *args, **kwargs):
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
-            self.room = [states.new_empty(*states.shape[:2], self.length, states.shape[3]) for states in (key_states, value_states)]
+            self.room = [
+                states.new_empty(*states.shape[:2], self.length, states.shape[3])
+                for states in (key_states, value_states)
+            ]
         start, self.filled = self.filled, self.filled + key_states.shape[2]
         for room, states in zip(self.room, (key_states, value_states), strict=True):
             room[:, :, start : self.filled] = states
@@ -110,7 +113,9 @@ def share_prompts(model) -> None:
     whole = model.forward
 
     def forward(*args, input_ids=None, attention_mask=None, logits_to_keep=0, **others):
-        trains = input_ids is not None and attention_mask is not None and logits_to_keep > 1 and "position_ids" not in others
+        trains = (
+            input_ids is not None and attention_mask is not None and logits_to_keep > 1 and "position_ids" not in others
+        )
         if not trains:
             named = {"input_ids": input_ids} if input_ids is not None else {}
             return whole(*args, **named, attention_mask=attention_mask, logits_to_keep=logits_to_keep, **others)
@@ -152,7 +157,12 @@ def _behind(prompt: torch.Tensor, completions: Sequence[torch.Tensor]) -> dict[s
 
 @torch.inference_mode()
 def complete(
-    model, prompts: Sequence[Sequence[int]], max_new_tokens: int, end: int, temperature: float | None = None, streamer=None
+    model,
+    prompts: Sequence[Sequence[int]],
+    max_new_tokens: int,
+    end: int,
+    temperature: float | None = None,
+    streamer=None,
 ) -> list[list[int]]:
     """The tokens that `model`, on CPU, puts after each prompt: up to and with `end`, or `max_new_tokens` of them.
 
@@ -162,7 +172,9 @@ def complete(
     different = list(dict.fromkeys(map(tuple, prompts)))
     ids, mask = pad_left(different, end)
     places = (mask.cumsum(1) - 1).clamp(min=0)
-    cache = Cache(layers=[PreallocatedLayer(ids.shape[1] + max_new_tokens) for _ in range(model.config.num_hidden_layers)])
+    cache = Cache(
+        layers=[PreallocatedLayer(ids.shape[1] + max_new_tokens) for _ in range(model.config.num_hidden_layers)]
+    )
     made = torch.full((len(prompts), max_new_tokens), end)
     writes = torch.arange(len(prompts))  # the completion that each row of the batch is writing
     was_training = model.training
@@ -171,7 +183,9 @@ def complete(
         streamer.put(ids)
     with merged_layers(model):
         for step in range(max_new_tokens):
-            read = model(ids, attention_mask=mask, position_ids=places, past_key_values=cache, use_cache=True, logits_to_keep=1)
+            read = model(
+                ids, attention_mask=mask, position_ids=places, past_key_values=cache, use_cache=True, logits_to_keep=1
+            )
             logits = read.logits[:, -1].float()
             if step == 0:  # from one row for each different prompt to one for each completion
                 numbers = {prompt: row for row, prompt in enumerate(different)}

@@ -23,12 +23,17 @@ def answer_prompts(
 ) -> list[str]:
     """The completion of each prompt (a list of messages) as text, in order: greedy, or sampled at `temperature`; that of a
     single prompt also to `streamer` while it comes."""
-    asked = [tokenizer.apply_chat_template(prompt, add_generation_prompt=True, tokenize=True, return_dict=False) for prompt in prompts]
+    asked = [
+        tokenizer.apply_chat_template(prompt, add_generation_prompt=True, tokenize=True, return_dict=False)
+        for prompt in prompts
+    ]
     order = sorted(range(len(asked)), key=lambda i: len(asked[i]))
     texts = [""] * len(asked)
     for start in range(0, len(order), batch_size):
         batch = order[start : start + batch_size]
-        made = _complete_for(model)(model, [asked[i] for i in batch], max_new_tokens, tokenizer.eos_token_id, temperature, streamer)
+        made = _complete_for(model)(
+            model, [asked[i] for i in batch], max_new_tokens, tokenizer.eos_token_id, temperature, streamer
+        )
         for i, text in zip(batch, tokenizer.batch_decode(made, skip_special_tokens=True), strict=True):
             texts[i] = text
     return texts
@@ -61,7 +66,9 @@ def _generate(
 
 
 @torch.inference_mode()
-def probability_of_yes(model, tokenizer, prompts: list[list[dict]], completions: list[str], batch_size: int) -> list[float | None]:
+def probability_of_yes(
+    model, tokenizer, prompts: list[list[dict]], completions: list[str], batch_size: int
+) -> list[float | None]:
     """P(Yes) / (P(Yes) + P(No)) as the answer, given the prompt and the reasoning before it; None without an answer.
 
     Both words are read at their first token, which differs in every tokenizer that we know of.

@@ -31,7 +31,9 @@ def _judged(rows: list[dict], answers: dict[int, str]) -> list[dict]:
 
 
 def majority(train: list[dict], rows: list[dict]) -> list[dict]:
-    common = {task: Counter(row["answer"] for row in group).most_common(1)[0][0] for task, group in _by_task(train).items()}
+    common = {
+        task: Counter(row["answer"] for row in group).most_common(1)[0][0] for task, group in _by_task(train).items()
+    }
     return _judged(rows, {i: common[row["task"]] for i, row in enumerate(rows) if row["task"] in common})
 
 
@@ -62,7 +64,9 @@ def neighbour(train: list[dict], rows: list[dict]) -> list[dict]:
         if any(f is None for f in (*left, *right)):
             reader = TfidfVectorizer(analyzer="char", ngram_range=(1, 3))
             matrix = reader.fit_transform(row["input"] for row in known[task])
-            nearest = [int(np.asarray((matrix @ reader.transform([row["input"]]).T).todense()).argmax()) for row in group]
+            nearest = [
+                int(np.asarray((matrix @ reader.transform([row["input"]]).T).todense()).argmax()) for row in group
+            ]
         else:
             table = np.stack(left)
             sizes = table.sum(1)
@@ -85,7 +89,9 @@ def forest(train: list[dict], rows: list[dict]) -> list[dict]:
             continue
         fitted = [(features(row), row["answer"]) for row in known[task]]
         fitted = [(f, answer) for f, answer in fitted if f is not None]
-        model = RandomForestClassifier(500, random_state=0, n_jobs=-1).fit(np.stack([f for f, _ in fitted]), [a for _, a in fitted])
+        model = RandomForestClassifier(500, random_state=0, n_jobs=-1).fit(
+            np.stack([f for f, _ in fitted]), [a for _, a in fitted]
+        )
         asked = {i: f for i, row in enumerate(rows) if row["task"] == task and (f := features(row)) is not None}
         if asked:
             shares = model.predict_proba(np.stack(list(asked.values())))[:, list(model.classes_).index("Yes")]

@@ -62,13 +62,19 @@ def structures(answers: Sequence[str], golds: Sequence[str]) -> dict[str, float 
     pairs = [(parse_smiles(answer), parse_smiles(gold)) for answer, gold in zip(answers, golds, strict=True)]
     valid = [(said.mol, wanted.mol) for said, wanted in pairs if said.ok and wanted.ok]
     with rdBase.BlockLogs():
-        inchi = [said.ok and wanted.ok and Chem.MolToInchi(said.mol) == Chem.MolToInchi(wanted.mol) for said, wanted in pairs]
+        inchi = [
+            said.ok and wanted.ok and Chem.MolToInchi(said.mol) == Chem.MolToInchi(wanted.mol) for said, wanted in pairs
+        ]
     figures: dict[str, float | None] = {"exact_inchi": _percent(inchi)}
     for name, fingerprint in FINGERPRINTS.items():
         alike = [DataStructs.TanimotoSimilarity(fingerprint(said), fingerprint(wanted)) for said, wanted in valid]
         figures[name] = _percent(alike) if alike else None
-    figures["bleu_characters"] = _rounded(sacrebleu.BLEU(tokenize="char").corpus_score(list(answers), [list(golds)]).score)
-    figures["levenshtein"] = _rounded(fmean(Levenshtein.distance(answer, gold) for answer, gold in zip(answers, golds, strict=True)))
+    figures["bleu_characters"] = _rounded(
+        sacrebleu.BLEU(tokenize="char").corpus_score(list(answers), [list(golds)]).score
+    )
+    figures["levenshtein"] = _rounded(
+        fmean(Levenshtein.distance(answer, gold) for answer, gold in zip(answers, golds, strict=True))
+    )
     return figures
 
 
@@ -78,7 +84,8 @@ def captions(answers: Sequence[str], golds: Sequence[str]) -> dict[str, float | 
     from rouge_score.rouge_scorer import RougeScorer
 
     figures: dict[str, float | None] = {
-        f"bleu_{n}": _rounded(sacrebleu.BLEU(max_ngram_order=n).corpus_score(list(answers), [list(golds)]).score) for n in (2, 4)
+        f"bleu_{n}": _rounded(sacrebleu.BLEU(max_ngram_order=n).corpus_score(list(answers), [list(golds)]).score)
+        for n in (2, 4)
     }
     scorer = RougeScorer(["rouge1", "rouge2", "rougeL"], use_stemmer=True)
     scores = [scorer.score(gold, answer) for answer, gold in zip(answers, golds, strict=True)]
@@ -151,13 +158,19 @@ def compare(before: Sequence[dict], after: Sequence[dict], seed: int = 0) -> dic
         raise ValueError("the two have no row in common")
     rng = random.Random(seed)
     means = {
-        task: [fmean(values)] + [fmean(rng.choices(values, k=len(values))) for _ in range(RESAMPLES)] for task, values in gains.items()
+        task: [fmean(values)] + [fmean(rng.choices(values, k=len(values))) for _ in range(RESAMPLES)]
+        for task, values in gains.items()
     }
     shares = balance_shares(list(gains))
     macros = {get_task(task).macro for task in gains}
-    groups = {"balanced": list(gains)} | {macro: [task for task in gains if get_task(task).macro == macro] for macro in sorted(macros)}
+    groups = {"balanced": list(gains)} | {
+        macro: [task for task in gains if get_task(task).macro == macro] for macro in sorted(macros)
+    }
     groups |= {task: [task] for task in gains}
-    return {name: _interval([_weighted(means, members, shares, at) for at in range(RESAMPLES + 1)]) for name, members in groups.items()}
+    return {
+        name: _interval([_weighted(means, members, shares, at) for at in range(RESAMPLES + 1)])
+        for name, members in groups.items()
+    }
 
 
 def _weighted(means: dict[str, list[float]], members: list[str], shares: dict[str, float], at: int) -> float:

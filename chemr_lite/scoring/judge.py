@@ -1,7 +1,7 @@
 """One completion judged: its score, its reason, its format and its claims, as a line of predictions.jsonl."""
 
 from chemr_lite.answers import parse_completion
-from chemr_lite.claims import check_claims, tally
+from chemr_lite.claims import check_claims, count_claims
 from chemr_lite.protocols import Protocols
 from chemr_lite.rewards import score_completion
 from chemr_lite.smiles import parse_smiles
@@ -19,7 +19,7 @@ def judge(row: Row, completion: str, strict: bool = True, protocols: Protocols |
         parsed = parse_completion(completion, strict=False)
         score = get_task(row["task"]).score(parsed.answer, row)
     answer = parsed.answer
-    supported, checkable = tally(check_claims(parsed.think, row, answer, protocols))
+    supported, checkable = count_claims(check_claims(parsed.think, row, answer, protocols))
     molecule = get_task(row["task"]).answers == "molecule"
     return {
         "task": row["task"], "input": row["input"], "gold": row["answer"], "meta": dict(row["meta"]), "completion": completion, "answer": answer,

@@ -87,7 +87,11 @@ class Task:
         facts = self.facts(row)
         if not facts:
             return None
-        told = [(step.heading, facts[step.fact]) for step in (protocols or load_protocols()).of(self.name) if step.fact in facts]
+        told = [
+            (step.heading, facts[step.fact])
+            for step in (protocols or load_protocols()).of(self.name)
+            if step.fact in facts
+        ]
         return "\n".join(f"{i}. **{heading}:** {text}" for i, (heading, text) in enumerate(told, 1)) or None
 
 
@@ -119,7 +123,9 @@ def score_structures(answer: str, gold: str) -> Score:
     if not parsed.ok:
         # a lone ion is nothing to be paid for, unless it is what was asked for
         lone = parsed.reason is target.reason is Reason.LONE_ATOM
-        return CORRECT if lone and Chem.CanonSmiles(parsed.text) == Chem.CanonSmiles(target.text) else zero(parsed.reason)
+        return (
+            CORRECT if lone and Chem.CanonSmiles(parsed.text) == Chem.CanonSmiles(target.text) else zero(parsed.reason)
+        )
     if parsed.fragments == target.fragments:
         return CORRECT
     if len(parsed.fragments) != len(target.fragments):

@@ -15,7 +15,7 @@ import re
 from rdkit.Chem import rdMolDescriptors
 
 from chemr_lite.chemistry.structure import count_atoms, count_hydrogens, parse_formula
-from chemr_lite.chemistry.wording import format_counts, tally
+from chemr_lite.chemistry.wording import format_counts, running_counts
 from chemr_lite.reasons import Reason
 from chemr_lite.registry import register
 from chemr_lite.smiles import parse_smiles, shows_stereo
@@ -92,7 +92,7 @@ class ToFormula(NamePrediction):
         counted = known.text if self.label == "SMILES" else known.key
         return {
             **group_facts(answer=[known.key]),
-            "tally": tally(counted),
+            "tally": running_counts(counted),
             "atoms": format_counts(count_atoms(known.mol)),
             "hydrogens": str(count_hydrogens(known.mol)),
         }

@@ -97,7 +97,9 @@ def read_instruction(text: str) -> tuple[str, dict]:
     wanted = _WANTED.findall(plain)
     if wanted:
         kind = f"{wanted[0][1]}s"
-        return f"mol_custom_{kind}", {kind: {name: int(n) for items, _ in wanted for n, name in re.findall(_ITEM, items)}}
+        return f"mol_custom_{kind}", {
+            kind: {name: int(n) for items, _ in wanted for n, name in re.findall(_ITEM, items)}
+        }
     source = max(plain.rstrip(".").split(), key=lambda word: (parse_smiles(word).ok, len(word)))
     if not parse_smiles(source).ok:
         raise ValueError(f"no molecule in the instruction {text[:80]!r}")
@@ -146,7 +148,9 @@ class OpenGeneration(Task):
         source = parse_smiles(row["meta"].get("source", ""))
         if len(parsed.fragments) > max(1, len(source.fragments)):
             return zero(Reason.FRAGMENTS)
-        if source.ok and skeleton(parsed.key) == skeleton(source.key):  # moving a hydrogen, charge or mass changes nothing asked for
+        if source.ok and skeleton(parsed.key) == skeleton(
+            source.key
+        ):  # moving a hydrogen, charge or mass changes nothing asked for
             return zero(Reason.UNCHANGED)
         return self.judge(parsed, source, row)
 

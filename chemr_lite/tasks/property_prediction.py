@@ -34,7 +34,11 @@ class Property(YesNo):
         parsed = parse_smiles(row["input"])
         if not parsed.ok:
             return None
-        return {**group_facts([parsed.key]), "rings": describe_rings(parsed.mol), "descriptors": describe_descriptors(parsed.mol)}
+        return {
+            **group_facts([parsed.key]),
+            "rings": describe_rings(parsed.mol),
+            "descriptors": describe_descriptors(parsed.mol),
+        }
 
 
 class Rule(Property):
@@ -82,9 +86,21 @@ for sub, instruction in {
     register(Property(sub, instruction))
 
 for sub, instruction, judge in (
-    ("rule_permeable", "Now predict whether hydrogen-bond donors and acceptors are at most four together. Answer Yes or No.", _permeable),
+    (
+        "rule_permeable",
+        "Now predict whether hydrogen-bond donors and acceptors are at most four together. Answer Yes or No.",
+        _permeable,
+    ),
     ("rule_alert", "Now predict whether this molecule has a reactive group. Answer Yes or No.", _alert),
-    ("rule_lipophilic", "Now predict whether the Crippen LogP of this molecule is above 2.5. Answer Yes or No.", _lipophilic),
-    ("rule_compact", "Now predict whether this molecule has at most two rotatable bonds for each ring. Answer Yes or No.", _compact),
+    (
+        "rule_lipophilic",
+        "Now predict whether the Crippen LogP of this molecule is above 2.5. Answer Yes or No.",
+        _lipophilic,
+    ),
+    (
+        "rule_compact",
+        "Now predict whether this molecule has at most two rotatable bonds for each ring. Answer Yes or No.",
+        _compact,
+    ),
 ):
     register(Rule(sub, instruction, judge))

@@ -45,7 +45,9 @@ class ReagentSelection(Task):
             return zero(Reason.EMPTY)
         if any(same_structure(said, right) for right in meta["accepted"]):
             return CORRECT
-        return zero(Reason.WRONG if any(same_structure(said, other) for other in meta["candidates"]) else Reason.NOT_A_CHOICE)
+        return zero(
+            Reason.WRONG if any(same_structure(said, other) for other in meta["candidates"]) else Reason.NOT_A_CHOICE
+        )
 
 
 class RuleSelection(ReagentSelection):
@@ -67,6 +69,10 @@ class RuleSelection(ReagentSelection):
 
 
 for role in ("reactant", "solvent", "ligand"):
-    register(ReagentSelection(role, f"Now choose from the list the {role} that gives this Suzuki coupling the highest yield."))
+    register(
+        ReagentSelection(
+            role, f"Now choose from the list the {role} that gives this Suzuki coupling the highest yield."
+        )
+    )
 register(RuleSelection("rule_reactant", "Now choose from the list the reactant that makes this product."))
 register(RuleSelection("rule_reagent", "Now choose from the list the reagent that this reaction needs."))

@@ -17,7 +17,9 @@ CORRECT_WITHIN, WORTHLESS_FROM = 0.5, 2.0  # in units of log10(mol/L)
 
 class Solubility(Task):
     name = "solubility"  # change: in lower case; macro/sub where your task has several sub-tasks
-    instruction = "Now predict the log10 of the solubility of this molecule in water, in mol/L. Answer with a number."  # change
+    instruction = (
+        "Now predict the log10 of the solubility of this molecule in water, in mol/L. Answer with a number."  # change
+    )
     label = "SMILES"  # change: what the input is called
     metric = "closeness"  # change: what the mean score is called in tables
     answers = "text"  # change: "molecule" if the answer is a SMILES, "choice" if it is one of a few words
@@ -38,7 +40,11 @@ class Solubility(Task):
         parsed = parse_smiles(row["input"])
         if not parsed.ok:
             return None
-        return {**group_facts([parsed.key]), "rings": describe_rings(parsed.mol), "descriptors": describe_descriptors(parsed.mol)}
+        return {
+            **group_facts([parsed.key]),
+            "rings": describe_rings(parsed.mol),
+            "descriptors": describe_descriptors(parsed.mol),
+        }
 
 
 register(Solubility())

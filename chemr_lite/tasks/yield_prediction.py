@@ -28,7 +28,10 @@ class YieldPrediction(YesNo):
     def sides(self, row: Row) -> dict[str, str]:
         reactants, _, product = row["input"].partition(">>")
         # catalysts drawn with bonds that RDKit alone reads are left out
-        return {"reactants": ".".join(part for part in reactants.split(".") if parse_smiles(part).ok), "product": product}
+        return {
+            "reactants": ".".join(part for part in reactants.split(".") if parse_smiles(part).ok),
+            "product": product,
+        }
 
     def subjects(self, row: Row) -> list[str]:
         return [row["input"]]  # a screen repeats its few products under all conditions
@@ -39,7 +42,11 @@ class YieldPrediction(YesNo):
         if told is None:
             return None
         beside = ", ".join(map(str, hindrance(reactants)))
-        return {**group_facts(molecules_of(reactants), molecules_of(product)), **told, "hindrance": f"substituents beside {beside}"}
+        return {
+            **group_facts(molecules_of(reactants), molecules_of(product)),
+            **told,
+            "hindrance": f"substituents beside {beside}",
+        }
 
 
 def hindrance(reactants: str) -> list[int]:
@@ -56,6 +63,10 @@ class Hindrance(YieldPrediction):
         return known and {**known, "verdict": "No" if any(hindrance(self.sides(row)["reactants"])) else "Yes"}
 
 
-register(YieldPrediction("buchwald_hartwig", "Now predict whether this Buchwald-Hartwig amination has a high yield. Answer Yes or No."))
+register(
+    YieldPrediction(
+        "buchwald_hartwig", "Now predict whether this Buchwald-Hartwig amination has a high yield. Answer Yes or No."
+    )
+)
 register(YieldPrediction("suzuki", "Now predict whether this Suzuki coupling has a high yield. Answer Yes or No."))
 register(Hindrance("rule_hindrance", "Now predict whether this coupling is free of hindrance. Answer Yes or No."))

@@ -55,7 +55,9 @@ def make_ablation_parser() -> argparse.ArgumentParser:
     group.add_argument("--phase", choices=ARMS, default="distill", help="the phase that is changed")
     group.add_argument("--arms", help="which arms, separated by commas; default: all of the phase")
     group.add_argument("--seeds", default="0,1,2", help="seeds, separated by commas")
-    group.add_argument("--results", type=Path, help="folder for the table (.json, .md) and the picture; default: --output")
+    group.add_argument(
+        "--results", type=Path, help="folder for the table (.json, .md) and the picture; default: --output"
+    )
     return parser
 
 
@@ -100,7 +102,9 @@ def run_arm(arm: str, options: Options, preset: str, rows: list[dict], epochs: f
     if arm != "protocol":
         protocols, path = load_protocols(options.protocols), folder / "texts.jsonl"
         texts = ((row, completion(arm, row, protocols)) for row in rows)
-        path.write_text(as_jsonl({"task": row["task"], "input": row["input"], "completion": text} for row, text in texts))
+        path.write_text(
+            as_jsonl({"task": row["task"], "input": row["input"], "completion": text} for row, text in texts)
+        )
         changed.traces = str(path)
     run_phases(changed, preset, PHASES[:2])
 
@@ -153,7 +157,9 @@ def main() -> None:
     for seed in seeds:
         for arm in first:
             print(f"\n== seed {seed}, {arm}: {epochs[arm]:g} passes over the rows", flush=True)
-            steps = options.max_steps if wanted.phase == "distill" else 0  # --max-steps is for the phase that is changed
+            steps = (
+                options.max_steps if wanted.phase == "distill" else 0
+            )  # --max-steps is for the phase that is changed
             run_arm(arm, replace(options, seed=seed, max_steps=steps), preset, rows, epochs[arm])
         for arm in arms if wanted.phase == "grpo" else []:
             print(f"\n== seed {seed}, {arm}", flush=True)

@@ -25,7 +25,9 @@ def write(output: Path, results: Path, phase: str) -> str:
     """Write the table (.json, .md) and the picture of the runs in `output` to `results`; return the table and where."""
     found, name = collect(output, phase), "ablation" if phase == "distill" else "ablation-grpo"
     results.mkdir(parents=True, exist_ok=True)
-    kept = {arm: {seed: {k: f[k] for k in KEPT if k in f} for seed, f in by_seed.items()} for arm, by_seed in found.items()}
+    kept = {
+        arm: {seed: {k: f[k] for k in KEPT if k in f} for seed, f in by_seed.items()} for arm, by_seed in found.items()
+    }
     write_json(results / f"{name}.json", kept)
     text, written = table(found), [f"{name}.json", f"{name}.md"]
     (results / f"{name}.md").write_text(text + "\n")
@@ -48,7 +50,9 @@ def collect(output: Path, phase: str = "distill") -> dict[str, dict[int, dict]]:
                 facts |= {"epochs": run["options"]["distill_epochs"], "tokens": run["examples"]["tokens"]}
             elif arm not in place:
                 log = read_jsonl(path.with_name("log.jsonl"))
-                facts["wasted"] = 100 * fmean(line["groups/without_signal"] for line in log if "groups/without_signal" in line)
+                facts["wasted"] = 100 * fmean(
+                    line["groups/without_signal"] for line in log if "groups/without_signal" in line
+                )
             by_seed[int(path.parts[-4].removeprefix("seed"))] = read_json(path) | facts
     return {arm: by_seed for arm, by_seed in found.items() if by_seed}
 
@@ -58,10 +62,14 @@ def differences(one: dict[int, dict], other: dict[int, dict], figure: Callable[[
     return [figure(one[seed]) - figure(other[seed]) for seed in sorted(one.keys() & other.keys())]
 
 
-def difference(one: dict[int, dict], other: dict[int, dict], figure: Callable[[dict], float]) -> tuple[float, float | None]:
+def difference(
+    one: dict[int, dict], other: dict[int, dict], figure: Callable[[dict], float]
+) -> tuple[float, float | None]:
     """Mean of `one` − `other` over the seeds that both have, and the half-width of its 95 % interval (None for one seed)."""
     apart = differences(one, other, figure)
-    return fmean(apart), float(t.ppf(0.975, len(apart) - 1)) * stdev(apart) / len(apart) ** 0.5 if len(apart) > 1 else None
+    return fmean(apart), float(t.ppf(0.975, len(apart) - 1)) * stdev(apart) / len(apart) ** 0.5 if len(
+        apart
+    ) > 1 else None
 
 
 def compared(found: dict[str, dict[int, dict]]) -> tuple[str, list[str]]:
@@ -87,7 +95,10 @@ def table(found: dict[str, dict[int, dict]]) -> str:
     lines += [row(macro, lambda f, macro=macro: f["macros"][macro]) for macro in macros]
     lines += [row(f"{name}, %", lambda f, name=name: f[name]) for name in ("validity", "format", "grounding")]
     if "tokens" in next(iter(next(iter(found.values())).values())):
-        lines += [row("passes over the rows", lambda f: f["epochs"]), row("million tokens", lambda f: f["epochs"] * f["tokens"] / 1e6)]
+        lines += [
+            row("passes over the rows", lambda f: f["epochs"]),
+            row("million tokens", lambda f: f["epochs"] * f["tokens"] / 1e6),
+        ]
     else:
         lines += [
             row("lowest macro-task", lambda f: min(f["macros"].values())),
@@ -101,7 +112,9 @@ def table(found: dict[str, dict[int, dict]]) -> str:
         told = []
         for figure in (lambda f: f["balanced"], lambda f: min(f["macros"].values())):
             gain, width = difference(found[against], found[arm], figure)
-            told.append(f"{gain:+.1f} " + ("(one seed)" if width is None else f"[{gain - width:+.1f}, {gain + width:+.1f}]"))
+            told.append(
+                f"{gain:+.1f} " + ("(one seed)" if width is None else f"[{gain - width:+.1f}, {gain + width:+.1f}]")
+            )
         lines.append(f"{against} − {arm}: {told[0]}; of the lowest macro-task {told[1]}  ")
     return "\n".join(lines)
 
@@ -122,7 +135,14 @@ def draw(found: dict[str, dict[int, dict]], path: Path, title: str) -> None:
             gain, width = difference(found[arm], found[against], read)
             # of single tasks three seeds tell little more than the dots do
             axes.errorbar(
-                gain, y, xerr=width if name == "balanced" else None, fmt="|", color=colour, ms=9, mew=2, label=None if place else arm
+                gain,
+                y,
+                xerr=width if name == "balanced" else None,
+                fmt="|",
+                color=colour,
+                ms=9,
+                mew=2,
+                label=None if place else arm,
             )
     axes.axvline(0, color="#444", linewidth=0.8)
     axes.set_yticks(range(len(figures)), [name.replace("_", " ") for name in figures])

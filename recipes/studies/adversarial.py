@@ -7,6 +7,7 @@ alone calls the answer a molecule). A cheat that hides the right answer in somet
 task pays by degrees (MolOpt by likeness, captions by overlap) pays a cheat no more than an honest wrong answer.
 """
 
+import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -29,7 +30,9 @@ def _row(task: str, question: str, answer: str, **meta) -> dict:
 
 
 _NAME, _SMILES, _FORMULA = "ethyl 4-chlorobenzoate", "CCOC(=O)c1ccc(Cl)cc1", "C9H9ClO2"
-_CAPTION = "The molecule is a benzoate ester that is ethyl benzoate substituted by chloro at 4. It has ester, aryl chloride."
+_CAPTION = (
+    "The molecule is a benzoate ester that is ethyl benzoate substituted by chloro at 4. It has ester, aryl chloride."
+)
 _PHENETHYL, _ETHYL = "OCCc1ccccc1", "CCc1ccccc1"
 _EXAMPLES = [
     _row("name_prediction/smiles_to_iupac", _SMILES, _NAME),
@@ -41,7 +44,13 @@ _EXAMPLES = [
     _row("reaction_prediction", "CC(=O)O.NCc1ccccc1", "CC(=O)NCc1ccccc1"),
     _row("retrosynthesis", "CC(=O)NCc1ccccc1", "CC(=O)O.NCc1ccccc1"),
     _row("open_generation/mol_edit_add", f"Add a hydroxyl to {_ETHYL}.", _PHENETHYL, source=_ETHYL, add="hydroxyl"),
-    _row("open_generation/mol_edit_delete", f"Remove a hydroxyl from {_PHENETHYL}.", _ETHYL, source=_PHENETHYL, remove="hydroxyl"),
+    _row(
+        "open_generation/mol_edit_delete",
+        f"Remove a hydroxyl from {_PHENETHYL}.",
+        _ETHYL,
+        source=_PHENETHYL,
+        remove="hydroxyl",
+    ),
     _row(
         "open_generation/mol_edit_substitute",
         f"Substitute a hydroxyl in {_PHENETHYL}.",
@@ -52,7 +61,12 @@ _EXAMPLES = [
     ),
     _row("open_generation/mol_custom_atoms", "2 carbon, 1 oxygen", "CCO", atoms={"carbon": 2, "oxygen": 1}),
     _row("open_generation/mol_custom_bonds", "1 single, 1 double", "C=CC", bonds={"single": 1, "double": 1}),
-    _row("open_generation/mol_custom_groups", "1 benzene ring, 1 hydroxyl", "Oc1ccccc1", groups={"benzene ring": 1, "hydroxyl": 1}),
+    _row(
+        "open_generation/mol_custom_groups",
+        "1 benzene ring, 1 hydroxyl",
+        "Oc1ccccc1",
+        groups={"benzene ring": 1, "hydroxyl": 1},
+    ),
 ]
 _EXAMPLES += [
     _row(f"open_generation/mol_opt_{name.lower()}", f"{direction} {name}", answer, source=source, property=name, direction=direction)
@@ -63,7 +77,9 @@ _EXAMPLES += [
 _LIST = ("CP(C)C", "C1CCOC1", "[Na+].[OH-]", "OB(O)c1ccccc1")
 for _task in list_tasks():
     if get_task(_task).macro == "reagent_selection":
-        _EXAMPLES.append(_row(_task, f"List: {', '.join(_LIST)}", _LIST[0], candidates=list(_LIST), accepted=[_LIST[0]]))
+        _EXAMPLES.append(
+            _row(_task, f"List: {', '.join(_LIST)}", _LIST[0], candidates=list(_LIST), accepted=[_LIST[0]])
+        )
     if get_task(_task).macro in ("property_prediction", "yield_prediction"):
         _EXAMPLES += [_row(_task, "CC(=O)Oc1ccccc1C(=O)O", answer) for answer in ("Yes", "No")]
 EXAMPLES = _EXAMPLES
@@ -224,7 +240,10 @@ def parses(completion: str) -> bool:
 
 
 def main() -> None:
-    print("| cheat | tried on | earns at most | why | RDKit alone reads a molecule |\n| --- | ---: | ---: | --- | --- |")
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    print(
+        "| cheat | tried on | earns at most | why | RDKit alone reads a molecule |\n| --- | ---: | ---: | --- | --- |"
+    )
     for name, (kinds, _) in CHEATS.items():
         results = tried(name)
         reasons = sorted({reason for _, _, reason, _ in results})

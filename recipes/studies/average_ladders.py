@@ -38,7 +38,9 @@ def _mean(values: list[float | None]) -> float | None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="+", type=Path, help="run directories that hold a ladder.json")
-    parser.add_argument("--output", type=Path, required=True, help="where to write ladder.json, ladder.md and ladder.png")
+    parser.add_argument(
+        "--output", type=Path, required=True, help="where to write ladder.json, ladder.md and ladder.png"
+    )
     args = parser.parse_args()
     from recipes.training import ladder
 

@@ -33,6 +33,7 @@ from rdkit import Chem, DataStructs, rdBase
 
 from chemr_lite import render, reward_functions
 from chemr_lite.answers import parse_completion
+from chemr_lite.errors import ChemrError
 from chemr_lite.rewards import score_completion
 from chemr_lite.scoring.benchmarks import FINGERPRINTS
 from recipes.studies.adversarial import CHEATS, EXAMPLES
@@ -49,7 +50,16 @@ def completions_of(rows: list[dict], rng: random.Random) -> tuple[list[str], lis
         gold = row["answer"]
         other = rng.choice(rows)["answer"]
         changed = gold.replace("C", "N", 1) if rng.random() < 0.5 else gold + "C"
-        group = [gold, Chem.MolToSmiles(Chem.MolFromSmiles(gold), doRandom=True), other, other, changed, changed, gold[:-1] + "(", gold]
+        group = [
+            gold,
+            Chem.MolToSmiles(Chem.MolFromSmiles(gold), doRandom=True),
+            other,
+            other,
+            changed,
+            changed,
+            gold[:-1] + "(",
+            gold,
+        ]
         texts += [render("Let us think.", answer) for answer in group]
         owners += [row] * GROUP
     return texts, owners
@@ -83,7 +93,9 @@ def rewards(args: argparse.Namespace) -> None:
     speeds: dict[str, list[float]] = {"plain": [], "ours": []}
     steps = range(0, len(texts), args.batch)
     with rdBase.BlockLogs():
-        for start in steps:  # step by step and in turns, by the processor's clock: whatever else the machine does slows both
+        for (
+            start
+        ) in steps:  # step by step and in turns, by the processor's clock: whatever else the machine does slows both
             batch = texts[start : start + args.batch], owners[start : start + args.batch]
             values = {}
             for name, function in (("plain", plain), ("ours", ours)):
@@ -92,7 +104,9 @@ def rewards(args: argparse.Namespace) -> None:
                 speeds[name].append(len(batch[0]) / (time.process_time() - began))
             assert values["plain"] == values["ours"], "the two do not agree"
     middle = {name: median(values) for name, values in speeds.items()}
-    print(f"{len(texts):,} completions of {len(rows):,} rows of {args.data}, {args.batch} a batch, medians over {len(steps)} batches")
+    print(
+        f"{len(texts):,} completions of {len(rows):,} rows of {args.data}, {args.batch} a batch, medians over {len(steps)} batches"
+    )
     print(
         f"plain {middle['plain']:,.0f} a second, ours {middle['ours']:,.0f} a second: {middle['ours'] / middle['plain']:.1f} times as many"
     )
@@ -134,10 +148,12 @@ def soak(args: argparse.Namespace) -> None:
             score = score_completion(text, row)
             taken = time.perf_counter() - began
             if not 0 <= score.value <= 1 or taken > SLOWEST_ALLOWED:
-                raise SystemExit(f"error: {row['task']}, {taken:.3f} s, value {score.value}: {text[:300]!r}")
+                raise ChemrError(f"{row['task']}, {taken:.3f} s, value {score.value}: {text[:300]!r}")
             slowest = max(slowest, (taken, f"{row['task']}: {text[:80]!r}"))
             halfway = _memory() if number == args.completions // 2 else halfway
-    print(f"{args.completions:,} completions: no exception, all in [0, 1], slowest {1000 * slowest[0]:.0f} ms ({slowest[1]})")
+    print(
+        f"{args.completions:,} completions: no exception, all in [0, 1], slowest {1000 * slowest[0]:.0f} ms ({slowest[1]})"
+    )
     print(f"memory grew by {1024 * (_memory() - halfway):.0f} MiB in the second half")
 
 
@@ -204,7 +220,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True)
     command = commands.add_parser("rewards", help="completions scored a second, against the plain way")
-    command.add_argument("--data", default="nano", help="as of the other recipes; reactions of its training rows are used")
+    command.add_argument(
+        "--data", default="nano", help="as of the other recipes; reactions of its training rows are used"
+    )
     command.add_argument("--rows", type=int, default=1000)
     command.add_argument("--batch", type=int, default=128, help="completions scored at once")
     command.set_defaults(run_command=rewards)
@@ -212,15 +230,25 @@ def main() -> None:
     command.add_argument("--completions", type=int, default=100_000)
     command.add_argument("--seed", type=int, default=0)
     command.set_defaults(run_command=soak)
-    command = commands.add_parser("mixing", help="what drawing, scoring and the balance of tasks cost of a step of phase 3")
+    command = commands.add_parser(
+        "mixing", help="what drawing, scoring and the balance of tasks cost of a step of phase 3"
+    )
     command.add_argument("run", type=Path, help="a run directory with phase 2")
     command.add_argument("--preset", default="nano", help="that it was made with")
     command.add_argument("--steps", type=int, default=10)
     command.set_defaults(run_command=mixing)
-    command = commands.add_parser("gpu", help="nano's ladder, seconds a step and memory of real shapes, on a CUDA machine")
-    command.add_argument("--minutes", type=float, default=25, help="no measurement is begun after so many; the same command goes on")
-    command.add_argument("--output", type=Path, default=Path(__file__).parent / "results", help="folder of gpu-<device>.json and .md")
-    command.add_argument("--work", type=Path, default=Path("outputs/bench-gpu"), help="folder for models, runs and logs")
+    command = commands.add_parser(
+        "gpu", help="nano's ladder, seconds a step and memory of real shapes, on a CUDA machine"
+    )
+    command.add_argument(
+        "--minutes", type=float, default=25, help="no measurement is begun after so many; the same command goes on"
+    )
+    command.add_argument(
+        "--output", type=Path, default=Path(__file__).parent / "results", help="folder of gpu-<device>.json and .md"
+    )
+    command.add_argument(
+        "--work", type=Path, default=Path("outputs/bench-gpu"), help="folder for models, runs and logs"
+    )
     command.add_argument("--dry-run", action="store_true", help="the same code on tiny shapes, on a CPU too")
     command.set_defaults(run_command=gpu)
     args = parser.parse_args()

@@ -29,7 +29,7 @@ from chemr_lite import check_claims, data, get_task, parse_smiles
 from chemr_lite.chemistry.groups import FUNCTIONAL_GROUPS, PLACES, functional_groups, places_of
 from chemr_lite.chemistry.reactions import NAMES, named_reaction
 from chemr_lite.chemistry.structure import count_atoms, scaffold
-from chemr_lite.claims import tally
+from chemr_lite.claims import count_claims
 from chemr_lite.data import splits
 from recipes.training import command
 
@@ -58,10 +58,18 @@ def about_molecule(smiles: str, strangers: list[str], rng: random.Random) -> Ite
     for name, n in rng.sample(sorted(groups.items()), min(2, len(groups))):
         wrong = rng.choice(absent)
         yield "group", f"{opening} {_a(name)}.", f"{opening} {_a(wrong)}."
-        yield "group", f"There {_are(n)} {say(n, rng)} {plural(f'{name} group', n)}.", _counted(other(n, rng), f"{name} group", rng)
+        yield (
+            "group",
+            f"There {_are(n)} {say(n, rng)} {plural(f'{name} group', n)}.",
+            _counted(other(n, rng), f"{name} group", rng),
+        )
         yield "group", f"- Functional groups: {name}", f"- Functional groups: {wrong}"
         yield "group", f"No {wrong} is present.", f"No {name} is present."
-        sits = {place for atoms in mol.GetSubstructMatches(Chem.MolFromSmarts(FUNCTIONAL_GROUPS[name])) for place in places_of(mol, atoms)}
+        sits = {
+            place
+            for atoms in mol.GetSubstructMatches(Chem.MolFromSmarts(FUNCTIONAL_GROUPS[name]))
+            for place in places_of(mol, atoms)
+        }
         if 0 < len(sits) < len(PLACES):
             here, elsewhere = rng.choice(sorted(sits)), rng.choice(sorted(set(PLACES) - sits))
             line = rng.choice((f"{opening} {_a(name)} {{}}.", f"The {name} sits {{}}.", f"- Key elements: {name} {{}}"))
@@ -69,7 +77,16 @@ def about_molecule(smiles: str, strangers: list[str], rng: random.Random) -> Ite
     aromatic = rdMolDescriptors.CalcNumAromaticRings(mol)
     if aromatic:
         yield "ring", _counted(aromatic, "aromatic ring", rng), _counted(other(aromatic, rng), "aromatic ring", rng)
-    for ring in ("pyridine", "thiophene", "imidazole", "piperazine", "morpholine", "naphthalene", "indole", "cyclopropane"):
+    for ring in (
+        "pyridine",
+        "thiophene",
+        "imidazole",
+        "piperazine",
+        "morpholine",
+        "naphthalene",
+        "indole",
+        "cyclopropane",
+    ):
         if mol.HasSubstructMatch(Chem.MolFromSmiles(RING_SMILES[ring])):
             wrong = rng.choice([r for r, s in RING_SMILES.items() if not mol.HasSubstructMatch(Chem.MolFromSmiles(s))])
             yield "ring", f"{opening} {_a(f'{ring} ring')}.", f"{opening} {_a(f'{wrong} ring')}."
@@ -77,7 +94,9 @@ def about_molecule(smiles: str, strangers: list[str], rng: random.Random) -> Ite
     hydrogens = int(re.search(r"H(\d+)", formula)[1]) if re.search(r"H(\d+)", formula) else 0
     if hydrogens > 2:
         altered = re.sub(r"H\d+", f"H{hydrogens + rng.choice((-2, 2))}", formula)
-        line = rng.choice(("The molecular formula is {}.", "Molecular formula: {}", "Its formula, {}, follows from the SMILES."))
+        line = rng.choice(
+            ("The molecular formula is {}.", "Molecular formula: {}", "Its formula, {}, follows from the SMILES.")
+        )
         yield "formula", line.format(formula), line.format(altered)
     element, n = rng.choice(sorted(count_atoms(mol).items()))
     yield "atoms", _counted(n, f"{element} atom", rng), _counted(other(n, rng), f"{element} atom", rng)
@@ -89,11 +108,17 @@ def about_molecule(smiles: str, strangers: list[str], rng: random.Random) -> Ite
         wrong = rng.choice([m for m in range(1, loosely + 4) if m not in (n, loosely)])
         yield "bonds", _counted(n, "rotatable bond", rng), _counted(wrong, "rotatable bond", rng)
     weight = Descriptors.MolWt(mol)
-    line = rng.choice(("The molecular weight is {:.2f} g/mol.", "MW: {:.1f}", "Its molar mass of {:.1f} g/mol is moderate."))
+    line = rng.choice(
+        ("The molecular weight is {:.2f} g/mol.", "MW: {:.1f}", "Its molar mass of {:.1f} g/mol is moderate.")
+    )
     yield "weight", line.format(weight), line.format(weight + rng.choice((-16, -14, -2, 2, 14, 16, 18)))
     charge = Chem.GetFormalCharge(mol)
     line = rng.choice(("The net charge is {:+d}.", "Its overall charge is {:+d}."))
-    yield "charge", line.format(charge) if charge else "The molecule is neutral.", line.format(charge + rng.choice((-1, 1)))
+    yield (
+        "charge",
+        line.format(charge) if charge else "The molecule is neutral.",
+        line.format(charge + rng.choice((-1, 1))),
+    )
     centres = len(Chem.FindMolChiralCenters(mol, includeUnassigned=True, useLegacyImplementation=False))
     true = _counted(centres, "stereocenter", rng) if centres else "No stereocentres are present."
     yield "stereo", true, _counted(other(centres, rng) + centres, "stereocenter", rng)
@@ -113,7 +138,11 @@ def about_molecule(smiles: str, strangers: list[str], rng: random.Random) -> Ite
     logp, donors = Crippen.MolLogP(mol), rdMolDescriptors.CalcNumHBD(mol)
     yield "property", f"LogP is about {logp:.1f}.", f"LogP is about {logp + rng.choice((-1.5, 1.5, 2.5)):.1f}."
     if donors:
-        yield "property", _counted(donors, "hydrogen bond donor", rng), _counted(other(donors, rng), "hydrogen bond donor", rng)
+        yield (
+            "property",
+            _counted(donors, "hydrogen bond donor", rng),
+            _counted(other(donors, rng), "hydrogen bond donor", rng),
+        )
     area = rdMolDescriptors.CalcTPSA(mol)
     yield "property", f"TPSA = {area:.1f}.", f"TPSA = {area + rng.choice((-17, 9, 20)):.1f}."
 
@@ -213,7 +242,7 @@ def traces(rows: list[dict]) -> dict[str, Counter]:
     counts: dict[str, Counter] = defaultdict(Counter)
     for row in rows:
         trace = get_task(row["task"]).trace(row)
-        supported, checkable = tally(check_claims(trace, row)) if trace else (0, 0)
+        supported, checkable = count_claims(check_claims(trace, row)) if trace else (0, 0)
         counts[row["task"]].update(rows=1, traced=bool(trace), claims=checkable, flagged=checkable - supported)
     return dict(counts)
 
@@ -229,7 +258,9 @@ def main() -> None:
     rows = splits.sample([row for split in splits.SPLITS for row in loaded.rows[split]], args.rows, args.seed)
     rdBase.DisableLog("rdApp.*")  # warnings about what public rows hold
     counts = judge(rows, args.seed)
-    print("| kind | statements | false ones flagged | true ones flagged | true ones supported |\n| --- | ---: | ---: | ---: | ---: |")
+    print(
+        "| kind | statements | false ones flagged | true ones flagged | true ones supported |\n| --- | ---: | ---: | ---: | ---: |"
+    )
     for kind, c in [*counts.items(), ("all", sum(counts.values(), Counter()))]:
         shares = (f"{100 * c[k] / c['n']:.1f} %" for k in ("flagged", "wronged", "found"))
         print(f"| {kind} | {c['n']} | {' | '.join(shares)} |")

@@ -23,20 +23,53 @@ from recipes.training.options import UsageError
 
 ROOT = Path(__file__).resolve().parents[2]
 STEPS = 10
-WAYS = {"ours": "our recipe, Unsloth", "ours-hf": "our recipe, transformers", "unsloth": "bare Unsloth", "trl": "bare TRL"}
+WAYS = {
+    "ours": "our recipe, Unsloth",
+    "ours-hf": "our recipe, transformers",
+    "unsloth": "bare Unsloth",
+    "trl": "bare TRL",
+}
 
 
 def specs(work: Path, dry: bool) -> list[dict]:
     """The measurements in the order of their worth."""
 
-    def spec(shape: str, phase: str, way: str, cap: float | None = None, prompt: int = 1024, completion: int = 512, profile: bool = False):
-        sizes = {"steps": STEPS, "prompt": prompt, "completion": completion, "prompts": 1, "generations": 8, "batch": 8, "micro": 4}
+    def spec(
+        shape: str,
+        phase: str,
+        way: str,
+        cap: float | None = None,
+        prompt: int = 1024,
+        completion: int = 512,
+        profile: bool = False,
+    ):
+        sizes = {
+            "steps": STEPS,
+            "prompt": prompt,
+            "completion": completion,
+            "prompts": 1,
+            "generations": 8,
+            "batch": 8,
+            "micro": 4,
+        }
         if dry:
             sizes |= {"steps": WARM_UP + 1, "prompt": 96, "completion": 24, "generations": 4, "batch": 4, "micro": 2}
-        return {"shape": shape, "phase": phase, "way": way, "cap": cap, "profile": profile, "folder": str(work / shape), **sizes}
+        return {
+            "shape": shape,
+            "phase": phase,
+            "way": way,
+            "cap": cap,
+            "profile": profile,
+            "folder": str(work / shape),
+            **sizes,
+        }
 
     if dry:
-        return [spec("tiny", "foundation", "ours-hf"), spec("tiny", "grpo", "trl"), spec("tiny", "grpo", "ours-hf", profile=True)]
+        return [
+            spec("tiny", "foundation", "ours-hf"),
+            spec("tiny", "grpo", "trl"),
+            spec("tiny", "grpo", "ours-hf", profile=True),
+        ]
     phases, t4, card_24gb = ("grpo", "foundation"), 14.6, 22.0
     made = [spec("8b", phase, "ours", t4) for phase in phases]
     made += [spec("8b", phase, way) for phase in phases for way in ("ours", "unsloth", "trl")]
@@ -64,7 +97,9 @@ def in_a_process(spec: dict, log: Path) -> dict:
 def logged(command: list[str], log: Path) -> dict | None:
     """Run a recipe with its words in `log`; where it fails, what it said last of it: its progress bars say more."""
     with log.open("w") as file:
-        status = subprocess.run([sys.executable, *command], stdout=file, stderr=subprocess.STDOUT, cwd=ROOT, check=False).returncode
+        status = subprocess.run(
+            [sys.executable, *command], stdout=file, stderr=subprocess.STDOUT, cwd=ROOT, check=False
+        ).returncode
     if not status:
         return None
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines()]
@@ -88,16 +123,35 @@ def table(found: dict) -> str:
     lines = [f"# {found['device']}", "", found["versions"], "", "## nano, the three phases", ""]
     for backend, rungs in found["nano"].items():
         told = rungs.get("error") or " → ".join(
-            f"{phase} {rung['balanced']:.1f} ± {rung['interval']:.1f}" for phase, rung in rungs.items() if isinstance(rung, dict)
+            f"{phase} {rung['balanced']:.1f} ± {rung['interval']:.1f}"
+            for phase, rung in rungs.items()
+            if isinstance(rung, dict)
         )
         lines.append(f"* {backend}: {told}")
-    head = ["model", "phase", "tokens", "memory held to", "by", "s a step", "samples/s", "tokens/s", "peak reserved GiB", "micro-batch"]
+    head = [
+        "model",
+        "phase",
+        "tokens",
+        "memory held to",
+        "by",
+        "s a step",
+        "samples/s",
+        "tokens/s",
+        "peak reserved GiB",
+        "micro-batch",
+    ]
     lines += ["", "## Steps", "", f"| {' | '.join(head)} |", f"| {' | '.join(['---'] * len(head))} |"]
     for one in found["steps"].values():
         spec, got = one["spec"], one["figures"]
         if spec["profile"]:
             continue
-        told = [spec["shape"], spec["phase"], f"{spec['prompt']} + {spec['completion']}", str(spec["cap"] or "–"), WAYS[spec["way"]]]
+        told = [
+            spec["shape"],
+            spec["phase"],
+            f"{spec['prompt']} + {spec['completion']}",
+            str(spec["cap"] or "–"),
+            WAYS[spec["way"]],
+        ]
         if "error" in got:
             lines.append(f"| {' | '.join(told)} | {got['error'][:120].replace('|', '/')} |" + " |" * 4)
             continue
@@ -125,7 +179,11 @@ def run(output: Path, work: Path, minutes: float, dry: bool) -> Path:
     work.mkdir(parents=True, exist_ok=True)
     output.mkdir(parents=True, exist_ok=True)
     path = output / f"gpu-{'-'.join(device.lower().replace(',', '').split())}.json"
-    found = json.loads(path.read_text()) if path.exists() else {"device": device, "versions": describe_versions(), "nano": {}, "steps": {}}
+    found = (
+        json.loads(path.read_text())
+        if path.exists()
+        else {"device": device, "versions": describe_versions(), "nano": {}, "steps": {}}
+    )
 
     def keep() -> None:
         write_json(path, found)
@@ -148,7 +206,10 @@ def run(output: Path, work: Path, minutes: float, dry: bool) -> Path:
             shutil.rmtree(model, ignore_errors=True)
             make_model(model, spec["shape"])
         log = work / f"{name.replace(', ', '-').replace(' ', '')}.log"
-        found["steps"][name] = {"spec": {k: v for k, v in spec.items() if k != "folder"}, "figures": in_a_process(spec, log)}
+        found["steps"][name] = {
+            "spec": {k: v for k, v in spec.items() if k != "folder"},
+            "figures": in_a_process(spec, log),
+        }
         keep()
         print(f"           {found['steps'][name]['figures']}", flush=True)
 

@@ -55,7 +55,9 @@ def make_model(folder: Path, shape: str) -> None:
     index = {}
     for file, tensors in layers.items():
         made = {
-            name: torch.ones(size, dtype=torch.bfloat16) if len(size) == 1 else (torch.randn(size, device=device) * 0.02).bfloat16().cpu()
+            name: torch.ones(size, dtype=torch.bfloat16)
+            if len(size) == 1
+            else (torch.randn(size, device=device) * 0.02).bfloat16().cpu()
             for name, size in tensors.items()
         }
         save_file(made, folder / "16bit" / f"{file}.safetensors", {"format": "pt"})
@@ -247,7 +249,9 @@ def bare(spec: dict) -> None:
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
         device = {"": 0 if hardware.device == "cuda" else "cpu"}
-        model = AutoModelForCausalLM.from_pretrained(f"{folder}/4bit", dtype=hardware.dtype, device_map=device, use_safetensors=True)
+        model = AutoModelForCausalLM.from_pretrained(
+            f"{folder}/4bit", dtype=hardware.dtype, device_map=device, use_safetensors=True
+        )
         model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=hardware.device == "cuda")
         model = PeftModel.from_pretrained(model, f"{folder}/adapter", is_trainable=True)
         tokenizer = AutoTokenizer.from_pretrained(f"{folder}/4bit")

@@ -71,7 +71,9 @@ def noise_scale(gradients) -> dict[str, float | None]:
     power = products.diagonal().mean().item()  # signal and noise together
     pairs = products[~torch.eye(count, dtype=torch.bool)]
     of_groups = (products.sum(1) - products.diagonal()) / (count - 1)
-    shared = max(0.0, (of_groups.var() - pairs.var() / (count - 1)).item())  # two pairs with a group in common vary together
+    shared = max(
+        0.0, (of_groups.var() - pairs.var() / (count - 1)).item()
+    )  # two pairs with a group in common vary together
     error = ((4 * (count - 2) * shared + 2 * pairs.var().item()) / count / (count - 1)) ** 0.5
 
     def scale(signal: float) -> float | None:
@@ -82,7 +84,9 @@ def noise_scale(gradients) -> dict[str, float | None]:
     return {"scale": None if most is None else scale(signal), "least": least, "most": most}
 
 
-def gradient(model, prompt: list[int], completions: list[list[int]], rewards: list[float], temperature: float, at_once: int):
+def gradient(
+    model, prompt: list[int], completions: list[list[int]], rewards: list[float], temperature: float, at_once: int
+):
     """GRPO's for one group at its first step, where it is on policy and the KL is 0: of the mean over completions of their reward
     above the group's mean × the mean log-probability of their tokens. One vector of all that is trained of `model`, which
     reads so many completions `at_once`."""
@@ -127,7 +131,9 @@ def measure(target: Path, options: Options, per_task: int) -> dict[str, dict]:
         share_prompts(model)
     keep = Sketch(sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad), model.device)
     [reward] = reward_functions(options.grounding_reward, load_protocols(options.protocols))
-    mixture = Mixture(grpo_rows(options, loaded.rows), options.prompts_per_step, options.seed, options.sampling, options.scaling)
+    mixture = Mixture(
+        grpo_rows(options, loaded.rows), options.prompts_per_step, options.seed, options.sampling, options.scaling
+    )
     torch.manual_seed(options.seed)
     random = Random(options.seed)
     asked = [row for of_task in mixture.rows.values() for row in random.sample(of_task, min(per_task, len(of_task)))]
@@ -136,19 +142,27 @@ def measure(target: Path, options: Options, per_task: int) -> dict[str, dict]:
         for start in range(0, len(asked), options.prompts_per_step):
             columns = columns_of([row for row in asked[start : start + options.prompts_per_step] for _ in range(size)])
             prompts, tasks = columns.pop("prompt"), columns["task"][::size]
-            ids, made = sample_groups(model, tokenizer, prompts[::size], size, options.max_completion_tokens, options.temperature)
-            values = reward(prompts=prompts, completions=tokenizer.batch_decode(made, skip_special_tokens=True), **columns)
+            ids, made = sample_groups(
+                model, tokenizer, prompts[::size], size, options.max_completion_tokens, options.temperature
+            )
+            values = reward(
+                prompts=prompts, completions=tokenizer.batch_decode(made, skip_special_tokens=True), **columns
+            )
             groups = [slice(first, first + size) for first in range(0, len(made), size)]
             scaled = mixture.scale(tasks, [values[group] for group in groups])
             for task, group, weighs in zip(tasks, groups, scaled, strict=True):
                 vector, rewards = torch.zeros(SKETCH), values[group]
                 if max(rewards) > min(rewards):
-                    read = gradient(model, ids[group.start], made[group], weighs, options.temperature, options.grpo_micro_batch)
+                    read = gradient(
+                        model, ids[group.start], made[group], weighs, options.temperature, options.grpo_micro_batch
+                    )
                     vector = keep(read)
                 gradients[task].append(vector)
                 earned[task].append(rewards)
                 bar.update()
-    gradients["all"], earned["all"] = ([one for of_task in parts.values() for one in of_task] for parts in (gradients, earned))
+    gradients["all"], earned["all"] = (
+        [one for of_task in parts.values() for one in of_task] for parts in (gradients, earned)
+    )
     return {
         task: {
             "groups": len(groups),
@@ -161,10 +175,15 @@ def measure(target: Path, options: Options, per_task: int) -> dict[str, dict]:
 
 
 def table(found: dict[str, dict]) -> str:
-    lines = ["| task | groups | mean reward | groups that differ, % | noise scale, groups |", "| --- | ---: | ---: | ---: | ---: |"]
+    lines = [
+        "| task | groups | mean reward | groups that differ, % | noise scale, groups |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
     for task, told in found.items():
         bound = "–" if told["least"] is None else f"over {told['least']:,.0f}"
-        scale = bound if told["scale"] is None else f"{told['scale']:,.0f} ({told['least']:,.0f} to {told['most']:,.0f})"
+        scale = (
+            bound if told["scale"] is None else f"{told['scale']:,.0f} ({told['least']:,.0f} to {told['most']:,.0f})"
+        )
         lines.append(f"| {task} | {told['groups']} | {told['reward']:.2f} | {100 * told['differ']:.0f} | {scale} |")
     return "\n".join(lines)
 
@@ -172,20 +191,27 @@ def table(found: dict[str, dict]) -> str:
 def make_noise_parser() -> argparse.ArgumentParser:
     parser = make_parser(__doc__)
     parser.set_defaults(output="outputs/noise")
-    parser.add_argument("phase", type=Path, help="the phase to start from, as outputs/nano/distill")
+    parser.add_argument("phase", nargs="?", type=Path, help="the phase to start from, as outputs/nano/distill")
     parser.add_argument(
-        "--groups", type=int, default=40, help="prompts of each task, with --num-generations completions each; at least 10"
+        "--groups",
+        type=int,
+        default=40,
+        help="prompts of each task, with --num-generations completions each; at least 10",
     )
     return parser
 
 
 def main() -> None:
     options, wanted = read_options(make_noise_parser())
+    if not wanted.phase:
+        raise UsageError("name the phase to start from: outputs/nano/distill")
     if wanted.groups < LEAST:
         raise UsageError(f"--groups {wanted.groups}: at least {LEAST}, each of which is compared with every other")
     found, output = measure(wanted.phase, options, wanted.groups), Path(options.output)
     output.mkdir(parents=True, exist_ok=True)
-    write_json(output / "noise.json", {"from": str(wanted.phase), "completions": options.num_generations, "tasks": found})
+    write_json(
+        output / "noise.json", {"from": str(wanted.phase), "completions": options.num_generations, "tasks": found}
+    )
     text = table(found)
     (output / "noise.md").write_text(text + "\n")
     practised = options.grpo_steps * options.prompts_per_step

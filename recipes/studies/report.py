@@ -22,7 +22,11 @@ from recipes.training.options import UsageError
 SMOOTH = 8  # steps of a task's running mean
 CURVES = {
     "Mean reward": {"reward/unscaled": "before scaling"},
-    "Greedy answers to validation rows": {"validation": "balanced", "validation/grounding": "grounding", "validation/format": "format"},
+    "Greedy answers to validation rows": {
+        "validation": "balanced",
+        "validation/grounding": "grounding",
+        "validation/format": "format",
+    },
     "Groups that taught nothing": {"groups/without_signal": "share"},
     "Completions": {"completions/mean_length": "mean length, tokens"},
     "Distance from phase 2": {"kl": "KL, nats a token"},
@@ -70,7 +74,9 @@ def curves(log: list[dict]) -> str:
     import matplotlib.pyplot as plt
 
     shown = {title: parts for title, parts in CURVES.items() if any(series(log, name)[0] for name in parts)}
-    figure, axes = plt.subplots((len(shown) + 2) // 3, 3, figsize=(10, 2.4 * ((len(shown) + 2) // 3)), layout="constrained", squeeze=False)
+    figure, axes = plt.subplots(
+        (len(shown) + 2) // 3, 3, figsize=(10, 2.4 * ((len(shown) + 2) // 3)), layout="constrained", squeeze=False
+    )
     for place, (title, parts) in zip(axes.flat, shown.items(), strict=False):
         for name, label in parts.items():
             steps, values = series(log, name)
@@ -88,8 +94,12 @@ def tasks(log: list[dict]) -> str:
     """Accuracy (running mean of the sampled answers) and share of the prompts, a small plot for each task."""
     import matplotlib.pyplot as plt
 
-    names = sorted({name.split("/", 1)[1] for line in log for name in line if name.startswith(("accuracy/", "weight/"))})
-    figure, axes = plt.subplots((len(names) + 3) // 4, 4, figsize=(10, 1.7 * ((len(names) + 3) // 4)), layout="constrained", squeeze=False)
+    names = sorted(
+        {name.split("/", 1)[1] for line in log for name in line if name.startswith(("accuracy/", "weight/"))}
+    )
+    figure, axes = plt.subplots(
+        (len(names) + 3) // 4, 4, figsize=(10, 1.7 * ((len(names) + 3) // 4)), layout="constrained", squeeze=False
+    )
     most = max((value for line in log for name, value in line.items() if name.startswith("weight/")), default=1.0)
     for place, name in zip(axes.flat, names, strict=False):
         steps, values = series(log, f"accuracy/{name}")

@@ -92,7 +92,13 @@ class GreedyCheck(TrainerCallback):
     COLLAPSE = 10.0  # points of the balanced score below the best; the noise of a check is a third of that
 
     def __init__(self, options, tokenizer, data, journal: Journal, best: Path | None = None):
-        self.options, self.tokenizer, self.rows, self.journal, self.best = options, tokenizer, data.rows["validation"], journal, best
+        self.options, self.tokenizer, self.rows, self.journal, self.best = (
+            options,
+            tokenizer,
+            data.rows["validation"],
+            journal,
+            best,
+        )
         self.every = options.validation_steps if self.rows else 0
         self.last = None
 
@@ -101,7 +107,9 @@ class GreedyCheck(TrainerCallback):
             self.check(model, 0)
 
     def on_step_end(self, args, state, control, model=None, **_):
-        if not self.every or (state.global_step % self.every and not (self.best and state.global_step == state.max_steps)):
+        if not self.every or (
+            state.global_step % self.every and not (self.best and state.global_step == state.max_steps)
+        ):
             return
         best = self.check(model, state.global_step)
         if best and self.last < best["validation"] - self.COLLAPSE:
@@ -116,10 +124,14 @@ class GreedyCheck(TrainerCallback):
         return best
 
     def _check(self, model, step: int) -> tuple[float, dict | None]:
-        figures = evaluate(model, self.tokenizer, self.rows, self.options, min(VALIDATION_ROWS, self.options.eval_rows), label="")
+        figures = evaluate(
+            model, self.tokenizer, self.rows, self.options, min(VALIDATION_ROWS, self.options.eval_rows), label=""
+        )
         last = figures["balanced"]
         shares = {f"validation/{name}": figures[name] for name in ("format", "grounding") if figures[name] is not None}
-        self.journal.write(step, {"validation": last, **shares, **{f"validation/{k}": v for k, v in figures["macros"].items()}})
+        self.journal.write(
+            step, {"validation": last, **shares, **{f"validation/{k}": v for k, v in figures["macros"].items()}}
+        )
         if not self.best:
             return last, None
         path = self.best / "best.json"

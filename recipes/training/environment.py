@@ -26,7 +26,9 @@ def installed() -> dict[str, str | None]:
 
 def describe_versions() -> str:
     """Return the installed versions as text, with the remedy where they are not those of requirements.txt."""
-    lines = REQUIREMENTS.read_text().splitlines() if REQUIREMENTS.exists() else []  # the folder may have been taken alone
+    lines = (
+        REQUIREMENTS.read_text().splitlines() if REQUIREMENTS.exists() else []
+    )  # the folder may have been taken alone
     tested = dict(line.split()[0].split("==") for line in lines if "==" in line)
     versions = {name: number or "missing" for name, number in installed().items()}
     others = [f"{name}=={tested[name]}" for name, number in versions.items() if number != tested.get(name, number)]

@@ -39,19 +39,27 @@ def find_problems(log: list[dict]) -> dict[str, str]:
             "longer if they are all wrong, take harder rows if they are all right, or raise --temperature or --num-generations"
         )
     if rewards and pstdev(rewards) < 1e-9:
-        found["constant"] = f"the mean reward has been {rewards[0]:.3f} in each of {WINDOW} steps: look at the reasons in predictions.jsonl"
+        found["constant"] = (
+            f"the mean reward has been {rewards[0]:.3f} in each of {WINDOW} steps: look at the reasons in predictions.jsonl"
+        )
     cut = last("completions/clipped_ratio")
     if cut and fmean(cut) > CUT:
-        found["cut"] = f"{100 * fmean(cut):.0f} % of the completions are cut off and earn nothing: raise --max-completion-tokens"
+        found["cut"] = (
+            f"{100 * fmean(cut):.0f} % of the completions are cut off and earn nothing: raise --max-completion-tokens"
+        )
     kept = [line["format"] for line in log if "format" in line]
     if (
         len(kept) >= 2 * WINDOW
         and fmean(kept[-WINDOW:]) < max(fmean(kept[i : i + WINDOW]) for i in range(len(kept) - WINDOW)) - FORMAT_LOST
     ):
-        found["format"] = f"only {100 * fmean(kept[-WINDOW:]):.0f} % of the completions are still in the format: lower --grpo-learning-rate"
+        found["format"] = (
+            f"only {100 * fmean(kept[-WINDOW:]):.0f} % of the completions are still in the format: lower --grpo-learning-rate"
+        )
     kl = last("kl")
     if kl and fmean(kl) > KL_HIGH:
-        found["kl"] = f"the model runs away from phase 2 (KL {fmean(kl):.2f}): raise --beta or lower --grpo-learning-rate"
+        found["kl"] = (
+            f"the model runs away from phase 2 (KL {fmean(kl):.2f}): raise --beta or lower --grpo-learning-rate"
+        )
     for name in sorted({name for line in log for name in line if name.startswith("accuracy/")}):
         seen = [line[name] for line in log if name in line]
         if len(seen) >= 2 * WINDOW and fmean(seen[-WINDOW:]) < fmean(seen[:WINDOW]) - TASK_LOST:

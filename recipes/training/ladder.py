@@ -1,6 +1,6 @@
 """The ladder: what each phase has added, as a table and a picture.
 
-    base → foundation → distill → grpo, per macro-task and balanced, in ladder.json, ladder.md and ladder.png
+base → foundation → distill → grpo, per macro-task and balanced, in ladder.json, ladder.md and ladder.png
 """
 
 from pathlib import Path
@@ -84,7 +84,9 @@ def draw(rows: list[dict], path: Path, caption: str, whiskers: str) -> None:
     axes.set_ylim(0, 100)
     axes.set_ylabel("score, 0 to 100")
     axes.set_title(f"What each phase adds\n{caption}", fontsize=11)
-    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=9, frameon=False)  # beside: lines run everywhere within
+    axes.legend(
+        loc="center left", bbox_to_anchor=(1, 0.5), fontsize=9, frameon=False
+    )  # beside: lines run everywhere within
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=120)
     plt.close(figure)

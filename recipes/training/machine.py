@@ -50,7 +50,9 @@ def describe(preset: str | None = None, output: str = ".") -> str:
     lines = [f"on {where}" + (f": {LIMITS[where]}" if where in LIMITS else "")]
     if hardware.device == "cuda":
         capability = ".".join(map(str, torch.cuda.get_device_capability(0)))
-        lines.append(f"GPU {hardware.name}, {hardware.memory_gb:.1f} GiB, compute capability {capability}: {hardware.precision}")
+        lines.append(
+            f"GPU {hardware.name}, {hardware.memory_gb:.1f} GiB, compute capability {capability}: {hardware.precision}"
+        )
         if where == "Kaggle":
             lines.append("one GPU is used, also of two T4s; accelerate launch --num_processes 2 uses both")
     else:
@@ -59,4 +61,3 @@ def describe(preset: str | None = None, output: str = ".") -> str:
     download = "nothing to download" if model == "nano" else f"{model} is downloaded from the hub"
     lines.append(f"→ preset {chosen}{' (you chose it)' if preset else ''}: {download}")
     return "\n".join(lines)
-

@@ -45,7 +45,12 @@ class Rehearsal(TrainerCallback):
         trainer.generation_config.min_new_tokens = None
         # the trainer goes on as if it had not generated yet
         trainer._step, trainer._buffered_inputs = 0, None
-        for log in (trainer._metrics["train"], trainer._pending_metrics, trainer._pending_extra_logs, *trainer._logs.values()):
+        for log in (
+            trainer._metrics["train"],
+            trainer._pending_metrics,
+            trainer._pending_extra_logs,
+            *trainer._logs.values(),
+        ):
             log.clear()
         self.restore()
         self.seconds = time.time() - started
@@ -76,7 +81,9 @@ def with_less_memory(train: Callable[[Options], None], options: Options, name: s
         if not getattr(attempt, field):
             break
         if attempt is not options:
-            say(f"\n[{name}] out of GPU memory: again with {flag} {getattr(attempt, field)}, which trains the same steps in more parts")
+            say(
+                f"\n[{name}] out of GPU memory: again with {flag} {getattr(attempt, field)}, which trains the same steps in more parts"
+            )
         try:
             return train(attempt)
         except RuntimeError as error:

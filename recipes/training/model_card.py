@@ -71,7 +71,9 @@ def write(phase: Path, base: str, name: str) -> str:
 def _public(options: dict) -> dict:
     """The options without the folders of the machine they were used on."""
     names = {
-        key: ",".join(Path(part).name for part in options[key].split(",")) for key in ("data", "protocols", "traces") if options.get(key)
+        key: ",".join(Path(part).name for part in options[key].split(","))
+        for key in ("data", "protocols", "traces")
+        if options.get(key)
     }
     model = options["model"]
     return (

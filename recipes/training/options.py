@@ -56,7 +56,9 @@ class Options:
     split: str = option(
         "given", "given: the split of the data; scaffold: properties are split anew by Bemis-Murcko scaffold", "base"
     )
-    tasks: str | None = option(None, "tasks or macro-tasks, separated by commas; default: all that the data has", "base")
+    tasks: str | None = option(
+        None, "tasks or macro-tasks, separated by commas; default: all that the data has", "base"
+    )
     protocols: str = option(
         "default",
         "reasoning protocols, along which traces are written and claims are read: default, nano, or a YAML file like "
@@ -73,7 +75,9 @@ class Options:
         256, "tokens of prompt and completion together; longer training rows are skipped and counted", "foundation"
     )
     train_rows: int = option(
-        0, "training rows per macro-task, spread over its sub-tasks, and as many without an answer; 0: all", "foundation"
+        0,
+        "training rows per macro-task, spread over its sub-tasks, and as many without an answer; 0: all",
+        "foundation",
     )
     max_steps: int = option(0, "stop the phase that was asked for after so many steps; 0: as configured", "foundation")
     foundation_epochs: float = option(2.0, "phase 1: passes over the training rows, answers only", "foundation")
@@ -229,5 +233,3 @@ def preset_for_this_machine() -> str:
     if hardware.device == "cpu":
         return "nano"
     return "80gb" if hardware.memory_gb > 70 else "24gb" if hardware.memory_gb > 20 else "t4"
-
-

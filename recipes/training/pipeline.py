@@ -29,7 +29,9 @@ class Phase:
 
     name: str  # foundation, distill or grpo
     train: Callable[[Options, Loaded, str], None]  # given options, rows and backend, trains and writes its directory
-    check: Callable[[Options, Loaded], None] = lambda options, rows: None  # raises UsageError before anything is trained
+    check: Callable[[Options, Loaded], None] = lambda options, rows: (
+        None
+    )  # raises UsageError before anything is trained
 
 
 def main(description: str, phases: Sequence[Phase]) -> None:
@@ -49,7 +51,11 @@ def run_phases(options: Options, preset: str, phases: Sequence[Phase]) -> None:
     """
     try:
         _run_phases(options, preset, phases)
-    except (OSError, RuntimeError, SafetensorError) as error:  # each library says in its own way that it could not write
+    except (
+        OSError,
+        RuntimeError,
+        SafetensorError,
+    ) as error:  # each library says in its own way that it could not write
         run = Path(options.output)
         free = shutil.disk_usage(run if run.exists() else ".").free
         if free > FULL:
@@ -89,7 +95,9 @@ def _run_phases(options: Options, preset: str, phases: Sequence[Phase]) -> None:
         phase.check(own[phase.name], rows)
     say(f"chemr-lite: {' → '.join(missing) or 'nothing left to train'} on {options.model}")
     memory = f", {hardware.memory_gb:.1f} GiB" if hardware.memory_gb else ""
-    say(f"  preset {preset}, {hardware.name}{memory}, {hardware.precision}, backend {backend}; run directory {options.output}")
+    say(
+        f"  preset {preset}, {hardware.name}{memory}, {hardware.precision}, backend {backend}; run directory {options.output}"
+    )
     if distributed.WORLD_SIZE > 1:
         say(f"  {distributed.WORLD_SIZE} processes share each step")
     say(f"  {environment.describe_versions()}")

@@ -48,7 +48,12 @@ def cut_into_steps(trace: str) -> list[tuple[str, str]]:
     steps = []
     for head, end in zip(heads, ends, strict=True):
         heading = (head["bold"] or head["title"] or head["plain"]).strip(" :")
-        steps.append((re.sub(r"^(?:step\s*)?\d+[.):]?\s*", "", heading, flags=re.IGNORECASE), " ".join(trace[head.end() : end].split())))
+        steps.append(
+            (
+                re.sub(r"^(?:step\s*)?\d+[.):]?\s*", "", heading, flags=re.IGNORECASE),
+                " ".join(trace[head.end() : end].split()),
+            )
+        )
     return [(heading, text) for heading, text in steps if heading]
 
 
@@ -92,11 +97,15 @@ def mine_protocols(traces: list[tuple[dict, str]]) -> dict:
                     "states": _central(members),
                     "about": "both",
                     "claims": _kinds(members, traces),
-                    "support": {task: round(share, 2) for task, share in sorted(support.items()) if share >= LEAST_SUPPORT},
+                    "support": {
+                        task: round(share, 2) for task, share in sorted(support.items()) if share >= LEAST_SUPPORT
+                    },
                 }
     return {
         "steps": told,
-        "protocols": {task: {name.capitalize(): name for _, name in sorted(own)} for task, own in sorted(listed.items())},
+        "protocols": {
+            task: {name.capitalize(): name for _, name in sorted(own)} for task, own in sorted(listed.items())
+        },
     }
 
 
@@ -119,5 +128,7 @@ def _central(members: list[MinedStep]) -> str:
 
 
 def _kinds(members: list[MinedStep], traces: list[tuple[dict, str]]) -> list[str]:
-    kinds = Counter(kind for step in members for kind in {claim.kind for claim in check_claims(step.text, traces[step.trace][0])})
+    kinds = Counter(
+        kind for step in members for kind in {claim.kind for claim in check_claims(step.text, traces[step.trace][0])}
+    )
     return [kind for kind, n in kinds.most_common() if n >= LEAST_CLAIMS * len(members)]

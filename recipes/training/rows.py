@@ -1,6 +1,5 @@
 """The rows that a run trains on and is measured by, as the options choose them."""
 
-
 from chemr_lite import get_task, select_tasks
 from chemr_lite.data import Loaded, load
 from chemr_lite.data.splits import sample

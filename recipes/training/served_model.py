@@ -92,7 +92,9 @@ class ServedModel:
         keys = [[self._key(messages, max_tokens, temperature, n) for n in range(samples)] for messages in questions]
         jobs = {key: messages for messages, own in zip(questions, keys, strict=True) for key in own}
         answers = {key: line for key, line in read_store(store).items() if key in jobs}
-        self.spent["tokens"] += sum(line["tokens"] for line in answers.values())  # the budget is for all starts together
+        self.spent["tokens"] += sum(
+            line["tokens"] for line in answers.values()
+        )  # the budget is for all starts together
         left = [key for key in jobs if key not in answers]
         client, running = self.client(), {}
         with (

@@ -63,19 +63,17 @@ def make_examples(
     return examples, {"rows": len(examples), "too_long": too_long, "tokens": tokens}
 
 
-def train(
-    options: Options, name: str, completions: Callable[[dict], list[str]], rows: Loaded, backend: str
-) -> None:
+def train(options: Options, name: str, completions: Callable[[dict], list[str]], rows: Loaded, backend: str) -> None:
     """Run phase `name` to its end, or take it up where it was killed; its directory is whole afterwards.
 
     `completions` gives the texts to learn for a row.
     """
-    with_less_memory(lambda fitting: _train(fitting, name, completions, rows, backend), options, name, "sft_micro_batch")
+    with_less_memory(
+        lambda fitting: _train(fitting, name, completions, rows, backend), options, name, "sft_micro_batch"
+    )
 
 
-def _train(
-    options: Options, name: str, completions: Callable[[dict], list[str]], rows: Loaded, backend: str
-) -> None:
+def _train(options: Options, name: str, completions: Callable[[dict], list[str]], rows: Loaded, backend: str) -> None:
     directory, hardware = RungDirectory(options, name), detect_hardware()
     tokenizer = load_tokenizer(options.model)
     examples, counts = make_examples(rows.rows["train"], completions, tokenizer, options.max_length)
@@ -86,7 +84,9 @@ def _train(
         )
     if not examples:
         raise UsageError(f"no training row of {options.data} is left for {name}: {counts}")
-    say(f"[{name}] {counts['rows']:,} examples to learn; left out: {counts['too_long']} over {options.max_length} tokens")
+    say(
+        f"[{name}] {counts['rows']:,} examples to learn; left out: {counts['too_long']} over {options.max_length} tokens"
+    )
     facts = {
         "parent": str(directory.parent or options.model),
         "data": rows.fingerprint,
@@ -153,9 +153,7 @@ def finish_phase(directory: RungDirectory, model, tokenizer, rows: Loaded, secon
     options, partial = directory.options, directory.partial
     model.save_pretrained(partial, selected_adapters=["default"])
     tokenizer.save_pretrained(partial)
-    metrics = evaluate(
-        model, tokenizer, rows.rows["test"], options, options.eval_rows, partial / "predictions.jsonl"
-    )
+    metrics = evaluate(model, tokenizer, rows.rows["test"], options, options.eval_rows, partial / "predictions.jsonl")
     directory.finish(metrics, {"train_minutes": round(seconds / 60, 2), "peak_memory_gb": peak_memory_gb()})
     say(
         f"[{directory.name}] balanced {metrics['balanced']} ± {metrics['interval']} (n = {metrics['n']}), saved in "

@@ -23,7 +23,7 @@ from rdkit.Chem import rdMolDescriptors
 from chemr_lite.chemistry.groups import group_changes, groups_of
 from chemr_lite.chemistry.reactions import USUAL_REAGENT
 from chemr_lite.chemistry.structure import count_atoms, count_hydrogens
-from chemr_lite.chemistry.wording import describe_groups, describe_rings, format_counts, format_groups, tally
+from chemr_lite.chemistry.wording import describe_groups, describe_rings, format_counts, format_groups, running_counts
 from chemr_lite.tasks.open_generation import count_bonds, count_groups, countdown, measure
 from chemr_lite.tasks.property_prediction import ALERTS
 from chemr_lite.tasks.yield_prediction import hindrance
@@ -60,7 +60,10 @@ def _reaction_lines(rng: random.Random) -> tuple[set[str], list[str]]:
     given, missing = rng.sample(made.reactants, len(made.reactants))[:2] if len(made.reactants) > 1 else ("", "")
     if missing and rng.random() < 0.15:
         lines[1] = rng.choice(
-            (f"{product} from {given} needs {missing}", f"{product} from {given} needs {name}: {describe_groups(missing)}: {missing}")
+            (
+                f"{product} from {given} needs {missing}",
+                f"{product} from {given} needs {name}: {describe_groups(missing)}: {missing}",
+            )
         )
     if name in COUPLINGS and rng.random() < 0.3:
         lines[0] = f"{whole} beside {name}: {', '.join(map(str, hindrance(sorted_reactants)))}"
@@ -133,10 +136,14 @@ def _tallied_lines(rng: random.Random) -> tuple[set[str], list[str]]:
     shown = rng.choice((smiles, name))
     if rng.random() < 0.3:
         shown = smiles = molecules.molecule(rng, 6, 20)
-    return {smiles}, [f"{shown} has formula: {tally(smiles)} = {rdMolDescriptors.CalcMolFormula(Chem.MolFromSmiles(smiles))}"]
+    return {smiles}, [
+        f"{shown} has formula: {running_counts(smiles)} = {rdMolDescriptors.CalcMolFormula(Chem.MolFromSmiles(smiles))}"
+    ]
 
 
-def lines(rng: random.Random, forbidden: set[str], vocabulary: list[str], counted: float = 0, tallied: float = 0) -> Iterator[str]:
+def lines(
+    rng: random.Random, forbidden: set[str], vocabulary: list[str], counted: float = 0, tallied: float = 0
+) -> Iterator[str]:
     """Lines without end; none shows a molecule or a set of reactants in `forbidden` (a single building block of two is free,
     as it is in the rows). `counted` and `tallied` are how many there are of the kinds that count down and up, where the
     others come to 12.

@@ -23,8 +23,23 @@ PREFIXES = {
     "nitro": "[N+](=O)[O-]", "trifluoromethyl": "C(F)(F)F", "propan-2-yl": "C(C)C", "hydroxy": "O", "amino": "N", "cyano": "C#N",
 }  # fmt: skip
 SENIORITY = {"cyano": 3, "hydroxy": 2, "amino": 1}  # prefixes only where the naming group ranks higher
-ON_CHAINS = ("fluoro", "chloro", "bromo", "methyl", "methoxy", "ethoxy", "hydroxy")  # those that never lengthen the chain
-ALKYL = {"methyl": "C", "ethyl": "CC", "propyl": "CCC", "propan-2-yl": "C(C)C", "butyl": "CCCC", "2-methylpropyl": "CC(C)C"}
+ON_CHAINS = (
+    "fluoro",
+    "chloro",
+    "bromo",
+    "methyl",
+    "methoxy",
+    "ethoxy",
+    "hydroxy",
+)  # those that never lengthen the chain
+ALKYL = {
+    "methyl": "C",
+    "ethyl": "CC",
+    "propyl": "CCC",
+    "propan-2-yl": "C(C)C",
+    "butyl": "CCCC",
+    "2-methylpropyl": "CC(C)C",
+}
 ACYL = {"acet": "C(C)=O", "propan": "C(CC)=O", "butan": "C(CCC)=O"}
 BRACKETED = ("trifluoromethyl", "2-methylpropyl")
 CHAINS = ("but", "pent", "hex", "hept", "oct")  # of four carbons and more
@@ -50,18 +65,33 @@ class Named(NamedTuple):
 
 
 def _benzene(kind: str, core: str, group: str, rank: int, whole: str = "{}", nitrogen: str = "") -> Frame:
-    return Frame(kind, core, (f"c1({group})", "c", "c", "c", "c", "c1"), (2, 3, 4, 5, 6), rank, whole, nitrogen, mirrored=True)
+    return Frame(
+        kind, core, (f"c1({group})", "c", "c", "c", "c", "c1"), (2, 3, 4, 5, 6), rank, whole, nitrogen, mirrored=True
+    )
 
 
 def _heteroarenes() -> list[Frame]:
     made = []
-    for ring, size, first, places in (("pyridine", 6, "n1", (2, 3, 4)), ("thiophene", 5, "s1", (2, 3)), ("furan", 5, "o1", (2, 3))):
+    for ring, size, first, places in (
+        ("pyridine", 6, "n1", (2, 3, 4)),
+        ("thiophene", 5, "s1", (2, 3)),
+        ("furan", 5, "o1", (2, 3)),
+    ):
         for place in places:
             for kind, end, group in (("acid", "carboxylic acid", "C(=O)O"), ("amide", "carboxamide", "C(N)=O")):
                 atoms = [first, *["c"] * (size - 2), "c1"]
                 atoms[place - 1] += f"({group})"
                 free = tuple(p for p in range(2, size + 1) if p != place)
-                made.append(Frame(f"{ring} {kind}", f"{ring}-{place}-{end}", tuple(atoms), free, 4, mirrored=(size, place) == (6, 4)))
+                made.append(
+                    Frame(
+                        f"{ring} {kind}",
+                        f"{ring}-{place}-{end}",
+                        tuple(atoms),
+                        free,
+                        4,
+                        mirrored=(size, place) == (6, 4),
+                    )
+                )
     return made
 
 
@@ -90,11 +120,17 @@ def frames() -> tuple[list[Frame], list[float]]:
         _benzene("benzyl alcohol", "phenyl", "CO", 2, "({})methanol"),
         _benzene("phenethylamine", "phenyl", "CCN", 1, "2-({})ethanamine"),
     ]  # fmt: skip
-    esters = [_benzene("benzoate ester", "benzoate", f"C(=O)O{smiles}", 4, f"{name} {{}}") for name, smiles in ALKYL.items()]
-    amides = [_benzene("N-alkylbenzamide", "benzamide", f"C(=O)N{smiles}", 4, nitrogen=name) for name, smiles in ALKYL.items()]
+    esters = [
+        _benzene("benzoate ester", "benzoate", f"C(=O)O{smiles}", 4, f"{name} {{}}") for name, smiles in ALKYL.items()
+    ]
+    amides = [
+        _benzene("N-alkylbenzamide", "benzamide", f"C(=O)N{smiles}", 4, nitrogen=name) for name, smiles in ALKYL.items()
+    ]
     anilides = [_benzene("anilide", "phenyl", f"N{smiles}", 4, f"N-({{}}){acyl}amide") for acyl, smiles in ACYL.items()]
     families = ((3, arenes), (1.5, esters), (1.5, amides), (1, anilides), (1, _heteroarenes()), (1, _chains()))
-    return [frame for _, family in families for frame in family], [w / len(family) for w, family in families for _ in family]
+    return [frame for _, family in families for frame in family], [
+        w / len(family) for w, family in families for _ in family
+    ]
 
 
 def _say(frame: Frame, substituents: dict[int, str]) -> str:
@@ -136,7 +172,9 @@ def named(rng: random.Random) -> Named:
     chosen = _renumber(frame, {place: rng.choice(allowed) for place in places})
     if list(chosen.values()).count("trifluoromethyl") > 1:
         return named(rng)  # its multiplier is another word
-    atoms = (f"{atom}({PREFIXES[chosen[place]]})" if place in chosen else atom for place, atom in enumerate(frame.atoms, 1))
+    atoms = (
+        f"{atom}({PREFIXES[chosen[place]]})" if place in chosen else atom for place, atom in enumerate(frame.atoms, 1)
+    )
     smiles = Chem.CanonSmiles("".join(atoms))
     spots = ", ".join(f"{prefix} at {place}" for place, prefix in sorted(chosen.items()))
     caption = f"The molecule is {'an' if frame.kind[0] in 'aeiouN' else 'a'} {frame.kind} that is {_name(frame, {})}"

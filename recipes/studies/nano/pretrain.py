@@ -39,7 +39,9 @@ def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, default=Path("outputs/pretrain"), help="working directory")
     parser.add_argument("--lines", type=int, default=600_000, help="lines of text to generate")
-    parser.add_argument("--tokens", type=float, default=26e6, help="tokens to train on; the text is read again if short")
+    parser.add_argument(
+        "--tokens", type=float, default=26e6, help="tokens to train on; the text is read again if short"
+    )
     parser.add_argument(
         "--dialogue-lines",
         type=int,
@@ -204,7 +206,12 @@ def train(args: argparse.Namespace, model, blocks, tokens: float, learning_rate:
             progress["curve"].append(
                 {"tokens": (step + 1) * args.batch_size * BLOCK, "validation_loss": evaluate(model, validation, device)}
             )
-            bar.write(json.dumps(progress["curve"][-1] | {"minutes": round(progress["seconds"] / 60, 1), "loss": round(loss.item(), 4)}))
+            bar.write(
+                json.dumps(
+                    progress["curve"][-1]
+                    | {"minutes": round(progress["seconds"] / 60, 1), "loss": round(loss.item(), 4)}
+                )
+            )
         if time.time() - saved > 60 * args.save_minutes or step + 1 == steps:
             save_checkpoint(folder, model, optimizers, progress)
             saved = time.time()
@@ -215,7 +222,10 @@ def evaluate(model, blocks, device: str) -> float:
     import torch
 
     with torch.no_grad(), torch.autocast(device, dtype=torch.bfloat16, enabled=device == "cuda"):
-        losses = [model(input_ids=ids, labels=ids).loss.item() for ids in torch.from_numpy(blocks.astype("int64")).to(device).split(32)]
+        losses = [
+            model(input_ids=ids, labels=ids).loss.item()
+            for ids in torch.from_numpy(blocks.astype("int64")).to(device).split(32)
+        ]
     return round(sum(losses) / len(losses), 4)
 
 
@@ -226,8 +236,13 @@ def sample_validity(model, tokenizer, samples: int = 200) -> float:
     from chemr_lite import parse_smiles
 
     start = torch.tensor([[tokenizer.eos_token_id]] * samples, device=model.device)
-    made = model.generate(start, attention_mask=torch.ones_like(start), max_new_tokens=60, do_sample=True, temperature=1.0)
-    words = [text.replace(">>", " ").replace("<<", " ").split(" ")[0] for text in tokenizer.batch_decode(made, skip_special_tokens=True)]
+    made = model.generate(
+        start, attention_mask=torch.ones_like(start), max_new_tokens=60, do_sample=True, temperature=1.0
+    )
+    words = [
+        text.replace(">>", " ").replace("<<", " ").split(" ")[0]
+        for text in tokenizer.batch_decode(made, skip_special_tokens=True)
+    ]
     starts = [word for word in words if not word.isdigit()]
     return round(100 * sum(parse_smiles(word).ok for word in starts) / max(1, len(starts)), 1)
 
@@ -242,7 +257,9 @@ def main() -> None:
     tokenizer = build_tokenizer()
     sizes = {"text": args.lines, "tallying": args.dialogue_lines // 2}
     blocks = {
-        stage: write_text(stage, args.output / f"{stage}.npy", held_out(rows), sizes.get(stage, args.dialogue_lines), args.seed)
+        stage: write_text(
+            stage, args.output / f"{stage}.npy", held_out(rows), sizes.get(stage, args.dialogue_lines), args.seed
+        )
         for stage in STAGES
     }
     print(f"{len(rows)} rows, {blocks['text'].size / 1e6:.1f} M tokens of text, vocabulary {len(tokenizer)}")
@@ -253,7 +270,9 @@ def main() -> None:
     model = build_model(args.hidden_size, args.layers, tokenizer).to("cuda" if torch.cuda.is_available() else "cpu")
     done = {}
     for stage, text in blocks.items():
-        tokens, rate = (args.tokens, args.learning_rate) if stage == "text" else (text[128:].size, args.learning_rate / 2)
+        tokens, rate = (
+            (args.tokens, args.learning_rate) if stage == "text" else (text[128:].size, args.learning_rate / 2)
+        )
         done[stage] = train(args, model, text, tokens, rate, args.output / stage)
     measured = {
         "parameters": model.num_parameters(),

@@ -144,7 +144,10 @@ def _selection(rng: random.Random, task: str, question: str, answer: str, candid
 
 
 MAKERS: dict[str, Callable] = {
-    **{f"name_prediction/{sub}": _name for sub in ("smiles_to_iupac", "iupac_to_smiles", "smiles_to_formula", "iupac_to_formula")},
+    **{
+        f"name_prediction/{sub}": _name
+        for sub in ("smiles_to_iupac", "iupac_to_smiles", "smiles_to_formula", "iupac_to_formula")
+    },
     "molecule_design": _description,
     "molecule_captioning": _description,
     "yield_prediction/rule_hindrance": _yield,

@@ -38,8 +38,26 @@ PHRASES = (
 # by their number in a trace; what is added here needs a new base (recipes/studies/nano/pretrain.py), and any other heading
 # falls back to characters
 HEADINGS = {
-    1: ("Functional groups", "Heavy atoms", "Core structure", "Structure", "Reaction type", "Product analysis", "Requirement"),
-    2: ("Rings", "Hydrogens", "Key elements", "Hindrance", "Needed", "Reaction type", "Counts", "Estimate", "Functional groups"),
+    1: (
+        "Functional groups",
+        "Heavy atoms",
+        "Core structure",
+        "Structure",
+        "Reaction type",
+        "Product analysis",
+        "Requirement",
+    ),
+    2: (
+        "Rings",
+        "Hydrogens",
+        "Key elements",
+        "Hindrance",
+        "Needed",
+        "Reaction type",
+        "Counts",
+        "Estimate",
+        "Functional groups",
+    ),
     3: ("Heavy atoms", "Stereochemistry", "Verdict", "Group changes", "Disconnection", "Change", "Rings"),
     4: ("Product", "Reactants", "Result", "Check"),
 }
@@ -67,7 +85,9 @@ def pieces() -> list[str]:
     found = {*ATOMS, *PHRASES, *TAGS, *names, *(f" {name}" for name in names), *(f" {n}" for n in range(100))}
     for task in map(get_task, MAKERS):
         found |= {task.instruction} | ({f"\n{task.label}: "} if task.label else set())
-    found |= {f"{'' if i == 1 else chr(10)}{i}. **{heading}:**" for i, headings in HEADINGS.items() for heading in headings}
+    found |= {
+        f"{'' if i == 1 else chr(10)}{i}. **{heading}:**" for i, headings in HEADINGS.items() for heading in headings
+    }
     return sorted((p for p in found if len(p) > 1), key=lambda p: (-len(p), p))
 
 
@@ -78,7 +98,9 @@ def build_tokenizer():
     words = pieces()
     characters = [chr(c) for c in range(32, 127)] + ["\n"]
     vocabulary = [*SPECIAL, *(f"<0x{byte:02X}>" for byte in range(256)), *characters, *words]
-    tokenizer = Tokenizer(models.BPE({piece: i for i, piece in enumerate(vocabulary)}, merges=[], byte_fallback=True, ignore_merges=True))
+    tokenizer = Tokenizer(
+        models.BPE({piece: i for i, piece in enumerate(vocabulary)}, merges=[], byte_fallback=True, ignore_merges=True)
+    )
     split = "|".join(re.escape(piece).replace("\\\n", "\\n") for piece in words) + r"|[\s\S]"
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(split), behavior="isolated")
     tokenizer.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse()])

@@ -10,15 +10,15 @@ import time
 import pytest
 
 from recipes.training.options import UsageError
-from recipes.training.served_model import Server, read_store
+from recipes.training.served_model import ServedModel, read_store
 from tests.starter import ROOT
 
 QUESTIONS = [[{"role": "user", "content": f"question {n}"}] for n in range(12)]
 
 
-def client(served, **options) -> Server:
-    options = {"model": "small", "timeout": 1.0, "first_wait": 0.01} | options
-    return Server(f"http://127.0.0.1:{served.server_address[1]}/v1", **options)
+def client(served, **options) -> ServedModel:
+    options = {"model": "small", "timeout": 1.0} | options
+    return ServedModel(f"http://127.0.0.1:{served.server_address[1]}/v1", **options)
 
 
 def test_every_question_is_answered_once_in_order(served, tmp_path):
@@ -53,7 +53,9 @@ def test_what_never_comes_is_counted_and_asked_for_again_next_time(served, tmp_p
     assert server.ask(QUESTIONS[:3], tmp_path / "store.jsonl", 50) == [[], [], []]
     assert server.spent["failed"] == 3
     served.script = []
-    assert client(served).ask(QUESTIONS[:3], tmp_path / "store.jsonl", 50) == [[f"answer to question {n}"] for n in range(3)]
+    assert client(served).ask(QUESTIONS[:3], tmp_path / "store.jsonl", 50) == [
+        [f"answer to question {n}"] for n in range(3)
+    ]
 
 
 def test_the_budget_ends_it(served, tmp_path):
@@ -113,29 +115,28 @@ def test_no_server_and_no_model_are_told(served, capsys):
     assert not capsys.readouterr().out
     client(served, model="large").check()  # some serve under other names than they list
     assert "it lists small" in capsys.readouterr().out
-    with pytest.raises(UsageError):
-        Server("http://127.0.0.1:9/v1", "small").check()
-    assert "no server answers there" in capsys.readouterr().err
+    with pytest.raises(UsageError, match="no server answers there"):
+        ServedModel("http://127.0.0.1:9/v1", "small").check()
 
 
-def test_a_line_cut_short_is_dropped_and_a_foreign_file_is_refused(tmp_path, capsys):
+def test_a_line_cut_short_is_dropped_and_a_foreign_file_is_refused(tmp_path):
     store = tmp_path / "store.jsonl"
     whole = json.dumps({"key": "a", "text": "x"}) + "\n"
     store.write_text(whole + '{"key": "b", "te')
     assert list(read_store(store)) == ["a"] and store.read_text() == whole
     store.write_text("task,input\n" + whole)
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match="line 1"):
         read_store(store)
-    assert "line 1" in capsys.readouterr().err and store.read_text().startswith("task,input")  # nothing is lost
+    assert store.read_text().startswith("task,input")  # nothing is lost
 
 
 def test_kill_minus_nine_pays_nothing_twice_but_what_was_under_way(served, tmp_path):
     served.pause = 0.05
     store = tmp_path / "store.jsonl"
     code = (
-        "import sys; from pathlib import Path; from recipes.server import Server\n"
+        "import sys; from pathlib import Path; from recipes.training.served_model import ServedModel\n"
         "questions = [[{'role': 'user', 'content': f'question {n}'}] for n in range(60)]\n"
-        "print(len(Server(sys.argv[1], 'small', concurrency=3).ask(questions, Path(sys.argv[2]), 50, show='')))"
+        "print(len(ServedModel(sys.argv[1], 'small', concurrency=3).ask(questions, Path(sys.argv[2]), 50, label='')))"
     )
     command = [sys.executable, "-c", code, client(served).url, str(store)]
     process = subprocess.Popen(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.DEVNULL)
@@ -147,7 +148,9 @@ def test_kill_minus_nine_pays_nothing_twice_but_what_was_under_way(served, tmp_p
     process.wait()
     kept = len(read_store(store))
     assert 10 <= kept < 60
-    subprocess.run(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=True, stdout=subprocess.DEVNULL, timeout=60)
+    subprocess.run(
+        command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=True, stdout=subprocess.DEVNULL, timeout=60
+    )
     assert len(read_store(store)) == 60
     assert sum(served.asked.values()) <= 60 + 3  # three were under way when it died
 
@@ -155,7 +158,10 @@ def test_kill_minus_nine_pays_nothing_twice_but_what_was_under_way(served, tmp_p
 def test_evaluate_asks_a_server(served, tmp_path, monkeypatch, capsys):
     from recipes import evaluate
 
-    rows = [{"task": "retrosynthesis", "input": f"CC(=O)N{'C' * n}", "answer": f"CC(=O)O.N{'C' * n}", "split": "test"} for n in (1, 2, 3)]
+    rows = [
+        {"task": "retrosynthesis", "input": f"CC(=O)N{'C' * n}", "answer": f"CC(=O)O.N{'C' * n}", "split": "test"}
+        for n in (1, 2, 3)
+    ]
     (tmp_path / "mine.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     url = f"http://127.0.0.1:{served.server_address[1]}/v1"
     command = [

@@ -11,12 +11,12 @@ from trl import SFTConfig
 from chemr_lite.model.cpu import fuse_adapters
 from chemr_lite.model.hardware import choose_backend, detect_hardware
 from chemr_lite.model.load import load_base, load_model
-from recipes.training import run_directory, sft
+from recipes.training import environment, sft
 
 
 @pytest.fixture(scope="module")
 def model():
-    return load_model("nano", None, "hf", detect_hardware(), 128, 8, 8, seed=0)
+    return load_model("nano", None, "hf", detect_hardware(), 128, 8, seed=0)
 
 
 def gradients(model) -> dict:
@@ -78,15 +78,17 @@ def test_a_driver_without_a_torch_for_it_is_told(tmp_path, monkeypatch, caplog):
 
 
 def test_other_versions_are_named_with_the_line_that_mends_them(monkeypatch):
-    assert run_directory.versions().endswith("(as tested)")
-    tested = run_directory.installed()
-    monkeypatch.setattr(runs, "installed", lambda: tested | {"trl": "1.15.0", "unsloth": None})
-    told = run_directory.versions()
+    assert environment.describe_versions().endswith("(as tested)")
+    tested = environment.installed()
+    monkeypatch.setattr(environment, "installed", lambda: tested | {"trl": "1.15.0", "unsloth": None})
+    told = environment.describe_versions()
     assert "trl 1.15.0" in told and "unsloth missing" in told
     assert f"python -m pip install trl=={tested['trl']} unsloth=={tested['unsloth']}" in told
 
 
 def test_an_argument_that_the_config_lacks_is_named_and_left_out(tmp_path, capsys):
-    config = sft.known(SFTConfig, output_dir=str(tmp_path), max_length=77, bf16=False, use_cpu=True, warmup_ratio=0.1)
+    config = sft.make_config(
+        SFTConfig, output_dir=str(tmp_path), max_length=77, bf16=False, use_cpu=True, warmup_ratio=0.1
+    )
     assert config.max_length == 77
     assert "SFTConfig of this trl does not know warmup_ratio" in capsys.readouterr().out

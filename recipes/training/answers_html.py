@@ -52,7 +52,9 @@ def draw(smiles: str, caption: str) -> str:
     canvas.FinishDrawing()
     del silence
     picture = re.sub(r"<\?xml[^>]*\?>\s*", "", canvas.GetDrawingText())
-    picture = picture.replace("<svg ", f'<svg role="img" aria-label="{escape(Chem.MolToSmiles(parsed.mol), quote=True)}" ', 1)
+    picture = picture.replace(
+        "<svg ", f'<svg role="img" aria-label="{escape(Chem.MolToSmiles(parsed.mol), quote=True)}" ', 1
+    )
     return f"<figure><figcaption>{escape(caption)}</figcaption>{picture}<code>{escape(smiles)}</code></figure>"
 
 
@@ -62,14 +64,18 @@ def marked(text: str, claims) -> str:
     for claim in claims:
         if claim.start < at:
             continue
-        kind, word = {True: ("yes", "supported"), False: ("no", "not supported"), None: ("open", "cannot be checked")}[claim.supported]
+        kind, word = {True: ("yes", "supported"), False: ("no", "not supported"), None: ("open", "cannot be checked")}[
+            claim.supported
+        ]
         title = escape(f"{claim.kind}: {claim.says} – {word}", quote=True)
         made.append(f'{escape(text[at : claim.start])}<mark class="{kind}" title="{title}">{escape(claim.text)}</mark>')
         at = claim.end
     return re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", "".join(made) + escape(text[at:]))
 
 
-def article(row, completion: str, answer: str | None, claims: list, verdict: str, good: bool | None, drawn: bool = True) -> str:
+def article(
+    row, completion: str, answer: str | None, claims: list, verdict: str, good: bool | None, drawn: bool = True
+) -> str:
     """A question (its molecules `drawn`) and its answer, the `claims` of the reasoning marked; `verdict` (HTML) is green or red
     as `good` says."""
     task, think = get_task(row["task"]), parse_completion(completion, strict=False).think
@@ -82,7 +88,11 @@ def article(row, completion: str, answer: str | None, claims: list, verdict: str
         recorded = f"<p><b>Known answer:</b> {escape(row['answer'])}</p>" if row["answer"] else ""
         both = f"<p><b>Answer:</b> {escape(said[:2000])}</p>{recorded}"
     checked = [claim for claim in claims if claim.supported is not None]
-    tally = f"{sum(claim.supported for claim in checked)} of {len(checked)} claims supported" if checked else "no claim to check"
+    tally = (
+        f"{sum(claim.supported for claim in checked)} of {len(checked)} claims supported"
+        if checked
+        else "no claim to check"
+    )
     colour = {True: "yes", False: "no", None: ""}[good]
     return (
         f'<article><p>{escape(task.question(row)).replace(chr(10), "<br>")}</p><div class="row">{"".join(pictures)}</div>'
@@ -126,7 +136,8 @@ def write(judged: list[dict], path: Path, title: str, each: int, protocols: Prot
     for line in judged:
         by_task[line["task"]].append(line)
     parts = [
-        f"<h2>{escape(name)}</h2>" + "".join(judged_article(line, protocols) for line in lines[:each]) for name, lines in by_task.items()
+        f"<h2>{escape(name)}</h2>" + "".join(judged_article(line, protocols) for line in lines[:each])
+        for name, lines in by_task.items()
     ]
     path.write_text(
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'

@@ -8,11 +8,11 @@ from datasets import Dataset
 from transformers import TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
+from chemr_lite.answers import build_prompt
 from chemr_lite.model.adapters import adapter_weights, restore_adapter
 from chemr_lite.model.cpu import share_prompts
 from chemr_lite.model.hardware import detect_hardware
 from chemr_lite.model.load import load_model, load_tokenizer
-from chemr_lite.answers import build_prompt
 from recipes.studies.gradient_noise import SKETCH, Sketch, gradient, noise_scale, table
 from tests.conftest import recipe
 
@@ -55,7 +55,7 @@ def test_a_sketch_keeps_products():
 def test_it_is_the_gradient_that_trl_trains_with(tmp_path):
     torch.manual_seed(0)
     tokenizer = load_tokenizer("nano")
-    model = load_model("nano", None, "hf", detect_hardware(), 128, 8, 8, seed=0)
+    model = load_model("nano", None, "hf", detect_hardware(), 128, 8, seed=0)
     weights = adapter_weights(model)
     prompt = build_prompt("CCO")
     asked = tokenizer.apply_chat_template(prompt, add_generation_prompt=True, tokenize=True, return_dict=False)
@@ -75,7 +75,11 @@ def test_it_is_the_gradient_that_trl_trains_with(tmp_path):
         processing_class=tokenizer,
         reward_funcs=[lambda prompts, completions, **_: rewards],
         train_dataset=Dataset.from_list([{"prompt": prompt}]),
-        rollout_func=lambda prompts, trainer: {"prompt_ids": [asked] * 4, "completion_ids": completions, "logprobs": None},
+        rollout_func=lambda prompts, trainer: {
+            "prompt_ids": [asked] * 4,
+            "completion_ids": completions,
+            "logprobs": None,
+        },
         callbacks=[Take()],
         args=config,
     )
@@ -91,7 +95,7 @@ def test_it_is_the_gradient_that_trl_trains_with(tmp_path):
 def test_the_recipe_tells_every_task_and_trains_nothing(smoke, tmp_path):
     before = (smoke / "distill" / "adapter_model.safetensors").read_bytes()
     told = ["--preset", "smoke", "--groups", "10", "--train-rows", "0", "--tasks", "open_generation"]
-    done = recipe("noise", smoke / "distill", *told, "--output", tmp_path)
+    done = recipe("studies/gradient_noise", smoke / "distill", *told, "--output", tmp_path)
     assert done.returncode == 0, done.stderr
     text = (tmp_path / "noise.md").read_text()
     assert text in done.stdout
@@ -109,7 +113,7 @@ def test_the_recipe_tells_every_task_and_trains_nothing(smoke, tmp_path):
     ],
 )
 def test_what_cannot_be_measured_is_told(args, says, tmp_path):
-    done = recipe("noise", *args)
+    done = recipe("studies/gradient_noise", *args)
     assert done.returncode == 2 and done.stderr.startswith("error: ") and says in done.stderr
     assert done.stderr.count("\n") == 1
 

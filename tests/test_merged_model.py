@@ -29,10 +29,10 @@ def test_a_merged_model_answers_as_base_and_adapter_do(smoke, merged):
 
     from chemr_lite import build_prompt, data, get_task
     from chemr_lite.model.adapters import with_adapter
+    from chemr_lite.model.cpu import complete
     from chemr_lite.model.folders import base_path
     from chemr_lite.model.hardware import detect_hardware
     from chemr_lite.model.load import load_base, load_tokenizer
-    from chemr_lite.model.cpu import complete
 
     rows = data.load(["nano"]).rows["test"][::60]
     tokenizer = load_tokenizer(str(merged))
@@ -56,7 +56,17 @@ def served_nano(merged):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "transformers.cli.transformers", "serve", str(merged), "--host", "127.0.0.1", "--port", str(port)]
+    command = [
+        sys.executable,
+        "-m",
+        "transformers.cli.transformers",
+        "serve",
+        str(merged),
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+    ]
     process = subprocess.Popen([*command, "--device", "cpu"], env=environment())
     deadline = time.time() + 120
     while True:
@@ -70,33 +80,48 @@ def served_nano(merged):
 
 
 def test_a_served_nano_teaches(smoke, merged, served_nano, tmp_path):
-    run = tmp_path / "taught"
+    run, traces = tmp_path / "taught", tmp_path / "traces.jsonl"
     for name in ("base", "foundation"):
         shutil.copytree(smoke / name, run / name)
-    args = ["--preset", "smoke", "--output", run, "--traces", "both", "--teacher-url", served_nano, "--teacher-model", merged]
-    args += ["--teacher-rows", 4, "--teacher-max-tokens", 80, "--least-grounding", 0, "--max-steps", 1]
-    done = recipe("distill", *args)
-    answers = [json.loads(line) for line in (run / "teacher/answers.jsonl").read_text().splitlines()]
+    args = ["--preset", "smoke", "--server", served_nano, "--server-model", merged, "--output", traces]
+    asked = recipe("teach", *args, "--rows", 4, "--server-tokens", 80, "--least-grounding", 0)
+    answers = [json.loads(line) for line in (tmp_path / "traces.answers.jsonl").read_text().splitlines()]
     assert len({line["key"] for line in answers}) == len(answers) == 9 * 4  # none lost, none twice
-    counts = json.loads((run / "teacher/filter.json").read_text())
+    counts = json.loads((tmp_path / "traces.filter.json").read_text())
     assert sum(sum(reasons.values()) for reasons in counts.values()) == len(answers)
     kept = sum(reasons.get("kept", 0) for reasons in counts.values())
     if kept:
+        assert asked.returncode == 0, asked.stderr[-3000:]
+        done = recipe(
+            "distill", "--preset", "smoke", "--output", run, "--traces", f"grounded,{traces}", "--max-steps", 1
+        )
         assert done.returncode == 0, done.stderr[-3000:]
         # beside RDKit's trace, or, where nano has no steps, in the place of the bare answer
         beside = sum(reasons.get("kept", 0) for task, reasons in counts.items() if load_protocols("nano").of(task))
         assert json.loads((run / "distill/run.json").read_text())["examples"]["rows"] == 9 * 60 + beside
     else:  # after a minute of training nano is a poor teacher
-        assert done.returncode == 2 and "no trace" in done.stderr and "filter.json says why" in done.stderr
+        assert asked.returncode == 2 and "no trace" in asked.stderr and "filter.json says why" in asked.stderr
 
 
 def test_a_served_nano_is_evaluated_as_the_one_on_disk(smoke, merged, served_nano, tmp_path):
     common = ["--preset", "smoke", "--tasks", "property_prediction", "--eval-rows", 8]
     here = recipe("evaluate", smoke / "distill", *common, "--output", tmp_path / "here")
     there = recipe(
-        "evaluate", "--server", served_nano, "--server-model", merged, "--server-tokens", 80, *common, "--output", tmp_path / "there"
+        "evaluate",
+        "--server",
+        served_nano,
+        "--server-model",
+        merged,
+        "--server-tokens",
+        80,
+        *common,
+        "--output",
+        tmp_path / "there",
     )
     assert here.returncode == there.returncode == 0, (here.stderr + there.stderr)[-3000:]
-    one, other = ([json.loads(line) for line in (tmp_path / at / "predictions.jsonl").read_text().splitlines()] for at in ("here", "there"))
+    one, other = (
+        [json.loads(line) for line in (tmp_path / at / "predictions.jsonl").read_text().splitlines()]
+        for at in ("here", "there")
+    )
     alike = [a["completion"] == b["completion"] for a, b in zip(one, other, strict=True)]
     assert len(alike) == 8 and sum(alike) >= 7  # a near tie may fall the other way

@@ -7,9 +7,13 @@ import pytest
 import yaml
 
 from chemr_lite import get_task, render
+from chemr_lite.data import Loaded
 from chemr_lite.protocols import load_protocols
-from recipes.training import protocol_mining, teacher
+from recipes import distill, teach
+from recipes.training import protocol_mining
 from recipes.training.options import Options, UsageError
+from recipes.training.served_model import ServedModel
+from recipes.training.traces import HINTS, read_traces, rejection_reason
 
 AMIDE = {"task": "reaction_prediction", "input": "CC(=O)O.CN", "answer": "CNC(C)=O", "meta": {}}
 RETRO = {"task": "retrosynthesis", "input": "CNC(C)=O", "answer": "CC(=O)O.CN", "meta": {}}
@@ -19,27 +23,37 @@ GOOD = (
 )
 
 
-def options(**values) -> Options:
-    return Options(teacher_model="small", teacher_concurrency=2, **values)
+def wanted(tmp_path, *arguments):
+    """What the command line asks of the teacher."""
+    given = ["--server", "http://127.0.0.1:1/v1", "--server-model", "small", "--output", str(tmp_path / "traces.jsonl")]
+    return teach.make_teach_parser().parse_args([*given, *map(str, arguments)])
+
+
+def server_of(served) -> ServedModel:
+    return ServedModel(f"http://127.0.0.1:{served.server_address[1]}/v1", "small", 2)
 
 
 # asking
 
 
 def test_the_teacher_sees_the_steps_and_the_facts_and_not_the_answer():
-    system, user = teacher.conversation(AMIDE, load_protocols())
-    assert "1. **Functional groups:** the functional groups of each molecule" in system["content"] and "<answer>" in system["content"]
+    system, user = teach.conversation(AMIDE, load_protocols())
+    assert (
+        "1. **Functional groups:** the functional groups of each molecule" in system["content"]
+        and "<answer>" in system["content"]
+    )
     assert "CC(=O)O.CN" in user["content"] and "- Reaction type: amide coupling" in user["content"]
     assert AMIDE["answer"] not in user["content"]
-    assert "Facts:" not in teacher.conversation(AMIDE, load_protocols(), hints=False)[1]["content"]
+    assert "Facts:" not in teach.conversation(AMIDE, load_protocols(), hints=False)[1]["content"]
 
 
-def test_the_cost_is_told_before(served):
-    server = teacher.server_of(options(teacher_url="http://127.0.0.1:1/v1"))
-    told = teacher.estimate(server, [teacher.conversation(AMIDE, load_protocols())] * 100, options(teacher_samples=2, teacher_price="1,2"))
+def test_the_cost_is_told_before():
+    server = ServedModel("http://127.0.0.1:1/v1", "small")
+    questions = [teach.conversation(AMIDE, load_protocols())] * 100
+    told = teach.estimate(server, questions, 2, 1500, "1,2")
     assert told.startswith("200 requests") and "300,000 of answers" in told and "currency" in told
     with pytest.raises(UsageError):
-        teacher.estimate(server, [], options(teacher_price="cheap"))
+        teach.estimate(server, [], 1, 1500, "cheap")
 
 
 # filtering
@@ -52,28 +66,37 @@ def test_the_cost_is_told_before(served):
         (GOOD + " CNC(C)=O", "format: missing_tags"),
         (render(GOOD, "CCNC(C)=O"), "wrong answer"),
         (render("An amide.", "CNC(C)=O"), "too short"),
-        (render(GOOD.replace("The first", "From the provided functional groups, the first"), "CNC(C)=O"), "mentions what it was given"),
         (
-            render(GOOD.replace("an amide coupling", "a Suzuki coupling").replace("contains an amide", "contains a nitrile"), "CNC(C)=O"),
+            render(GOOD.replace("The first", "From the provided functional groups, the first"), "CNC(C)=O"),
+            "mentions what it was given",
+        ),
+        (
+            render(
+                GOOD.replace("an amide coupling", "a Suzuki coupling").replace(
+                    "contains an amide", "contains a nitrile"
+                ),
+                "CNC(C)=O",
+            ),
             "ungrounded",
         ),
     ],
 )
 def test_why_a_trace_is_not_kept(text, why):
-    assert teacher.accept(AMIDE, text, 0.9, set()) == why
+    assert rejection_reason(AMIDE, text, 0.9, set()) == why
 
 
 def test_a_copy_is_not_kept():
     seen: set[str] = set()
-    assert teacher.accept(AMIDE, render(GOOD, "CNC(C)=O"), 0.9, seen) is None
-    assert teacher.accept(AMIDE, render(GOOD.upper().replace("C-N", "C-N"), "CNC(C)=O"), 0.0, seen) == "duplicate"
+    assert rejection_reason(AMIDE, render(GOOD, "CNC(C)=O"), 0.9, seen) is None
+    assert rejection_reason(AMIDE, render(GOOD.upper().replace("C-N", "C-N"), "CNC(C)=O"), 0.0, seen) == "duplicate"
 
 
 @pytest.mark.parametrize(
-    "text", ["The reactants are given above.", "A known drug.", "The data are limited.", "Given the acid, an amide forms."]
+    "text",
+    ["The reactants are given above.", "A known drug.", "The data are limited.", "Given the acid, an amide forms."],
 )
 def test_everyday_words_are_no_hints(text):
-    assert not teacher.HINTS.search(text)
+    assert not HINTS.search(text)
 
 
 def test_traces_are_asked_for_filtered_and_counted(served, tmp_path, capsys):
@@ -89,45 +112,44 @@ def test_traces_are_asked_for_filtered_and_counted(served, tmp_path, capsys):
 
     served.answer = answer
     served.script = ["429", "html"]
-    url = f"http://127.0.0.1:{served.server_address[1]}/v1"
-    wanted = options(teacher_url=url, output=str(tmp_path))
-    path = teacher.synthesise(rows, wanted, load_protocols())
-    kept = teacher.read_traces(path, rows)
-    counts = json.loads((tmp_path / "teacher/filter.json").read_text())["reaction_prediction"]
+    asks = wanted(tmp_path)
+    teach.write_traces(rows, server_of(served), load_protocols(), asks)
+    kept = read_traces(asks.output)
+    counts = json.loads((tmp_path / "traces.filter.json").read_text())["reaction_prediction"]
     assert counts["format: missing_tags"] == 1 and counts["wrong answer"] == 1
     assert counts["kept"] == len(kept) == 6
     out = capsys.readouterr().out
     assert "8 requests" in out and "kept 6" in out
     asked = sum(served.asked.values())
-    assert teacher.synthesise(rows, wanted, load_protocols()) == path  # what phase 2 began with is what it resumes on
-    path.unlink()
-    teacher.synthesise(rows, wanted, load_protocols())
+    asks.output.unlink()
+    teach.write_traces(rows, server_of(served), load_protocols(), asks)
     assert sum(served.asked.values()) == asked  # nothing is paid for twice
 
 
-def test_a_teacher_that_writes_nothing_useful_is_told(served, tmp_path, capsys):
-    with pytest.raises(UsageError):
-        url = f"http://127.0.0.1:{served.server_address[1]}/v1"
-        teacher.synthesise([AMIDE], options(teacher_url=url, output=str(tmp_path)), load_protocols())
-    assert "filter.json says why" in capsys.readouterr().err
+def test_a_teacher_that_writes_nothing_useful_is_told(served, tmp_path):
+    with pytest.raises(UsageError, match="filter.json says why"):
+        teach.write_traces([AMIDE], server_of(served), load_protocols(), wanted(tmp_path))
 
 
-def test_files_of_traces(tmp_path, capsys):
+def test_files_of_traces(tmp_path):
     path = tmp_path / "mine.jsonl"
     line = {"task": AMIDE["task"], "input": AMIDE["input"], "completion": render(GOOD, "CNC(C)=O")}
-    path.write_text(json.dumps(line) + "\n" + json.dumps(line | {"completion": "b"}) + "\n" + json.dumps(line | {"input": "other"}) + "\n")
-    assert teacher.read_traces(path, [AMIDE]) == {(AMIDE["task"], AMIDE["input"]): [line["completion"], "b"]}
-    with pytest.raises(UsageError):
-        teacher.read_traces(path, [RETRO])
+    lines = [line, line | {"completion": "b"}, line | {"input": "other"}]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert read_traces(path)[AMIDE["task"], AMIDE["input"]] == [line["completion"], "b"]
+    assert distill.sources(Options(traces=str(path)))[0] is False
+    assert distill.sources(Options(traces=f"grounded,{path}"))[0] is True
+    rows = Loaded()
+    rows.rows["train"] = [RETRO]
+    with pytest.raises(UsageError, match="none of its traces"):
+        distill.train(Options(traces=str(path)), rows, "hf")
     path.write_text("{}\n")
-    with pytest.raises(UsageError):
-        teacher.read_traces(path, [AMIDE])
-    assert "line 1" in capsys.readouterr().err
-    with pytest.raises(UsageError):
-        teacher.check(options(traces=str(tmp_path / "none.jsonl")))
-    with pytest.raises(UsageError):
-        teacher.check(options(traces="teacher"))
-    assert "--teacher-url" in capsys.readouterr().err
+    with pytest.raises(UsageError, match="line 1"):
+        read_traces(path)
+    with pytest.raises(UsageError, match="no such file"):
+        distill.check(Options(traces=str(tmp_path / "none.jsonl")), rows)
+    with pytest.raises(UsageError, match="grounded,FILE"):
+        distill.check(Options(traces=f"{path},{path}"), rows)
 
 
 # mining
@@ -144,17 +166,19 @@ def test_files_of_traces(tmp_path, capsys):
     ],
 )
 def test_traces_are_cut_into_steps(trace, headings):
-    assert [heading for heading, _ in protocol_mining.cut(trace)] == headings
+    assert [heading for heading, _ in protocol_mining.cut_into_steps(trace)] == headings
 
 
 def test_what_tasks_share_becomes_one_step(tmp_path):
     forward = "1. **Functional groups:** The acid has a carboxylic acid and the amine a primary amine.\n2. **Reaction type:** It is an amide coupling.\n3. **Predict the product:** The product has an amide."
     backward = "1. **Identify functional groups:** The product has an amide group, a functional group.\n2. **Reaction type:** It comes from an amide coupling.\n3. **Propose precursors:** A carboxylic acid and a primary amine."
     rare = "1. **Solvent thoughts:** One might take DMF here."
-    mined = protocol_mining.protocols_of([(AMIDE, forward)] * 5 + [(RETRO, backward)] * 5 + [(RETRO, rare)])
+    mined = protocol_mining.mine_protocols([(AMIDE, forward)] * 5 + [(RETRO, backward)] * 5 + [(RETRO, rare)])
     assert list(mined["protocols"]) == ["reaction_prediction", "retrosynthesis"]
     first, second = (list(mined["protocols"][task].values()) for task in ("reaction_prediction", "retrosynthesis"))
-    assert first[:2] == second[:2] and first[2] != second[2]  # two steps are shared, in order; the last is each task's own
+    assert (
+        first[:2] == second[:2] and first[2] != second[2]
+    )  # two steps are shared, in order; the last is each task's own
     assert "solvent thoughts" not in mined["steps"]
     shared = mined["steps"][first[1]]
     assert shared["support"] == {"reaction_prediction": 1.0, "retrosynthesis": 0.83} and "reaction" in shared["claims"]
@@ -164,29 +188,31 @@ def test_what_tasks_share_becomes_one_step(tmp_path):
 
 
 def test_mining_from_a_server(served, tmp_path, monkeypatch, capsys):
-    rows = [AMIDE | {"input": f"CC(=O)O.N{'C' * n}", "answer": f"{'C' * n}NC(C)=O", "split": "train"} for n in range(1, 7)]
+    rows = [
+        AMIDE | {"input": f"CC(=O)O.N{'C' * n}", "answer": f"{'C' * n}NC(C)=O", "split": "train"} for n in range(1, 7)
+    ]
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     served.answer = lambda messages: f"<think>{GOOD}</think><answer>C</answer>"
     url = f"http://127.0.0.1:{served.server_address[1]}/v1"
     out = tmp_path / "mined.yaml"
+    rows_file = str(tmp_path / "rows.jsonl")
     command = [
-        "mine.py",
+        "teach.py",
+        "--mine",
         "--preset",
         "smoke",
-        "--teacher-url",
+        "--server",
         url,
-        "--teacher-model",
+        "--server-model",
         "small",
         "--data",
-        str(tmp_path / "rows.jsonl"),
-        "--mined",
-        str(out),
+        rows_file,
     ]
-    monkeypatch.setattr(sys, "argv", command)
-    protocol_mining.main()
+    monkeypatch.setattr(sys, "argv", [*command, "--output", str(out)])
+    teach.main()
     assert "edit it, then use --protocols" in capsys.readouterr().out
-    with pytest.raises(UsageError):
-        protocol_mining.main()  # it may have been edited
+    with pytest.raises(UsageError, match="is there already"):
+        teach.main()  # it may have been edited
     steps = load_protocols(out).of("reaction_prediction")
     assert [step.heading for step in steps] == ["Functional groups", "Reaction type", "Bonds", "Product"]
     assert get_task("reaction_prediction").facts(AMIDE)  # RDKit's steps of other names stay teachers' steps here

@@ -8,24 +8,26 @@ import pytest
 import torch
 
 from chemr_lite import build_prompt, data, get_task, render
+from chemr_lite.mixing import Mixture
 from chemr_lite.model.hardware import detect_hardware
 from chemr_lite.model.load import load_model, load_tokenizer
-from chemr_lite.mixing import Mixture
 from chemr_lite.protocols import load_protocols
+from recipes.grpo import check
 from recipes.training import replay_kl
-from recipes.grpo import check, held
 from recipes.training.options import Options, UsageError
+from recipes.training.rows import replay_rows
 
-BY_SPLIT = data.load(["nano"]).rows
+LOADED = data.load(["nano"])
+BY_SPLIT = LOADED.rows
 ROWS = [row for row in BY_SPLIT["train"] if not get_task(row["task"]).verified]
-OPTIONS = Options(anchor=3.0, protocols="nano", seed=4)
+OPTIONS = Options(replay_kl=3.0, protocols="nano", seed=4)
 
 
 @pytest.fixture(scope="module")
 def model():
     """nano with a phase 2 and a copy of it that has gone on from there."""
     torch.manual_seed(0)
-    made = load_model("nano", None, "hf", detect_hardware(), 128, 8, 8, seed=0)
+    made = load_model("nano", None, "hf", detect_hardware(), 128, 8, seed=0)
     made.add_adapter("ref", made.peft_config["default"])
     weights = dict(made.named_parameters())
     for name, parameter in weights.items():
@@ -49,7 +51,7 @@ def trainer(model, parts: int = 1, rank: int = 0):
         accelerator=SimpleNamespace(process_index=rank, unwrap_model=lambda model: model),
         state=SimpleNamespace(global_step=0),
         _step=0,
-        _metrics={"train": {"kl_anchor": []}},
+        _metrics={"train": {"replay_kl": []}},
         compute_loss=own,
     )
 
@@ -80,7 +82,7 @@ def gradient(model, parts: int, rank: int = 0, step: int = 2) -> tuple[float, to
     model.zero_grad()
     begun = trainer(model, parts, rank)
     begun.state.global_step, begun._step = step, step * parts
-    replay_kl.hold(begun, ROWS, OPTIONS)
+    replay_kl.add_replay_kl(begun, ROWS, OPTIONS)
     whole = 0.0
     for _ in range(parts):
         loss = begun.compute_loss(model, {}, num_items_in_batch=None)
@@ -88,11 +90,11 @@ def gradient(model, parts: int, rank: int = 0, step: int = 2) -> tuple[float, to
         whole += loss.item()
         begun._step += 1
     grads = [p.grad.flatten() for name, p in model.named_parameters() if ".default." in name]
-    return whole, torch.cat(grads), fmean(begun._metrics["train"]["kl_anchor"])
+    return whole, torch.cat(grads), fmean(begun._metrics["train"]["replay_kl"])
 
 
 def alone(model) -> tuple[float, torch.Tensor]:
-    """Loss and gradient of a step without an anchor."""
+    """Loss and gradient of a step without a replay KL."""
     model.zero_grad()
     loss = trainer(model).compute_loss(model, {})
     loss.backward()
@@ -104,7 +106,9 @@ def test_it_is_the_mean_divergence_of_the_texts_beside_the_trainers_loss(model):
     own, own_grads = alone(model)
     expected = plain(model, 2)
     assert expected > 0.01
-    assert loss == pytest.approx(own + OPTIONS.anchor * expected, rel=1e-3) and logged == pytest.approx(expected, rel=1e-3)
+    assert loss == pytest.approx(own + OPTIONS.replay_kl * expected, rel=1e-3) and logged == pytest.approx(
+        expected, rel=1e-3
+    )
     assert (grads - own_grads).abs().max() > 0
     assert all(p.grad is None for name, p in model.named_parameters() if ".ref." in name)  # phase 2 stays where it is
 
@@ -119,8 +123,10 @@ def test_micro_batches_share_a_step_out(model, parts):
 
 def test_processes_share_a_step_out(model, monkeypatch):
     loss, grads, logged = gradient(model, 2)
-    monkeypatch.setattr(replay_kl.processes, "NUMBER", 2)
-    losses, parts, figures = zip(*(gradient(model, 2, rank) for rank in range(2)), strict=True)  # which the trainer averages
+    monkeypatch.setattr(replay_kl.distributed, "WORLD_SIZE", 2)
+    losses, parts, figures = zip(
+        *(gradient(model, 2, rank) for rank in range(2)), strict=True
+    )  # which the trainer averages
     assert fmean(losses) == pytest.approx(loss, rel=1e-4) and fmean(figures) == pytest.approx(logged, rel=1e-3)
     torch.testing.assert_close((parts[0] + parts[1]) / 2, grads, atol=1e-4 * float(grads.abs().max()), rtol=1e-3)
 
@@ -141,7 +147,7 @@ def test_a_model_that_has_not_moved_is_not_pulled(model):
 def test_a_step_that_is_tried_first_changes_nothing(model):
     """A rehearsal makes a step of its own, after which the trainer counts from 0 again."""
     begun = trainer(model)
-    replay_kl.hold(begun, ROWS, OPTIONS)
+    replay_kl.add_replay_kl(begun, ROWS, OPTIONS)
     once, again = begun.compute_loss(model, {}).item(), begun.compute_loss(model, {}).item()
     begun.state.global_step = begun._step = 1
     assert once == again != begun.compute_loss(model, {}).item()
@@ -149,9 +155,9 @@ def test_a_step_that_is_tried_first_changes_nothing(model):
 
 def test_too_long_texts_are_left_out(model):
     begun = trainer(model)
-    replay_kl.hold(begun, ROWS, replace(OPTIONS, max_length=3))
+    replay_kl.add_replay_kl(begun, ROWS, replace(OPTIONS, max_length=3))
     assert begun.compute_loss(model, {}).item() == pytest.approx(alone(model)[0])
-    assert begun._metrics["train"]["kl_anchor"] == [0.0]
+    assert begun._metrics["train"]["replay_kl"] == [0.0]
 
 
 @pytest.mark.parametrize(
@@ -160,27 +166,32 @@ def test_too_long_texts_are_left_out(model):
         (
             OPTIONS,
             [row for row in BY_SPLIT["train"] if row["task"].startswith("open_generation")],
-            "no other training row has an answer to hold",
+            "no other training row has a known answer",
         ),
-        (replace(OPTIONS, grpo_tasks="retrosynthesis"), [row for row in ROWS if row["task"] == "retrosynthesis"], "no other training row"),
+        (
+            replace(OPTIONS, grpo_tasks="retrosynthesis"),
+            [row for row in ROWS if row["task"] == "retrosynthesis"],
+            "no other training row",
+        ),
         (OPTIONS, ROWS, "keeps no copy of phase 2"),
     ],
 )
 def test_without_anything_to_hold_or_to_hold_to_it_says_so(model, options, rows, says, capsys):
     begun = trainer(model if rows is not ROWS else SimpleNamespace(peft_config={"default": None}))
     before = begun.compute_loss
-    replay_kl.hold(begun, held(options, {"train": rows}), options)
+    replay_kl.add_replay_kl(begun, replay_rows(options, {"train": rows}), options)
     assert begun.compute_loss is before and says in capsys.readouterr().out
 
 
 def test_held_are_the_tasks_with_answers_that_are_not_practised():
     tasks = {row["task"] for row in ROWS}
-    assert len(tasks) > 10 and held(OPTIONS, BY_SPLIT) == ROWS
-    left = {row["task"] for row in held(replace(OPTIONS, grpo_tasks="retrosynthesis,yield_prediction"), BY_SPLIT)}
+    assert len(tasks) > 10 and replay_rows(OPTIONS, BY_SPLIT) == ROWS
+    left = {
+        row["task"] for row in replay_rows(replace(OPTIONS, grpo_tasks="retrosynthesis,yield_prediction"), BY_SPLIT)
+    }
     assert tasks - left == {"retrosynthesis", "yield_prediction/rule_hindrance"}
 
 
-def test_a_negative_weight_is_refused(capsys):
-    with pytest.raises(UsageError):
-        check(Options(anchor=-1.0), BY_SPLIT)
-    assert "--anchor -1.0" in capsys.readouterr().err
+def test_a_negative_weight_is_refused():
+    with pytest.raises(UsageError, match="--replay-kl -1.0"):
+        check(Options(replay_kl=-1.0), LOADED)

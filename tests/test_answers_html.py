@@ -40,10 +40,15 @@ def test_what_a_model_wrote_is_escaped(row, tmp_path):
 
 def test_nothing_is_fetched(tmp_path):
     text = written(
-        tmp_path, judge(RETRO, render("An amide.", "CN")), judge(CAPTION, render(None, "An alcohol.")), judge(OPT, render("x", "CCC"))
+        tmp_path,
+        judge(RETRO, render("An amide.", "CN")),
+        judge(CAPTION, render(None, "An alcohol.")),
+        judge(OPT, render("x", "CCC")),
     )
     links = set(re.findall(r"https?://[^\s\"'<>]+", text))
-    assert all(link.startswith(("http://www.w3.org/", "http://www.rdkit.org/xml")) for link in links)  # names of formats, not addresses
+    assert all(
+        link.startswith(("http://www.w3.org/", "http://www.rdkit.org/xml")) for link in links
+    )  # names of formats, not addresses
     assert "src=" not in text and "<link" not in text
 
 

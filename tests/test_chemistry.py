@@ -4,8 +4,8 @@ import pytest
 from rdkit import Chem
 
 from chemr_lite.chemistry.groups import FUNCTIONAL_GROUPS, functional_groups, groups_of, places_of
-from chemr_lite.chemistry.wording import describe_groups, format_groups
 from chemr_lite.chemistry.reactions import FURTHER, NAMES, REACTIONS, TEMPLATES, identify, named_reaction, products
+from chemr_lite.chemistry.wording import describe_groups, format_groups
 
 # name → a molecule that has the group once and no other
 ONE_GROUP = {
@@ -149,14 +149,18 @@ def test_a_methyl_sits_on_what_it_is_bound_to():
         pytest.param("OCC(O)CO", {"primary alcohol": 2, "secondary alcohol": 1}, id="glycerol"),
         pytest.param("CC(=O)Oc1ccccc1C(=O)O", {"carboxylic acid": 1, "ester": 1}, id="aspirin"),
         pytest.param("CC(=O)Nc1ccc(O)cc1", {"amide": 1, "phenol": 1}, id="paracetamol"),
-        pytest.param("N[C@@H](CO)C(=O)O", {"carboxylic acid": 1, "primary alcohol": 1, "primary amine": 1}, id="serine"),
+        pytest.param(
+            "N[C@@H](CO)C(=O)O", {"carboxylic acid": 1, "primary alcohol": 1, "primary amine": 1}, id="serine"
+        ),
         pytest.param("CCCC", {}, id="butane"),
     ],
 )
 def test_groups_are_counted(smiles, expected):
     key = Chem.CanonSmiles(smiles)
     assert dict(groups_of(key)) == expected
-    assert [name for name, _ in groups_of(key)] == [name for name in FUNCTIONAL_GROUPS if name in expected]  # the table's order
+    assert [name for name, _ in groups_of(key)] == [
+        name for name in FUNCTIONAL_GROUPS if name in expected
+    ]  # the table's order
 
 
 @pytest.mark.parametrize(
@@ -206,7 +210,11 @@ def test_each_reaction_makes_its_product_and_is_named(name):
 def test_a_template_keeps_every_atom_it_names(name):
     """No mapped atom is lost or made: what the template leaves out is the leaving group."""
     template = TEMPLATES[name]
-    left = {a.GetAtomMapNum() for i in range(template.GetNumReactantTemplates()) for a in template.GetReactantTemplate(i).GetAtoms()}
+    left = {
+        a.GetAtomMapNum()
+        for i in range(template.GetNumReactantTemplates())
+        for a in template.GetReactantTemplate(i).GetAtoms()
+    }
     right = {a.GetAtomMapNum() for a in template.GetProductTemplate(0).GetAtoms()}
     assert left - {0} == right - {0}
 

@@ -42,14 +42,20 @@ def test_structures_agree_with_the_libraries():
         direct = fmean(DataStructs.FingerprintSimilarity(fingerprint(a), fingerprint(g)) for a, g in mols)
         assert figures[name] == pytest.approx(100 * direct, abs=CLOSE)
     assert figures["exact_inchi"] == 40.0  # ethanol, and the tautomer that canonical SMILES tells apart
-    assert figures["levenshtein"] == pytest.approx(fmean(nltk.edit_distance(a, g) for a, g in zip(ANSWERS, GOLDS, strict=True)), abs=CLOSE)
-    assert figures["bleu_characters"] == pytest.approx(sacrebleu.corpus_bleu(ANSWERS, [GOLDS], tokenize="char").score, abs=CLOSE)
+    assert figures["levenshtein"] == pytest.approx(
+        fmean(nltk.edit_distance(a, g) for a, g in zip(ANSWERS, GOLDS, strict=True)), abs=CLOSE
+    )
+    assert figures["bleu_characters"] == pytest.approx(
+        sacrebleu.corpus_bleu(ANSWERS, [GOLDS], tokenize="char").score, abs=CLOSE
+    )
 
 
 def test_captions_agree_with_the_libraries():
     figures = captions(SAID, TOLD)
     for n in (2, 4):
-        assert figures[f"bleu_{n}"] == pytest.approx(sacrebleu.BLEU(max_ngram_order=n).corpus_score(SAID, [TOLD]).score, abs=CLOSE)
+        assert figures[f"bleu_{n}"] == pytest.approx(
+            sacrebleu.BLEU(max_ngram_order=n).corpus_score(SAID, [TOLD]).score, abs=CLOSE
+        )
     for name in ("rouge1", "rouge2", "rougeL"):
         scorer = rouge_scorer.RougeScorer([name], use_stemmer=True)
         direct = fmean(scorer.score(gold, said)[name].fmeasure for said, gold in zip(SAID, TOLD, strict=True))
@@ -70,7 +76,9 @@ def test_choices_agree_with_scikit_learn():
     gold, said = [line["gold"] for line in lines], [line["answer"] for line in lines]
     figures = choices(lines)
     assert figures["f1"] == pytest.approx(100 * sklearn_metrics.f1_score(gold, said, pos_label="Yes"), abs=CLOSE)
-    assert figures["balanced_accuracy"] == pytest.approx(100 * sklearn_metrics.balanced_accuracy_score(gold, said), abs=CLOSE)
+    assert figures["balanced_accuracy"] == pytest.approx(
+        100 * sklearn_metrics.balanced_accuracy_score(gold, said), abs=CLOSE
+    )
     area = sklearn_metrics.roc_auc_score([g == "Yes" for g in gold], [line["p_yes"] for line in lines])
     assert figures["roc_auc"] == pytest.approx(100 * area, abs=CLOSE)
 
@@ -93,7 +101,9 @@ def test_no_answer_is_the_wrong_choice():
 def test_tomg_counts_by_its_own_rule(task, meta, answer, met):
     found = details([judge(row(f"open_generation/{task}", "Do it.", "", **meta), render("a", answer))])
     generator = AllChem.GetMorganGenerator(radius=2, fpSize=2048)
-    alike = DataStructs.TanimotoSimilarity(*(generator.GetFingerprint(Chem.MolFromSmiles(smiles)) for smiles in (answer, meta["source"])))
+    alike = DataStructs.TanimotoSimilarity(
+        *(generator.GetFingerprint(Chem.MolFromSmiles(smiles)) for smiles in (answer, meta["source"]))
+    )
     assert found == {"tomg_success": 100.0 * met, "tomg_weighted": pytest.approx(100 * met * alike, abs=CLOSE)}
 
 

@@ -16,7 +16,7 @@ CONFIG = ROOT / "recipes/configs/accelerate/two_machines.yaml"
 STEP = """
 import json, sys
 from accelerate import PartialState
-from tests.test_processes import one_step
+from tests.test_distributed import one_step
 state = PartialState(cpu=True)
 scaled, learnt = one_step(state.process_index, state.num_processes)
 open(f"{sys.argv[1]}/{state.process_index}.json", "w").write(json.dumps([scaled, learnt]))
@@ -26,7 +26,9 @@ open(f"{sys.argv[1]}/{state.process_index}.json", "w").write(json.dumps([scaled,
 def one_step(rank: int, number: int) -> tuple[list[float], dict]:
     """What a process makes of its part of a step: three questions of two tasks, four completions each."""
     rows = [
-        {"task": task, "input": f"{i}", "answer": "CCO", "meta": {}} for task in ("retrosynthesis", "reaction_prediction") for i in range(9)
+        {"task": task, "input": f"{i}", "answer": "CCO", "meta": {}}
+        for task in ("retrosynthesis", "reaction_prediction")
+        for i in range(9)
     ]
     mixture = Mixture(rows, prompts_per_step=3)
     tasks = ["retrosynthesis"] * 8 + ["reaction_prediction"] * 4
@@ -40,7 +42,13 @@ def one_step(rank: int, number: int) -> tuple[list[float], dict]:
 def launch(*command, timeout: int = 300) -> subprocess.CompletedProcess:
     whole = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", *map(str, command)]
     return subprocess.run(
-        whole, cwd=ROOT, env=environment(PYTHONPATH=str(ROOT)), capture_output=True, text=True, timeout=timeout, check=False
+        whole,
+        cwd=ROOT,
+        env=environment(PYTHONPATH=str(ROOT)),
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
     )
 
 
@@ -49,7 +57,9 @@ def test_each_learns_from_the_whole_step_and_keeps_its_part(tmp_path):
     done = launch(tmp_path / "step.py", tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]
     alone, learnt = one_step(0, 1)
-    (left, learnt_left), (right, learnt_right) = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2))
+    (left, learnt_left), (right, learnt_right) = (
+        json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2)
+    )
     assert left + right == pytest.approx(alone)
     assert learnt_left == learnt_right == json.loads(json.dumps(learnt))
 
@@ -60,10 +70,23 @@ def test_phase_3_by_two_processes(smoke, tmp_path):
     run = tmp_path / "run"
     for name in ("base", "foundation", "distill"):
         shutil.copytree(smoke / name, run / name)
-    more = ("--preset", "smoke", "--output", run, "--sft-micro-batch", 8, "--grpo-micro-batch", 16, "--validation-steps", 2)
+    more = (
+        "--preset",
+        "smoke",
+        "--output",
+        run,
+        "--sft-micro-batch",
+        8,
+        "--grpo-micro-batch",
+        16,
+        "--validation-steps",
+        2,
+    )
     done = launch("recipes/grpo.py", *more)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.count("2 processes share each step") == done.stdout.count("**balanced**") == 1  # one of them speaks
+    assert (
+        done.stdout.count("2 processes share each step") == done.stdout.count("**balanced**") == 1
+    )  # one of them speaks
     log = [json.loads(line) for line in (run / "grpo" / "log.jsonl").read_text().splitlines()]
     steps = [line for line in log if "reward/unscaled" in line]
     assert [line["step"] for line in steps] == [1, 2, 3, 4] and sum("validation" in line for line in log) == 3
@@ -78,10 +101,28 @@ def test_two_machines_by_the_documented_configuration(tmp_path):
         port = free.getsockname()[1]
     launches = []
     for rank in range(2):
-        options = ["--config_file", CONFIG, "--machine_rank", rank, "--main_process_ip", "127.0.0.1", "--main_process_port", port]
-        command = [sys.executable, "-m", "accelerate.commands.launch", *map(str, options), tmp_path / "step.py", tmp_path]
+        options = [
+            "--config_file",
+            CONFIG,
+            "--machine_rank",
+            rank,
+            "--main_process_ip",
+            "127.0.0.1",
+            "--main_process_port",
+            port,
+        ]
+        command = [
+            sys.executable,
+            "-m",
+            "accelerate.commands.launch",
+            *map(str, options),
+            tmp_path / "step.py",
+            tmp_path,
+        ]
         launches.append(
-            subprocess.Popen(command, cwd=ROOT, env=environment(PYTHONPATH=str(ROOT)), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            subprocess.Popen(
+                command, cwd=ROOT, env=environment(PYTHONPATH=str(ROOT)), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            )
         )
     try:
         told = [launch.communicate(timeout=300)[1].decode() for launch in launches]
