@@ -1,6 +1,6 @@
-"""chemr-lite: rewards, gate, tasks, mixing and protocols for teaching language models to reason about chemistry.
+"""chemr-lite: tasks, rewards, task mixing and protocols for teaching language models to reason about chemistry.
 
-Importing this package loads RDKit and nothing heavier; torch comes in only with `Chemist` and `chemr_lite.model`.
+Importing this package loads RDKit and nothing heavier. Only `Chemist` and `chemr_lite.model` import torch.
 """
 
 from chemr_lite.answers import build_prompt, parse_completion, render
@@ -28,7 +28,7 @@ __version__ = "0.1.0"
 
 def __getattr__(name: str):
     if name == "Chemist":
-        from chemr_lite.model.chemist import Chemist
+        from chemr_lite.model.chemist import Chemist  # imports torch
 
         return Chemist
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,7 +1,7 @@
-"""Prompt and completion: how a question is asked and how an answer is taken apart.
+"""Build prompts and parse completions.
 
-A completion is `<think> reasoning </think> <answer> answer </answer>`, each tag exactly once, nothing but white space
-around and between. The tags are ordinary text: as special tokens they would vanish when TRL decodes completions.
+A completion is `<think> reasoning </think> <answer> answer </answer>`: each tag exactly once, and only white space
+around and between the two blocks. The tags are ordinary text: TRL drops special tokens when it decodes completions.
 """
 
 import re
@@ -21,7 +21,7 @@ _LAST_ANSWER = re.compile(r"<answer>((?:(?!<answer>).)*?)</answer>", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """A completion taken apart. `answer` is None where the format failed, and `reason` then says how."""
+    """A parsed completion. If the format is wrong, `answer` is None and `reason` says how."""
 
     think: str
     answer: str | None
@@ -29,31 +29,27 @@ class Completion:
 
 
 def build_prompt(question: str) -> list[dict[str, str]]:
-    """The conversation that asks `question`, as chat templates take it: a system and a user message."""
+    """Return `question` as a conversation for a chat template: a system and a user message."""
     return [{"role": "system", "content": SYSTEM}, {"role": "user", "content": question}]
 
 
 def render(think: str | None, answer: str) -> str:
-    """The completion that holds `think` (None or empty: no reasoning) and `answer` in the format."""
-    return (
-        f"<think>\n{think}\n</think>\n<answer>{answer}</answer>"
-        if think
-        else f"<think></think>\n<answer>{answer}</answer>"
-    )
+    """Return the completion with this reasoning (None or empty for none) and this answer."""
+    reasoning = f"\n{think}\n" if think else ""
+    return f"<think>{reasoning}</think>\n<answer>{answer}</answer>"
 
 
 def parse_completion(text: str, strict: bool = True) -> Completion:
-    """Take a completion apart. Never raises.
+    """Split a completion into its reasoning and its answer. Never raises.
 
-    `strict` (rewards, our own models): every tag exactly once, in order, nothing else around. Loose (other people's
-    models): the last `<answer>` block, or failing that the whole text after the last `</think>`.
+    `strict` (rewards, our own models) demands every tag exactly once, in order, with nothing else around. Otherwise
+    (other people's models) the answer is the last `<answer>` block, or without one all text after the last `</think>`.
     """
     if not strict:
         think, _, rest = text.rpartition("</think>")
         blocks = _LAST_ANSWER.findall(rest)
-        return Completion(
-            think.replace("<think>", "").strip(), (blocks[-1] if blocks else rest).strip(), Reason.CORRECT
-        )
+        answer = blocks[-1] if blocks else rest
+        return Completion(think.replace("<think>", "").strip(), answer.strip(), Reason.CORRECT)
     counts = [text.count(tag) for tag in TAGS]
     if 0 in counts:
         return Completion("", None, Reason.MISSING_TAGS)

@@ -1,8 +1,8 @@
-"""The errors that a user can mend. Each message is one line that names the file, the value and the way out."""
+"""Errors that a user can mend. Each message is one line that names the file, the value and the remedy."""
 
 
 class ChemrError(ValueError):
-    """Base of all errors that a user can mend. Commands print it as one line and end with exit status 2."""
+    """Base class of the errors that a user can mend. Commands print it as one line and exit with status 2."""
 
 
 class DataError(ChemrError):
@@ -18,4 +18,4 @@ class ProtocolError(ChemrError):
 
 
 class QuestionError(ChemrError):
-    """A question that cannot be asked."""
+    """A question that no task can take."""

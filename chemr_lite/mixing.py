@@ -1,10 +1,15 @@
-"""The multi-task balance: which task to ask next, and how rewards of different tasks are brought to one scale.
+"""Multi-task balance: which task to draw prompts from, and how to bring the rewards of different tasks to one scale.
 
-Both live in the dataset and in the reward function, so that TRL's and Unsloth's trainers need no change. They are told
-`scale_rewards="none"`, and only subtract the group's mean. We could not read the paper's formula; the defaults are ours.
+A strategy is a function, registered by name in SAMPLING (a weight for each task) or in SCALING (a divisor for each
+group of rewards). Add one of your own like this:
 
-SAMPLING holds the ways to share out the prompts, SCALING the ways to scale rewards. Each is a function of a few lines.
-To add one, write such a function and register it: `SAMPLING["mine"] = mine`.
+    def hardest(tasks):
+        return {name: 1 - task.reward for name, task in tasks.items()}
+    SAMPLING["hardest"] = hardest                                  # Mixture(rows, 8, sampling="hardest")
+
+`Mixture` applies the strategies in the dataset and in the reward function. TRL's and Unsloth's trainers need no change:
+with `scale_rewards="none"` they only subtract the mean of each group. We could not read the paper's formula, so the
+defaults are ours.
 """
 
 import functools
@@ -22,64 +27,77 @@ from chemr_lite.tasks import get_task
 from chemr_lite.tasks.base import Row
 
 STD_FLOOR = 0.2
-WEIGHT_FLOOR = 0.25  # of the prompts are dealt out evenly, so that no task starves
-SMOOTHING = 0.8  # of the old estimate, per step in which the task was asked
+WEIGHT_FLOOR = 0.25  # share of the prompts that all tasks get in equal parts, so that none starves
+SMOOTHING = 0.8  # weight of the old estimate, for each step in which the task was drawn
 TEMPERATURE = 2.0
-MT_GRPO_RATE, MT_GRPO_LAMBDA = 0.1, 0.3  # the step of the weights; the weight of the reward beside the improvement
-ESTIMATES = ("reward", "signal", "spread", "length", "logits")  # of each task: the part of the state that is learnt
-TINY = 1e-4  # beside a standard deviation that may be 0, as in TRL
+MT_GRPO_RATE, MT_GRPO_LAMBDA = 0.1, 0.3  # step size of the log-weights; weight of the reward against its improvement
+TINY = 1e-4  # added to standard deviations that may be 0, as in TRL
+ESTIMATES = ("reward", "signal", "spread", "length", "logits")  # attributes of a mixture, each by task
 
 
 @dataclass(frozen=True)
 class TaskStatistics:
-    """What the mixture knows of one task. Means are exponential, over the steps in which the task was asked."""
+    """What the mixture knows of one task. Means are exponential, over the steps in which the task was drawn."""
 
-    rows: int  # how many questions there are
-    share: float  # of the balanced score, summing to 1 over the tasks
-    reward: float  # mean, in [0, 1]
+    rows: int  # number of questions
+    share: float  # in the balanced score; sums to 1 over the tasks
+    reward: float  # mean reward, in [0, 1]
     signal: float  # how much its groups teach: mean of min(1, std / STD_FLOOR), in [0, 1]
     spread: float  # root mean square of the standard deviations of its groups
-    length: float  # mean tokens of a completion; for a task not asked yet the mean of the others
-    logit: float  # MT-GRPO's log-weight: falls with the reward, and with each improvement of it
+    length: float  # mean tokens of a completion; for a task not drawn yet, the mean of the others
+    logit: float  # log-weight of MT-GRPO; falls with the reward, and with each improvement of it
 
 
 Statistics = Mapping[str, TaskStatistics]
+Groups = Sequence[tuple[str, Sequence[float]]]  # for each prompt of a step: its task, the rewards of its completions
 
 
-# sampling: from the statistics of the tasks to their share of the prompts, up to a factor
+def _spread(rewards: Sequence[float]) -> float:
+    """Return the sample standard deviation, as TRL does; 0 for a single reward."""
+    return stdev(rewards) if len(rewards) > 1 else 0.0
+
+
+def _normalised(values: Mapping[str, float]) -> dict[str, float]:
+    total = sum(values.values())
+    if isclose(total, 1.0):
+        return dict(values)
+    return {name: value / total for name, value in values.items()}
+
+
+# Sampling strategies map the statistics of the tasks to weights, which need not sum to 1.
 
 
 def uniform(tasks: Statistics) -> dict[str, float]:
-    """Ask each task as often as it counts in the balanced score."""
+    """Weight each task by its share in the balanced score."""
     return {name: task.share for name, task in tasks.items()}
 
 
 def proportional(tasks: Statistics) -> dict[str, float]:
-    """Ask each task in proportion to its rows."""
+    """Weight each task by its number of rows."""
     return {name: task.rows for name, task in tasks.items()}
 
 
 def temperature(tasks: Statistics) -> dict[str, float]:
-    """Ask each task in proportion to its rows to the power 1 / TEMPERATURE: between uniform and proportional."""
+    """Weight each task by its number of rows to the power 1 / TEMPERATURE: between uniform and proportional."""
     return {name: task.rows ** (1 / TEMPERATURE) for name, task in tasks.items()}
 
 
 def adaptive(tasks: Statistics) -> dict[str, float]:
-    """Ask by what a token teaches: gap × signal ÷ length, above a floor that keeps every task alive.
+    """Weight each task by what a token of it teaches, gap × signal ÷ length, above a floor that keeps it alive.
 
     The gap, 1 − mean reward, is what a task can still gain.
     """
     value = {name: (1 - task.reward) * task.signal / task.length for name, task in tasks.items()}
     if not sum(value.values()):
         return uniform(tasks)
-    even = WEIGHT_FLOOR / len(value)
-    return {name: even + (1 - WEIGHT_FLOOR) * share for name, share in _normalised(value).items()}
+    floor = WEIGHT_FLOOR / len(value)
+    return {name: floor + (1 - WEIGHT_FLOOR) * share for name, share in _normalised(value).items()}
 
 
 def mt_grpo(tasks: Statistics) -> dict[str, float]:
     """Move away from tasks that earn much or improve fast (after arXiv 2602.05547).
 
-    The method resamples groups that teach nothing, up to three times. Here such a task is asked more often instead.
+    The method resamples groups that teach nothing, up to three times. Here such a task is drawn more often instead.
     """
     highest = max(task.logit for task in tasks.values())
     return {name: exp(task.logit - highest) / max(task.signal, 1 / 3) for name, task in tasks.items()}
@@ -94,40 +112,38 @@ SAMPLING: dict[str, Callable[[Statistics], dict[str, float]]] = {
 }
 
 
-# scaling: from a step's groups of rewards, with their tasks, to what each group is divided by
-
-Groups = Sequence[tuple[str, Sequence[float]]]
+# Scaling strategies map the groups of a step to the divisor of each.
 
 
 def group_floor(groups: Groups, tasks: Statistics) -> list[float]:
-    """Divide by the group's standard deviation, but never by less than STD_FLOOR.
+    """Divide by the standard deviation of the group, but never by less than STD_FLOOR.
 
-    The floor keeps the noise of a dense reward below right against wrong.
+    The floor keeps the noise of a dense reward below the difference between right and wrong.
     """
-    return [max(spread(rewards), STD_FLOOR) for _, rewards in groups]
+    return [max(_spread(rewards), STD_FLOOR) for _, rewards in groups]
 
 
-def group(groups: Groups, tasks: Statistics) -> list[float]:
-    """Divide by the group's standard deviation, as GRPO does.
+def group_std(groups: Groups, tasks: Statistics) -> list[float]:
+    """Divide by the standard deviation of the group, as GRPO does.
 
     A difference of 0.03 in similarity then weighs as much as right against wrong.
     """
-    return [spread(rewards) + TINY for _, rewards in groups]
+    return [_spread(rewards) + TINY for _, rewards in groups]
 
 
-def task(groups: Groups, tasks: Statistics) -> list[float]:
-    """Divide by the standard deviation within the task's groups of late."""
+def task_std(groups: Groups, tasks: Statistics) -> list[float]:
+    """Divide by the recent standard deviation within the groups of the task."""
     return [tasks[name].spread + TINY for name, _ in groups]
 
 
 def gdpo(groups: Groups, tasks: Statistics) -> list[float]:
-    """Divide by the group's standard deviation, then by that of the whole step (arXiv 2601.05242, with one reward)."""
-    own = group(groups, tasks)
-    centred = [
-        (r - fmean(rewards)) / divisor for (_, rewards), divisor in zip(groups, own, strict=True) for r in rewards
+    """Divide by the standard deviation of the group, then of the whole step (arXiv 2601.05242, with one reward)."""
+    divisors = group_std(groups, tasks)
+    scaled = [
+        (r - fmean(rewards)) / divisor for (_, rewards), divisor in zip(groups, divisors, strict=True) for r in rewards
     ]
-    whole = spread(centred) + TINY
-    return [divisor * whole for divisor in own]
+    whole = _spread(scaled) + TINY
+    return [divisor * whole for divisor in divisors]
 
 
 def unscaled(groups: Groups, tasks: Statistics) -> list[float]:
@@ -137,16 +153,11 @@ def unscaled(groups: Groups, tasks: Statistics) -> list[float]:
 
 SCALING: dict[str, Callable[[Groups, Statistics], list[float]]] = {
     "group-floor": group_floor,
-    "group": group,
-    "task": task,
+    "group": group_std,
+    "task": task_std,
     "gdpo": gdpo,
     "none": unscaled,
 }
-
-
-def spread(rewards: Sequence[float]) -> float:
-    """Return the sample standard deviation, as TRL's; 0 for a single reward."""
-    return stdev(rewards) if len(rewards) > 1 else 0.0
 
 
 def columns_of(rows: Sequence[Row]) -> dict[str, list]:
@@ -159,11 +170,11 @@ def columns_of(rows: Sequence[Row]) -> dict[str, list]:
 
 
 class Mixture:
-    """Draws the prompts of a GRPO run, and learns from its rewards which task to draw more of.
+    """Draws the prompts of a GRPO run and learns from the rewards which tasks to draw more of.
 
-    `prompts_per_step` is the number of different prompts in one generation step of the whole run. Every draw depends
-    only on the seed, its place and the weights of two steps before, never on when the trainer fetches it: a run that
-    is resumed from `state` asks what the uninterrupted one would have. Raises ValueError for an unknown strategy.
+    `prompts_per_step` is the number of prompts in one generation step of the whole run. A draw depends only on the
+    seed, its slot and the weights of two steps before, never on when the trainer fetches it. A run that is resumed from
+    `state` therefore draws what the uninterrupted run would have. Raises ValueError for an unknown strategy.
     """
 
     def __init__(
@@ -177,22 +188,22 @@ class Mixture:
         for kind, name, known in (("sampling", sampling, SAMPLING), ("scaling", scaling, SCALING)):
             if name not in known:
                 raise ValueError(f"{kind}: {name!r} is none of {', '.join(known)}")
+        self.prompts_per_step, self.seed, self.sampling, self.scaling = prompts_per_step, seed, sampling, scaling
         self.rows: dict[str, list[Row]] = defaultdict(list)
         for row in rows:
             self.rows[row["task"]].append(row)
-        self.prompts_per_step, self.seed, self.sampling, self.scaling = prompts_per_step, seed, sampling, scaling
         self.shares = balance_shares(list(self.rows))
         self.reward = dict.fromkeys(self.rows, 0.5)
         self.signal = dict.fromkeys(self.rows, 1.0)
         self.spread = dict.fromkeys(self.rows, 0.5)
-        self.length: dict[str, float] = {}  # of those that were asked
+        self.length: dict[str, float] = {}  # only of tasks that were drawn
         self.logits = dict.fromkeys(self.rows, 0.0)
         self.steps = 0
-        self.history = {0: self.weights()}  # weights after so many steps; the last three are kept
+        self.history = {0: self.weights()}  # number of steps → weights after them, for the last three steps
 
     def draw(self, slot: int) -> Row:
-        """Return the row asked in `slot`; step s asks slots s × prompts_per_step onwards."""
-        # the trainer fetches one step ahead: the weights after step − 1 steps are the newest it is sure to find
+        """Return the row of `slot`. Step s has the slots from s × prompts_per_step on."""
+        # the trainer fetches one step ahead, so the weights after step − 1 steps are the newest it is sure to find
         known = max(0, slot // self.prompts_per_step - 1)
         weights = self.history.get(known) or self.history[max(self.history)]
         rng = random.Random(f"{self.seed}/{slot}")
@@ -202,9 +213,9 @@ class Mixture:
     def dataset(self, steps: int):
         """Return a `datasets.Dataset` of `steps × prompts_per_step` rows that are drawn when the trainer reads them.
 
-        Train on it with `shuffle_dataset=False`: the order is the mixture's.
+        Train on it with `shuffle_dataset=False`, because the mixture sets the order.
         """
-        from datasets import Dataset  # the strategies and the scaling serve without it
+        from datasets import Dataset  # imports torch
 
         def fill(batch: dict) -> dict:
             return columns_of([self.draw(slot) for slot in batch["slot"]])
@@ -212,23 +223,23 @@ class Mixture:
         return Dataset.from_dict({"slot": list(range(steps * self.prompts_per_step))}).with_transform(fill)
 
     def wrap(self, reward: Callable) -> Callable:
-        """Return `reward` with its values observed and scaled; one call of it is one generation step."""
+        """Return `reward` with its values observed and scaled. Each call of it must be one generation step."""
 
         @functools.wraps(reward)
         def mixed(prompts, completions, task, log_metric=None, **columns) -> list[float]:
-            from accelerate import PartialState  # comes with every trainer, and brings torch
+            from accelerate import PartialState  # imports torch
             from accelerate.utils import gather_object
 
             log = log_metric or (lambda name, value: None)
             values = reward(prompts=prompts, completions=completions, task=task, log_metric=log, **columns)
             lengths = map(len, columns["completion_ids"]) if "completion_ids" in columns else [1] * len(values)
-            # several processes: each sees its part of the step, and all must learn the same
-            everywhere = gather_object(list(zip(task, values, lengths, strict=True)))
-            size = len(everywhere) // self.prompts_per_step
-            parts = [everywhere[start : start + size] for start in range(0, len(everywhere), size)]
+            # each process sees only its part of the step, and all must learn from the whole
+            step = gather_object(list(zip(task, values, lengths, strict=True)))
+            size = len(step) // self.prompts_per_step
+            parts = [step[start : start + size] for start in range(0, len(step), size)]
             tasks, groups = [part[0][0] for part in parts], [[value for _, value, _ in part] for part in parts]
             self.observe(tasks, groups, [fmean(length for *_, length in part) for part in parts])
-            for name, value in self.figures(tasks, groups).items():
+            for name, value in self._metrics(tasks, groups).items():
                 log(name, value)
             scaled = [value for group in self.scale(tasks, groups) for value in group]
             first = PartialState().process_index * len(values)
@@ -236,14 +247,12 @@ class Mixture:
 
         return mixed
 
-    def figures(self, tasks: Sequence[str], groups: Sequence[Sequence[float]]) -> dict[str, float]:
-        """Return what is logged of a step: mean reward, groups that taught nothing, and the weights after it."""
-        wasted = defaultdict(list)
-        for name, rewards in zip(tasks, groups, strict=True):
-            wasted[name].append(max(rewards) == min(rewards))
+    def _metrics(self, tasks: Sequence[str], groups: Sequence[Sequence[float]]) -> dict[str, float]:
+        """Return the metrics of a step: mean reward, share of groups without signal, and the weights after the step."""
+        wasted = [(name, max(rewards) == min(rewards)) for name, rewards in zip(tasks, groups, strict=True)]
         return {
-            "groups/without_signal": fmean(share for shares in wasted.values() for share in shares),
-            **{f"wasted/{name}": fmean(shares) for name, shares in wasted.items()},
+            "groups/without_signal": fmean(is_wasted for _, is_wasted in wasted),
+            **{f"wasted/{task}": fmean(is_wasted for name, is_wasted in wasted if name == task) for task in tasks},
             **{f"weight/{name}": weight for name, weight in self.history[self.steps].items()},
             "reward/unscaled": fmean(value for rewards in groups for value in rewards),
         }
@@ -251,14 +260,17 @@ class Mixture:
     def observe(
         self, tasks: Sequence[str], groups: Sequence[Sequence[float]], lengths: Sequence[float] | None = None
     ) -> None:
-        """Learn from one step: `groups[i]` are the rewards of one prompt of `tasks[i]`, `lengths[i]` the mean number of
-        tokens of its completions (default: all alike)."""
-        seen = defaultdict(list)
+        """Learn from one step.
+
+        `groups[i]` holds the rewards of one prompt of `tasks[i]`, and `lengths[i]` the mean number of tokens of its
+        completions (default: all equal).
+        """
+        observed = defaultdict(list)
         for name, rewards, length in zip(tasks, groups, lengths or [1] * len(groups), strict=True):
-            seen[name].append((fmean(rewards), spread(rewards), length))
+            observed[name].append((fmean(rewards), _spread(rewards), length))
         before = dict(self.reward)
-        for name, figures in seen.items():
-            means, deviations, sizes = zip(*figures, strict=True)
+        for name, prompts in observed.items():
+            means, deviations, sizes = zip(*prompts, strict=True)
             for estimates, value in (
                 (self.reward, fmean(means)),
                 (self.signal, fmean(min(1.0, deviation / STD_FLOOR) for deviation in deviations)),
@@ -270,12 +282,11 @@ class Mixture:
             self.logits[name] -= MT_GRPO_RATE * (reward - before[name] + MT_GRPO_LAMBDA * reward)
         self.steps += 1
         self.history[self.steps] = self.weights()
-        for old in [step for step in self.history if step < self.steps - 2]:
-            del self.history[old]
+        self.history = {step: weights for step, weights in self.history.items() if step >= self.steps - 2}
 
     def statistics(self) -> dict[str, TaskStatistics]:
         """Return what is known of each task now."""
-        usual = fmean(self.length.values()) if self.length else 1.0
+        usual_length = fmean(self.length.values()) if self.length else 1.0
         return {
             name: TaskStatistics(
                 rows=len(rows),
@@ -283,24 +294,24 @@ class Mixture:
                 reward=self.reward[name],
                 signal=self.signal[name],
                 spread=self.spread[name],
-                length=self.length.get(name, usual),
+                length=self.length.get(name, usual_length),
                 logit=self.logits[name],
             )
             for name, rows in self.rows.items()
         }
 
     def weights(self) -> dict[str, float]:
-        """Return the share of prompts of each task, summing to 1."""
+        """Return the share of each task in the prompts, summing to 1."""
         return _normalised(SAMPLING[self.sampling](self.statistics()))
 
     def scale(self, tasks: Sequence[str], groups: Sequence[Sequence[float]]) -> list[list[float]]:
-        """Return the rewards of a step as scaled; the trainer subtracts the groups' means afterwards."""
+        """Return the scaled rewards of a step. The trainer subtracts the mean of each group afterwards."""
         divisors = SCALING[self.scaling](list(zip(tasks, groups, strict=True)), self.statistics())
         return [[reward / divisor for reward in group] for group, divisor in zip(groups, divisors, strict=True)]
 
     @property
     def state(self) -> dict:
-        """What a checkpoint has to hold; JSON-serialisable."""
+        """A JSON-serialisable snapshot for checkpoints. Assign it to a new mixture of the same tasks to resume."""
         history = {str(step): dict(weights) for step, weights in self.history.items()}
         return {**{name: dict(getattr(self, name)) for name in ESTIMATES}, "steps": self.steps, "history": history}
 
@@ -312,10 +323,3 @@ class Mixture:
             setattr(self, name, dict(saved[name]))
         self.steps = saved["steps"]
         self.history = {int(step): weights for step, weights in saved["history"].items()}
-
-
-def _normalised(values: Mapping[str, float]) -> dict[str, float]:
-    total = sum(values.values())
-    if isclose(total, 1.0):
-        return dict(values)
-    return {name: value / total for name, value in values.items()}

@@ -1,10 +1,10 @@
-"""Why an answer earned what it earned. Every score carries one of these, so that no zero is a mystery."""
+"""Reasons for a score. Every score carries one, so that no zero is a mystery."""
 
 from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """One word per verdict; the value is what logs, tables and pages print."""
+    """One name for each verdict; logs and tables print its value."""
 
     CORRECT = "correct"
 
@@ -38,7 +38,7 @@ class Reason(StrEnum):
 
     @property
     def words(self) -> str:
-        """What a page says to someone who does not know the names."""
+        """The reason in words, for readers who do not know the names."""
         return WORDS.get(self, self.value.replace("_", " "))
 
 

@@ -3,8 +3,8 @@
     from chemr_lite import reward_functions
     GRPOTrainer(reward_funcs=reward_functions(), …)      # any dataset with columns prompt, task, answer, meta
 
-The format gates: a completion outside `<think>…</think><answer>…</answer>` earns nothing, one inside earns what its
-answer is worth and nothing for the tags. Each value lies in [0, 1]; none is None, inf or NaN.
+The format is a gate: a completion outside `<think>…</think><answer>…</answer>` earns nothing. Inside it earns the score
+of its answer, and nothing for the tags. Every reward is a finite number in [0, 1].
 """
 
 import json
@@ -19,11 +19,11 @@ from chemr_lite.reasons import Reason
 from chemr_lite.tasks import Score, get_task
 from chemr_lite.tasks.base import Row, zero
 
-OUTSIDE = {Reason.MISSING_TAGS, Reason.REPEATED_TAGS, Reason.MISPLACED_TEXT}  # the format
+OUTSIDE = {Reason.MISSING_TAGS, Reason.REPEATED_TAGS, Reason.MISPLACED_TEXT}  # reasons why the format was missed
 
 
 def score_completion(text: str, row: Row) -> Score:
-    """What a whole completion is worth: the format first, then the task's score of its answer. Never raises on `text`.
+    """Check the format of a completion, then return the task's score of its answer. Never raises, whatever `text` is.
 
     Reward, distillation filter and evaluation all call this: there is one definition of correct.
     """
@@ -34,21 +34,21 @@ def score_completion(text: str, row: Row) -> Score:
 
 
 def completion_text(completion) -> str:
-    """The text of a completion as TRL hands it over: a string, or a list of messages."""
+    """Return the text of a completion that TRL passes as a string or as a list of messages."""
     return completion if isinstance(completion, str) else completion[-1]["content"]
 
 
 def read_meta(meta) -> dict:
-    """A row's meta as a mapping; in a dataset's column it travels as JSON text."""
+    """Return a row's `meta` as a dict. A column of a dataset holds it as JSON text."""
     return json.loads(meta or "{}") if isinstance(meta, str) else dict(meta or {})
 
 
 def chemistry(completions, task, answer, meta, log_metric=None, log_extra=None, **_) -> list[float]:
-    """The score of each completion under its row's task.
+    """Return the score of each completion under the task of its row.
 
-    Args are aligned lists: completions (strings or messages), task names, gold answers, metas (JSON text or mappings).
-    Logs `accuracy/<task>` per task, `format`, the share of completions that keep to it, and per completion the reason of
-    its score.
+    The arguments are aligned lists: completions (strings or messages), names of tasks, gold answers, and metas (JSON
+    text or mappings). Logs the metrics `accuracy/<task>` and `format` (the share of completions that keep the format),
+    and the reason of each score.
     """
     scores = [
         score_completion(completion_text(c), {"task": t, "answer": a, "meta": read_meta(m)})
@@ -66,25 +66,25 @@ def chemistry(completions, task, answer, meta, log_metric=None, log_extra=None, 
     return [score.value for score in scores]
 
 
-def grounded(completions, task, answer, meta, input, protocols: Protocols | None = None) -> list[float]:  # noqa: A002 - the column's name
-    """What the claims in the reasoning of each completion are worth (chemr_lite.claims.worth); 0 outside the format."""
+def grounded(completions, task, answer, meta, input, protocols: Protocols | None = None) -> list[float]:  # noqa: A002
+    """Return the grounding reward (chemr_lite.claims) of each completion's reasoning; 0 outside the format."""
     values = []
-    for text, t, a, m, asked in zip(completions, task, answer, meta, input, strict=True):
-        completion = parse_completion(completion_text(text))
-        row = {"task": t, "input": asked, "answer": a, "meta": read_meta(m)}
-        values.append(
-            0.0
-            if completion.answer is None
-            else grounding_reward(check_claims(completion.think, row, completion.answer, protocols))
-        )
+    for c, t, i, a, m in zip(completions, task, input, answer, meta, strict=True):
+        completion = parse_completion(completion_text(c))
+        if completion.answer is None:
+            values.append(0.0)
+            continue
+        row = {"task": t, "input": i, "answer": a, "meta": read_meta(m)}
+        values.append(grounding_reward(check_claims(completion.think, row, completion.answer, protocols)))
     return values
 
 
 def reward_functions(grounding: float = 0.0, protocols: Protocols | None = None) -> list[Callable]:
-    """The reward functions of chemr-lite, ready for `GRPOTrainer(reward_funcs=…)`.
+    """Return the reward functions of chemr-lite, ready for `GRPOTrainer(reward_funcs=…)`.
 
-    `grounding`, from 0 to 1, is the share of the reward that the claims in the reasoning earn; the rest is the answer's.
-    With it the dataset also needs the column `input`; `protocols` are those that the reasoning follows. Raises ValueError for a share that is none.
+    `grounding`, from 0 to 1, is the share of the reward that the claims in the reasoning earn; the answer earns the
+    rest. Above 0 the dataset also needs the column `input`, and `protocols` are those that the reasoning follows.
+    Raises ValueError if `grounding` is outside that range.
     """
     if not 0 <= grounding <= 1:
         raise ValueError(f"grounding must lie between 0 and 1, not {grounding}")
@@ -92,7 +92,7 @@ def reward_functions(grounding: float = 0.0, protocols: Protocols | None = None)
         return [chemistry]
 
     def grounded_chemistry(completions, task, answer, meta, input, log_metric=None, **others) -> list[float]:  # noqa: A002
-        """`chemistry` and `grounded`, weighed."""
+        """Return the weighted mean of `chemistry` and `grounded`."""
         scores = chemistry(completions, task, answer, meta, log_metric, **others)
         claims = grounded(completions, task, answer, meta, input, protocols)
         if log_metric:

@@ -1,9 +1,9 @@
-"""The gate: from a text to a molecule, or to the reason why it is none.
+"""The gate: turn a text into a molecule, or say why it is not one.
 
-Everything that is paid for chemistry passes here first. RDKit alone is too generous for that: it reads the empty
-string as a molecule of no atoms, "CCO and any prose" as ethanol, `*`, `[C]` and `[Xe]` as molecules, and calls
-dodecane and tetradecane identical by fingerprint. `parse_smiles` never raises and is bounded in time and size,
-because during training it meets every string a language model can write.
+Every answer that can earn a reward for chemistry passes through here first. RDKit alone is too generous for that: it
+reads the empty string as a molecule without atoms, "CCO and any prose" as ethanol, and `*`, `[C]` and `[Xe]` as
+molecules, and its fingerprint bits cannot tell dodecane from tetradecane. `parse_smiles` never raises and is bounded
+in time and size, because training feeds it every string that a language model can write.
 """
 
 import re
@@ -17,13 +17,13 @@ from chemr_lite.reasons import Reason
 
 MAX_CHARS = 2000  # the longest SMILES in the public benchmarks is below this
 MAX_HEAVY_ATOMS = 300
-MAX_RING_CLOSURES = 60  # ring perception is the one step of RDKit that can take exponential time
+MAX_RING_CLOSURES = 60  # ring perception is the only step of RDKit that can take exponential time
 MAX_SIMILARITY_UNLESS_SAME = 0.99
 
 _RING_CLOSURE = re.compile(r"\[[^\]]*\]|%\d\d|%\(\d+\)|\d")
-# canonical SMILES writes everyday hydrides (C, N, O, Cl …) bare; one atom left in brackets is an ion or a curiosity
+# canonical SMILES writes common hydrides (C, N, O, Cl …) bare; a single atom in brackets is an ion or a curiosity
 _LONE_ATOM = re.compile(r"\[[^\]]+\]|\[H\]\[H\]")
-# an atom in brackets that is none of the everyday elements
+# an atom in brackets that is not one of the common elements
 _UNUSUAL = re.compile(r"\[(?!\d*(?:H|B|C|N|O|F|P|S|Cl|Br|I|Si|c|n|o|s|p)(?![a-z]))")
 _DUMMY = Chem.MolFromSmarts("[#0]")
 _MORGAN = rdFingerprintGenerator.GetMorganGenerator(radius=2, includeChirality=True)
@@ -31,9 +31,9 @@ _MORGAN = rdFingerprintGenerator.GetMorganGenerator(radius=2, includeChirality=T
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """What the gate made of a text: `mol` and its keys, or None and the `reason`.
+    """The gate's verdict on a text: `mol` with its keys, or None with the `reason` for the refusal.
 
-    `key` is RDKit's canonical isomeric SMILES without atom maps; `fragments` the sorted canonical SMILES of its
+    `key` is RDKit's canonical isomeric SMILES without atom maps. `fragments` are the sorted canonical SMILES of its
     dot-separated parts, so that two multisets of molecules are equal exactly when their `fragments` are.
     """
 
@@ -49,7 +49,7 @@ class Parsed:
 
 
 def parse_smiles(text: str) -> Parsed:
-    """Read `text` as SMILES through the gate. Never raises, whatever `text` is; results are cached."""
+    """Read `text` as SMILES through the gate. Never raises, whatever `text` is. Results are cached."""
     if not isinstance(text, str):
         return _refuse("", Reason.EMPTY)
     text = text.strip()
@@ -71,7 +71,7 @@ def _parse(text: str) -> Parsed:
     closures = sum(1 for token in _RING_CLOSURE.findall(text) if token[0] != "[")
     if closures > 2 * MAX_RING_CLOSURES:
         return _refuse(text, Reason.TOO_COMPLEX)
-    silence = rdBase.BlockLogs()  # a training run meets thousands of bad SMILES; each would print two lines
+    silence = rdBase.BlockLogs()  # each of the thousands of bad SMILES in a training run would print two lines
     try:
         if len(text) > MAX_HEAVY_ATOMS:  # a shorter text cannot hold more atoms
             unchecked = Chem.MolFromSmiles(text, sanitize=False)
@@ -79,8 +79,8 @@ def _parse(text: str) -> Parsed:
                 return _refuse(text, Reason.TOO_COMPLEX)
         mol = Chem.MolFromSmiles(text)
         if mol is None:
-            is_written_well = Chem.MolFromSmiles(text, sanitize=False) is not None
-            return _refuse(text, Reason.CHEMISTRY if is_written_well else Reason.SYNTAX)
+            has_valid_syntax = Chem.MolFromSmiles(text, sanitize=False) is not None
+            return _refuse(text, Reason.CHEMISTRY if has_valid_syntax else Reason.SYNTAX)
         return _inspect(text, mol)
     except Exception:  # noqa: BLE001 - RDKit raises many kinds of error, and a reward must survive them all
         return _refuse(text, Reason.CHEMISTRY)
@@ -91,29 +91,29 @@ def _parse(text: str) -> Parsed:
 def _inspect(text: str, mol: Chem.Mol) -> Parsed:
     if mol.HasSubstructMatch(_DUMMY):
         return _refuse(text, Reason.DUMMY_ATOM)
-    if ":" in text:  # atom maps, perhaps
+    if ":" in text:  # there may be atom maps
         for atom in mol.GetAtoms():
             atom.SetAtomMapNum(0)
-        Chem.AssignStereochemistry(
-            mol, cleanIt=True, force=True
-        )  # two branches that only their maps told apart are the same
+        # two branches that differ only in their atom maps make no stereocentre
+        Chem.AssignStereochemistry(mol, cleanIt=True, force=True)
     if mol.GetNumHeavyAtoms() == 0:
         return _refuse(text, Reason.NO_HEAVY_ATOM)
     key = Chem.MolToSmiles(mol)
     fragments = tuple(sorted(key.split(".")))
     if all(_LONE_ATOM.fullmatch(fragment) for fragment in fragments):
         return _refuse(text, Reason.LONE_ATOM)
-    if (
-        _UNUSUAL.search(key) and Chem.MolFromSmiles(key) is None
-    ):  # RDKit writes a few (metals in rings) so that it refuses them then
+    # RDKit cannot read back some of the SMILES that it writes, such as those of metals in rings
+    if _UNUSUAL.search(key) and Chem.MolFromSmiles(key) is None:
         return _refuse(text, Reason.CHEMISTRY)
     return Parsed(text, mol, key, fragments, Reason.CORRECT)
 
 
 @lru_cache(maxsize=8192)
 def molecules_of(text: str) -> tuple[str, ...]:
-    """The dot-separated molecules of a SMILES that passes the gate, as they are written; in canonical writing where a ring
-    or a branch closes across a dot (`C1.C1` is ethane)."""
+    """Return the dot-separated molecules of a SMILES that passes the gate, as they are written.
+
+    Where a ring closes across a dot (`C1.C1` is ethane), return the canonical fragments instead.
+    """
     parts = tuple(text.strip().split("."))
     return parts if all(Chem.MolFromSmiles(part) is not None for part in parts) else parse_smiles(text).fragments
 
@@ -124,29 +124,27 @@ def _refuse(text: str, reason: Reason) -> Parsed:
 
 @lru_cache(maxsize=8192)
 def skeleton(key: str) -> str:
-    """Heavy atoms and bonds alone: equal for molecules that differ in hydrogens, charges, isotopes or stereochemistry."""
+    """Return the heavy atoms and bonds of `key` as SMILES, without hydrogens, charges, isotopes and stereochemistry."""
     mol = Chem.RWMol(Chem.MolFromSmiles(key))
     for atom in mol.GetAtoms():
-        (
-            atom.SetIsotope(0),
-            atom.SetFormalCharge(0),
-            atom.SetNumRadicalElectrons(0),
-            atom.SetNumExplicitHs(0),
-            atom.SetNoImplicit(True),
-        )
+        atom.SetIsotope(0)
+        atom.SetFormalCharge(0)
+        atom.SetNumRadicalElectrons(0)
+        atom.SetNumExplicitHs(0)
+        atom.SetNoImplicit(True)
     for index in reversed([atom.GetIdx() for atom in mol.GetAtoms() if atom.GetAtomicNum() == 1]):
         mol.RemoveAtom(index)
     return Chem.MolToSmiles(mol, isomericSmiles=False)
 
 
 def shows_stereo(smiles: str) -> bool:
-    """Whether a SMILES says anything of its stereochemistry."""
+    """Return whether a SMILES states any stereochemistry."""
     return any(mark in smiles for mark in "@/\\")
 
 
 @lru_cache(maxsize=8192)
 def without_stereo(key: str) -> str:
-    """The canonical SMILES of `key` with its stereochemistry removed; what shows none is returned as it is."""
+    """Return the canonical SMILES of `key` without its stereochemistry."""
     mol = Chem.MolFromSmiles(key) if shows_stereo(key) else None
     return Chem.MolToSmiles(mol, isomericSmiles=False) if mol else key
 
@@ -157,10 +155,10 @@ def _fingerprint(key: str):
 
 
 def similarity(a: Parsed, b: Parsed) -> float:
-    """Tanimoto similarity in [0, 1] of Morgan *count* fingerprints (radius 2, with chirality).
+    """Return the Tanimoto similarity in [0, 1] of Morgan *count* fingerprints (radius 2, with chirality).
 
-    Counts tell dodecane from tetradecane and `CCO` from `CCO.CCO`, which bits do not. Where two different
-    molecules still collide the value is capped at 0.99: similarity 1 means identity. 0 if either was refused.
+    Counts tell dodecane from tetradecane and `CCO` from `CCO.CCO`; bits do not. Different molecules get at most 0.99,
+    even where their fingerprints collide: similarity 1 means identity. Returns 0 if the gate refused either text.
     """
     if not (a.ok and b.ok):
         return 0.0

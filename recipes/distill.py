@@ -1,13 +1,13 @@
 """Phase 2, distillation of chemical reasoning protocols: learn to reason in a task's steps before answering.
 
     python recipes/distill.py --preset nano
-    python recipes/distill.py --traces grounded,traces.jsonl        # a larger model's traces too: see recipes/teach.py
+    python recipes/distill.py --traces grounded,traces.jsonl   # also a larger model's traces: see recipes/teach.py
 
-1. Every training row of which RDKit knows the facts becomes `<think>1. **Step:** … </think><answer>gold</answer>`: a
-   grounded trace along the protocol of its task. A file of traces stands in the place of RDKit's (`--traces FILE`), or
-   beside them (`--traces grounded,FILE`).
-2. Rows without a trace keep their answer-only form, so that no task is forgotten.
-3. The adapter of phase 1 goes on learning on them.
+1. Where RDKit knows the facts of a training row, the row becomes a grounded trace along the protocol of its task:
+   `<think>1. **Step:** … </think><answer>gold</answer>`. Traces from a file replace RDKit's (`--traces FILE`) or join
+   them (`--traces grounded,FILE`).
+2. Rows without a trace keep the form of phase 1, so that no task is forgotten.
+3. The adapter of phase 1 is trained on.
 
 Phase 1 runs first if its directory is missing.
 """
@@ -28,12 +28,15 @@ from recipes.training.traces import read_traces
 
 
 def check(options: Options, rows: Loaded) -> None:
-    """Raise UsageError for --traces that cannot be used."""
+    """Raise UsageError if --traces cannot be used, before phase 1 is trained."""
     sources(options)
 
 
 def sources(options: Options) -> tuple[bool, dict[tuple[str, str], list[str]]]:
-    """Return whether RDKit's traces are used beside those of a file, and the completions of the file by (task, input)."""
+    """Read --traces. Return whether RDKit's traces are always used, and the file's completions by (task, input).
+
+    Raises UsageError for a value or a file that cannot be used.
+    """
     *first, last = options.traces.split(",")
     if options.traces == "grounded":
         return True, {}
@@ -43,24 +46,28 @@ def sources(options: Options) -> tuple[bool, dict[tuple[str, str], list[str]]]:
 
 
 def train(options: Options, rows: Loaded, backend: str) -> None:
-    """Train phase 2 and write its directory. Raises UsageError where no trace belongs to a training row."""
-    from recipes.training import sft  # brings torch and trl, which --help must not wait for
+    """Train phase 2 and write its directory. Raises UsageError if no trace of the file matches a training row."""
+    from recipes.training import sft  # torch and trl, which --help must not wait for
 
-    protocols, training = load_protocols(options.protocols), rows.rows["train"]
-    with_grounded, written = sources(options)
-    if written and not any((row["task"], row["input"]) in written for row in training):
+    protocols, training_rows = load_protocols(options.protocols), rows.rows["train"]
+    always_grounded, from_file = sources(options)
+    if from_file and not any((row["task"], row["input"]) in from_file for row in training_rows):
         raise UsageError(f"--traces {options.traces}: none of its traces belongs to a training row of --data")
 
     def completions(row: dict) -> list[str]:
-        traces = written.get((row["task"], row["input"]), [])
-        grounded = get_task(row["task"]).trace(row, protocols) if with_grounded or not traces else None
-        # an answer alone only where there is no reasoning at all
+        traces = from_file.get((row["task"], row["input"]), [])
+        if traces and not always_grounded:
+            return traces
+        grounded = get_task(row["task"]).trace(row, protocols)
+        # the bare answer serves only where there is no reasoning at all
         return [*traces, render(grounded, row["answer"])] if grounded or not traces else traces
 
-    bare = sorted({row["task"] for row in training if not protocols.of(row["task"])} - {task for task, _ in written})
+    tasks_with_traces = {task for task, _ in from_file}
+    bare = sorted({row["task"] for row in training_rows if not protocols.of(row["task"])} - tasks_with_traces)
     if bare:
         say(
-            f"[distill] no steps in the protocols {options.protocols}, so answers alone: {', '.join(bare)} (--protocols)"
+            f"[distill] answers without reasoning: {', '.join(bare)}; the protocols {options.protocols} have no steps "
+            "for them (--protocols)"
         )
     sft.train(options, "distill", completions, rows, backend)
 

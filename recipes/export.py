@@ -1,16 +1,16 @@
-"""A phase's model in one piece: base and adapter merged, as any tool loads it that reads a Hugging Face model folder.
+"""Export a phase as one model: base and adapter merged, for every tool that loads a Hugging Face model folder.
 
     python recipes/export.py outputs/nano/grpo                       # writes outputs/nano/grpo-merged
-    python recipes/export.py outputs/nano/grpo --precision 4bit      # NF4, about a third of the size, in grpo-merged-4bit
+    python recipes/export.py outputs/nano/grpo --precision 4bit      # about a third of the size, in grpo-merged-4bit
     python recipes/export.py outputs/t4/grpo --gguf --llama-cpp DIR  # also model.gguf, and a Modelfile for Ollama
     python recipes/export.py outputs/t4/grpo --push-to-hub you/name  # also to the Hugging Face hub, with a model card
     python recipes/export.py outputs/t4 --adapters t4-adapters       # the adapters of all phases, to keep or to share
     transformers serve outputs/nano/grpo-merged                      # then it answers at http://localhost:8000/v1
 
-1. The 4-bit base is unpacked: the adapter has learnt to go with those weights, not with the ones they were rounded from.
-2. The adapter is added in, and all is written as safetensors, in 16 bits unless you ask for others. In fp32 the greedy
-   answers are those of base and adapter, token for token; a rounder precision may change some.
-3. README.md beside it is a model card, written from the phase's run.json and the ladder.
+1. Dequantise the 4-bit base: the adapter was trained on those weights, not on the ones they were rounded from.
+2. Merge the adapter and save everything as safetensors, in 16 bits by default. In fp32 the greedy answers are those of
+   base and adapter, token for token; a lower precision may change some.
+3. Write a model card, README.md, from the phase's run.json and the ladder.
 """
 
 import argparse
@@ -29,6 +29,7 @@ from chemr_lite.model.folders import base_of, phases_of
 from recipes.training import command
 from recipes.training.files import write_json, written_aside
 from recipes.training.options import UsageError
+from recipes.training.quiet import silence_libraries
 
 PRECISIONS = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32", "4bit": "bfloat16"}  # 4bit is rounded from bf16
 CONVERTER = "convert_hf_to_gguf.py"
@@ -39,14 +40,17 @@ PARAMETER temperature 0
 
 
 def refuse_existing(folder: Path, flag: str) -> None:
+    """Raise UsageError, which names the `flag`, if `folder` exists."""
     if folder.exists():
         raise UsageError(f"{folder} is there already; give another {flag}, or delete it")
 
 
 @contextmanager
 def new_folder(folder: Path, flag: str) -> Iterator[Path]:
-    """A new folder to write into, which becomes `folder` once all is written; nothing is left of it if that fails. Raises
-    UsageError, which names the `flag`, where it cannot be written."""
+    """Give a temporary folder to write into, and rename it to `folder` at the end. If writing fails, nothing is left.
+
+    Raises UsageError, which names the `flag`, if it cannot be written.
+    """
     try:
         with written_aside(folder) as aside:
             aside.mkdir()
@@ -56,12 +60,12 @@ def new_folder(folder: Path, flag: str) -> Iterator[Path]:
 
 
 def merge(adapter: Path, output: Path, precision: str, copies: int = 1, name: str | None = None) -> None:
-    """Write the model of a phase's directory `adapter`, its tokenizer and its card to `output`, which needs room for it
-    `copies` times; nothing is left there if it fails."""
-    from recipes.training.quiet import silence_libraries
+    """Merge the phase in the directory `adapter` with its base, and write model, tokenizer and card to `output`.
 
+    The card calls the model `name`. Raises UsageError if the disk has no room for the model `copies` times.
+    """
     silence_libraries()
-    import torch  # this and what brings it are no matter of --help
+    import torch  # this and what follows would slow down --help
 
     from chemr_lite.model.adapters import with_adapter
     from chemr_lite.model.hardware import detect_hardware
@@ -76,19 +80,20 @@ def merge(adapter: Path, output: Path, precision: str, copies: int = 1, name: st
         needed, free = copies * merged.get_memory_footprint(), shutil.disk_usage(partial).free
         if needed > free:
             raise UsageError(
-                f"{output} needs {needed / 2**30:.1f} GiB and {free / 2**30:.1f} are free; give an --output on a larger disk"
+                f"{output} needs {needed / 2**30:.1f} GiB and {free / 2**30:.1f} are free; "
+                "give an --output on a larger disk"
             )
         merged.save_pretrained(partial)
         tokenizer.save_pretrained(partial)
         if precision == "4bit":
             load_base(str(partial), detect_hardware()).save_pretrained(partial)
         (partial / "README.md").write_text(model_card.write(adapter, base_name, name or output.name))
-    print(f"{adapter} and its base, merged, in {output}")
+    print(f"merged {adapter} and its base: {output}")
 
 
-def keep(run: Path, folder: Path) -> None:
-    """Copy what is finished in a run directory, without checkpoints, to a new `folder`, with a card and Kaggle's metadata."""
-    from recipes.training import model_card  # brings matplotlib
+def copy_adapters(run: Path, folder: Path) -> None:
+    """Copy the finished phases of a run, without checkpoints, to a new `folder`, with a card and Kaggle's metadata."""
+    from recipes.training import model_card  # matplotlib, which --help must not wait for
 
     phases = phases_of(run)
     if not phases:
@@ -106,37 +111,39 @@ def keep(run: Path, folder: Path) -> None:
             {"title": folder.name, "id": f"YOUR-NAME/{folder.name}", "licenses": [{"name": "other"}]},
         )
     print(
-        f"{', '.join(phases)} of {run} in {folder}: Chemist reads it, and kaggle datasets create -p {folder} uploads it"
+        f"copied {', '.join(phases)} of {run} to {folder}: Chemist reads it, and kaggle datasets create -p {folder} "
+        "uploads it"
     )
 
 
 def find_converter(llama_cpp: str | None) -> Path:
-    """llama.cpp's converter, in the folder that is given or on the PATH."""
-    given = Path(llama_cpp, CONVERTER) if llama_cpp else None
-    found = given if given and given.exists() else shutil.which(CONVERTER)
-    if not found:
+    """Return llama.cpp's converter, from the folder `llama_cpp` or from the PATH. Raises UsageError."""
+    in_folder = Path(llama_cpp, CONVERTER) if llama_cpp else None
+    converter = in_folder if in_folder and in_folder.exists() else shutil.which(CONVERTER)
+    if not converter:
+        place = f"in {llama_cpp}" if llama_cpp else "on the PATH"
         raise UsageError(
-            f"--gguf needs llama.cpp's {CONVERTER}, which is {f'not in {llama_cpp}' if llama_cpp else 'not on the PATH'}: "
+            f"--gguf needs llama.cpp's {CONVERTER}, which is not {place}: "
             "git clone https://github.com/ggml-org/llama.cpp, then give --llama-cpp llama.cpp"
         )
-    return Path(found)
+    return Path(converter)
 
 
 def to_gguf(folder: Path, converter: Path) -> None:
-    """Write model.gguf (16 bits) and a Modelfile into the model folder."""
+    """Write model.gguf (16 bits) and a Modelfile into the model folder. Raises UsageError if the converter fails."""
     target = folder / "model.gguf"
-    command = [sys.executable, str(converter), str(folder), "--outfile", str(target), "--outtype", "f16"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode or not target.exists():
-        last = (done.stderr.strip() or done.stdout.strip() or "it wrote nothing").splitlines()[-1]
-        raise UsageError(f"{converter} cannot convert {folder}, which is whole otherwise: {last}")
+    arguments = [sys.executable, str(converter), str(folder), "--outfile", str(target), "--outtype", "f16"]
+    process = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    if process.returncode or not target.exists():
+        last_line = (process.stderr.strip() or process.stdout.strip() or "it wrote nothing").splitlines()[-1]
+        raise UsageError(f"{converter} cannot convert {folder}, which is complete otherwise: {last_line}")
     (folder / "Modelfile").write_text(MODELFILE.format(system=SYSTEM))
     print(f"{target}; with Ollama: cd {folder} && ollama create {folder.name} -f Modelfile")
 
 
 def check_token() -> None:
-    """Refuse before anything is made, where the hub would refuse after all of it."""
-    from huggingface_hub import get_token
+    """Raise UsageError if there is no token for the hub, before the model is merged."""
+    from huggingface_hub import get_token  # half a second, which --help must not wait for
 
     if not get_token():
         raise UsageError(
@@ -145,8 +152,8 @@ def check_token() -> None:
 
 
 def push(folder: Path, repo: str, public: bool) -> None:
-    """Upload a model folder to the Hugging Face hub."""
-    from huggingface_hub import HfApi
+    """Upload a model folder to the Hugging Face hub. Raises UsageError if the hub refuses."""
+    from huggingface_hub import HfApi  # half a second, which --help must not wait for
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
     try:
@@ -160,38 +167,25 @@ def push(folder: Path, repo: str, public: bool) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "phase", type=Path, help="a finished phase's directory, with an adapter in it; with --adapters a run directory"
-    )
-    parser.add_argument(
-        "--output",
-        type=Path,
-        help="where to write the model; default: the phase's directory with -merged, and the precision where it is not bf16",
-    )
-    parser.add_argument("--precision", choices=PRECISIONS, default="bf16", help="of the weights; default: bf16")
-    parser.add_argument(
-        "--gguf", action="store_true", help="also write model.gguf and a Modelfile, by llama.cpp's converter"
-    )
-    parser.add_argument("--llama-cpp", metavar="DIR", help="llama.cpp's folder, default: $LLAMA_CPP")
-    parser.add_argument(
-        "--push-to-hub",
-        metavar="REPO",
-        help="also upload the folder to this repository of yours, private unless --public",
-    )
-    parser.add_argument("--public", action="store_true", help="with --push-to-hub: a repository that everybody sees")
-    parser.add_argument(
-        "--adapters", type=Path, metavar="FOLDER", help="copy the adapters of all phases there, and merge nothing"
-    )
+    add = parser.add_argument
+    add("phase", type=Path, help="directory of a finished phase; with --adapters a run directory")
+    add("--output", type=Path, help="new folder for the model; default: PHASE-merged, or PHASE-merged-PRECISION")
+    add("--precision", choices=PRECISIONS, default="bf16", help="of the weights; default: bf16")
+    add("--gguf", action="store_true", help="also write model.gguf and a Modelfile, by llama.cpp's converter")
+    add("--llama-cpp", metavar="DIR", help="folder of llama.cpp; default: $LLAMA_CPP")
+    add("--push-to-hub", metavar="REPO", help="also upload the folder to this repository, private unless --public")
+    add("--public", action="store_true", help="with --push-to-hub: let everybody see the repository")
+    add("--adapters", type=Path, metavar="FOLDER", help="copy the adapters of all phases there, and merge nothing")
     args = parser.parse_args()
     if args.adapters:
-        return keep(args.phase, args.adapters)
+        return copy_adapters(args.phase, args.adapters)
     if args.gguf and args.precision == "4bit":
         raise UsageError("--gguf is written from 16 or 32 bits; leave --precision 4bit out")
     converter = find_converter(args.llama_cpp or os.environ.get("LLAMA_CPP")) if args.gguf else None
     if args.push_to_hub:
         check_token()
-    kind = "-merged" if args.precision == "bf16" else f"-merged-{args.precision}"
-    output = args.output or args.phase.with_name(args.phase.name + kind)
+    suffix = "-merged" if args.precision == "bf16" else f"-merged-{args.precision}"
+    output = args.output or args.phase.with_name(args.phase.name + suffix)
     refuse_existing(output, "--output")
     merge(args.phase, output, args.precision, 2 if args.gguf else 1, args.push_to_hub)
     if converter:

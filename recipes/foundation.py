@@ -3,9 +3,9 @@
     python recipes/foundation.py --preset nano
 
 1. Every training row becomes `<think></think><answer>gold</answer>`.
-2. A fresh LoRA on the 4-bit base learns to write it (loss on the completion only).
+2. A new LoRA adapter on the 4-bit base learns to write that. The loss counts the completion only.
 
-Left out: the paper's corpus, whose make-up and size we could not read. Rows are those of --data.
+Left out: the paper's corpus, because we could not read what it holds or how large it is. The rows are those of --data.
 """
 
 import sys
@@ -21,7 +21,7 @@ from recipes.training.pipeline import Phase, main
 
 def train(options: Options, rows: Loaded, backend: str) -> None:
     """Train phase 1 and write its directory."""
-    from recipes.training import sft  # brings torch and trl, which --help must not wait for
+    from recipes.training import sft  # torch and trl, which --help must not wait for
 
     sft.train(options, "foundation", lambda row: [render(None, row["answer"])], rows, backend)
 

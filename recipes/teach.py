@@ -1,18 +1,18 @@
-"""A larger model as a teacher: traces that phase 2 learns from, or a draft of the protocols it reasons by.
+"""Let a larger model teach: it writes traces that phase 2 learns from, or a draft of the protocols to reason by.
 
-    python recipes/teach.py --server http://localhost:8000/v1 --server-model NAME --data chemllmbench --output traces.jsonl
-    python recipes/distill.py --traces grounded,traces.jsonl --data chemllmbench        # then learn from them
-    python recipes/teach.py --mine true --server … --server-model NAME --data chemllmbench --output mine.yaml
+    python recipes/teach.py --server URL --server-model NAME --output traces.jsonl --data chemllmbench
+    python recipes/distill.py --traces grounded,traces.jsonl --data chemllmbench     # then learn from them
+    python recipes/teach.py --mine --server URL --server-model NAME --output mine.yaml --data chemllmbench
 
-1. For each training row the teacher gets the question, the steps of its protocol, and the facts that RDKit knows. With
-   --mine it gets the question alone.
-2. It is asked --samples times: many at once, nothing paid twice, a budget of tokens.
-3. A trace is kept if it is in the format, its answer is correct by the task's own `score`, its claims are grounded, no
-   word of the facts it was given is left in it, and it is no copy of another. What is dropped is counted, by reason.
-   With --mine the steps of its traces are clustered over all tasks, and a draft of protocols is written, to be edited.
+1. The teacher gets the question of a training row, the steps of its protocol, and the facts that RDKit knows. With
+   --mine it gets the question only.
+2. It is asked --samples times, many requests at once. Answers are stored as they come, and --budget limits the tokens.
+3. A trace is kept if it is in the format, its answer is correct by the task's own `score`, its claims are grounded, it
+   does not mention the facts it was given, and it is not a duplicate. Dropped traces are counted by reason.
+   With --mine the steps of the traces are clustered over all tasks instead, into a draft of protocols for you to edit.
 
-Beside the output stand the answers as they came (….answers.jsonl) and why traces were dropped (….filter.json). The key
-of the server comes from CHEMR_API_KEY.
+Next to --output stand the stored answers (….answers.jsonl) and why traces were dropped (….filter.json). URL is
+the address of any server of the OpenAI protocol, as http://localhost:8000/v1. Its key comes from CHEMR_API_KEY.
 """
 
 import argparse
@@ -35,97 +35,84 @@ from recipes.training.rows import load_rows
 from recipes.training.served_model import ServedModel
 from recipes.training.traces import rejection_reason
 
-DATA = ("data", "data_root", "split", "tasks", "protocols", "train_rows", "seed", "strict")
+DATA_OPTIONS = ("data", "data_root", "split", "tasks", "protocols", "train_rows", "seed", "strict")
 INSTRUCTION = (
-    "\n\nReason in these steps, each as a numbered line with its heading in bold, and write one short paragraph for each:\n"
-    "{steps}\nSay nothing that you are not sure of. The facts below the question are for your eyes only: use them, never "
-    "mention them."
+    "\n\nReason in these steps, each as a numbered line with its heading in bold, and write one short paragraph for "
+    "each:\n{steps}\nSay nothing that you are not sure of. The facts below the question are for your eyes only: use "
+    "them, never mention them."
 )
-TRACED_ROWS, MINED_ROWS = 1000, 20  # asked about by default: of each macro-task for traces, of each sub-task to mine
+ROWS_TO_TRACE = 1000  # of each macro-task, if --rows is not given
+ROWS_TO_MINE = 20  # of each sub-task, if --rows is not given
 
 
 def make_teach_parser() -> argparse.ArgumentParser:
-    parser = make_parser(__doc__, DATA)
-    group = parser.add_argument_group("the teacher")
-    group.add_argument(
-        "--server", required=True, metavar="URL", help="server of the OpenAI protocol, up to and with /v1"
+    parser = make_parser(__doc__, DATA_OPTIONS)
+    add = parser.add_argument_group("the teacher").add_argument
+    rows_help = (
+        f"rows to ask about: of each macro-task [{ROWS_TO_TRACE}], with --mine of each sub-task [{ROWS_TO_MINE}]"
     )
-    group.add_argument("--server-model", required=True, metavar="NAME", help="name of the teacher there")
-    group.add_argument("--server-tokens", type=int, default=1500, metavar="INT", help="its answers are cut here")
-    group.add_argument(
-        "--rows",
-        type=int,
-        metavar="INT",
-        help=f"training rows to ask about: of each macro-task [{TRACED_ROWS}], with --mine of each sub-task [{MINED_ROWS}]",
-    )
-    group.add_argument("--samples", type=int, default=1, metavar="INT", help="traces per row")
-    group.add_argument(
-        "--temperature", type=float, default=0.7, metavar="FLOAT", help="where there is more than one sample"
-    )
-    group.add_argument("--concurrency", type=int, default=8, metavar="INT", help="requests under way at once")
-    group.add_argument(
-        "--budget", type=int, default=0, metavar="TOKENS", help="ask no more after so many tokens; 0: no limit"
-    )
-    group.add_argument("--price", default="", metavar="IN,OUT", help="of a million tokens, for the estimate: 0.5,1.5")
-    group.add_argument(
-        "--least-grounding", type=float, default=0.9, metavar="SHARE", help="of a trace's claims that must be supported"
-    )
-    group.add_argument(
-        "--mine",
-        type=truth,
-        nargs="?",
-        const=True,
-        default=False,
-        help="mine a draft of protocols instead of writing traces",
-    )
-    group.add_argument(
-        "--output", type=Path, required=True, metavar="FILE", help="traces (.jsonl), or protocols (.yaml)"
-    )
+    add("--server", required=True, metavar="URL", help="server of the OpenAI protocol; the URL ends in /v1")
+    add("--server-model", required=True, metavar="NAME", help="the teacher's name on the server")
+    add("--server-tokens", type=int, default=1500, metavar="INT", help="limit on the tokens of one answer")
+    add("--rows", type=int, metavar="INT", help=rows_help)
+    add("--samples", type=int, default=1, metavar="INT", help="answers per row: greedy if 1, else sampled")
+    add("--temperature", type=float, default=0.7, metavar="FLOAT", help="sampling temperature, if --samples is above 1")
+    add("--concurrency", type=int, default=8, metavar="INT", help="requests at once")
+    add("--budget", type=int, default=0, metavar="TOKENS", help="stop asking after so many tokens; 0: no limit")
+    add("--price", default="", metavar="IN,OUT", help="price per million tokens, for the estimate, as in 0.5,1.5")
+    add("--least-grounding", type=float, default=0.9, metavar="SHARE", help="drop a trace with fewer supported claims")
+    add("--mine", type=truth, nargs="?", const=True, default=False, help="draft protocols instead of writing traces")
+    add("--output", type=Path, required=True, metavar="FILE", help="new file: traces (.jsonl) or protocols (.yaml)")
     return parser
 
 
 def conversation(row: dict, protocols: Protocols, hints: bool = True) -> list[dict]:
-    """Return the teacher's prompt for one row: the format, the protocol's steps, the question, and what RDKit knows."""
+    """Return the teacher's prompt for a row: format, steps of the protocol, question, and the facts if `hints`."""
     task = get_task(row["task"])
     steps = protocols.of(row["task"])
     facts = (task.facts(row) or {}) if hints else {}
-    listed = "\n".join(f"{i}. **{step.heading}:** {step.states}" for i, step in enumerate(steps, 1))
-    known = "\n".join(f"- {step.heading}: {facts[step.fact]}" for step in steps if step.fact in facts)
+    step_list = "\n".join(f"{i}. **{step.heading}:** {step.states}" for i, step in enumerate(steps, 1))
+    fact_list = "\n".join(f"- {step.heading}: {facts[step.fact]}" for step in steps if step.fact in facts)
     _, user = build_prompt(task.question(row))
     return [
-        {"role": "system", "content": SYSTEM + (INSTRUCTION.format(steps=listed) if listed else "")},
-        {"role": "user", "content": user["content"] + (f"\n\nFacts:\n{known}" if known else "")},
+        {"role": "system", "content": SYSTEM + (INSTRUCTION.format(steps=step_list) if step_list else "")},
+        {"role": "user", "content": user["content"] + (f"\n\nFacts:\n{fact_list}" if fact_list else "")},
     ]
 
 
 def estimate(server: ServedModel, questions: list[list[dict]], samples: int, max_tokens: int, price: str = "") -> str:
-    """Return in words what asking will cost at most. Raises UsageError for a `price` that is not two numbers."""
-    prompts, answers = server.estimate(questions * samples, max_tokens)
+    """Return the largest possible cost of the requests as text. Raises UsageError if `price` is not two numbers."""
+    prompt_tokens, answer_tokens = server.estimate(questions * samples, max_tokens)
     requests = len(questions) * samples
-    text = f"{requests:,} requests, about {prompts:,} tokens of prompts and at most {answers:,} of answers"
+    text = f"{requests:,} requests, about {prompt_tokens:,} tokens of prompts and at most {answer_tokens:,} of answers"
     if price:
         try:
             price_in, price_out = (float(part) for part in price.split(","))
         except ValueError as error:
             raise UsageError(f"--price {price!r}: give two numbers, per million tokens in and out: 0.5,1.5") from error
-        text += f": at most {(prompts * price_in + answers * price_out) / 1e6:.2f} in the currency of --price"
+        cost = (prompt_tokens * price_in + answer_tokens * price_out) / 1e6
+        text += f": at most {cost:.2f} in the currency of --price"
     return text
 
 
-def ask(server: ServedModel, questions: list[list[dict]], wanted: argparse.Namespace) -> list[list[str]]:
-    """Return the teacher's answers to each question, after printing what they may cost."""
-    cost = estimate(server, questions, wanted.samples, wanted.server_tokens, wanted.price)
+def answers_file(output: Path) -> Path:
+    """Return the file next to `output` that stores the teacher's answers."""
+    return output.with_suffix(".answers.jsonl")
+
+
+def ask(server: ServedModel, questions: list[list[dict]], parsed: argparse.Namespace) -> list[list[str]]:
+    """Print what the answers may cost. Then return the teacher's answers to each question."""
+    cost = estimate(server, questions, parsed.samples, parsed.server_tokens, parsed.price)
     server.check()
-    budget = f"; a budget of {wanted.budget:,} tokens ends it" if wanted.budget else ""
+    budget = f"; it ends after the budget of {parsed.budget:,} tokens" if parsed.budget else ""
     print(f"[teach] {cost}{budget}", flush=True)
-    temperature = wanted.temperature if wanted.samples > 1 else 0.0
     answers = server.ask(
         questions,
-        wanted.output.with_suffix(".answers.jsonl"),
-        wanted.server_tokens,
-        temperature,
-        wanted.samples,
-        wanted.budget,
+        answers_file(parsed.output),
+        parsed.server_tokens,
+        parsed.temperature if parsed.samples > 1 else 0.0,
+        parsed.samples,
+        parsed.budget,
         "asking the teacher",
     )
     counts = ", ".join(f"{name} {count:,}" for name, count in server.spent.items())
@@ -133,41 +120,43 @@ def ask(server: ServedModel, questions: list[list[dict]], wanted: argparse.Names
     return answers
 
 
-def write_traces(rows: list[dict], server: ServedModel, protocols: Protocols, wanted: argparse.Namespace) -> None:
-    """Ask for traces of `rows`, filter them, and write those kept. Raises UsageError where none is."""
-    answers = ask(server, [conversation(row, protocols) for row in rows], wanted)
+def write_traces(rows: list[dict], server: ServedModel, protocols: Protocols, parsed: argparse.Namespace) -> None:
+    """Ask for traces of `rows`, filter them, and write those that are kept. Raises UsageError if none is kept."""
+    answers = ask(server, [conversation(row, protocols) for row in rows], parsed)
     kept, counts = [], defaultdict(Counter)
     seen: set[str] = set()
     for row, texts in zip(rows, answers, strict=True):
         for text in texts:
-            reason = rejection_reason(row, text, wanted.least_grounding, seen, protocols)
+            reason = rejection_reason(row, text, parsed.least_grounding, seen, protocols)
             counts[row["task"]][reason or "kept"] += 1
             if reason is None:
                 kept.append({"task": row["task"], "input": row["input"], "completion": text.strip()})
-    reasons = wanted.output.with_suffix(".filter.json")
-    write_json(reasons, counts)
+    filter_file = parsed.output.with_suffix(".filter.json")
+    write_json(filter_file, counts)
     if not kept:
         raise UsageError(
-            f"no trace of {server.model} was kept; {reasons} says why, and {wanted.output.with_suffix('.answers.jsonl')} "
-            "holds what it wrote"
+            f"no trace of {server.model} was kept; {filter_file} says why, and {answers_file(parsed.output)} holds "
+            "what it wrote"
         )
-    wanted.output.write_text(as_jsonl(kept))
-    total = sum(counts.values(), Counter())
-    print(f"[teach] of {sum(map(len, answers)):,} traces: {_listed(total)}")
-    for task, own in counts.items():
-        print(f"  {task}: {_listed(own)}")
-    print(f"[teach] written to {wanted.output}: python recipes/distill.py --traces grounded,{wanted.output}")
+    parsed.output.write_text(as_jsonl(kept))
+    print(f"[teach] of {sum(map(len, answers)):,} traces: {_list_counts(sum(counts.values(), Counter()))}")
+    for task, task_counts in counts.items():
+        print(f"  {task}: {_list_counts(task_counts)}")
+    print(f"[teach] written to {parsed.output}: python recipes/distill.py --traces grounded,{parsed.output}")
 
 
-def _listed(counts: Counter) -> str:
+def _list_counts(counts: Counter) -> str:
     return ", ".join(f"{reason} {count:,}" for reason, count in counts.most_common())
 
 
-def write_protocols(rows: list[dict], server: ServedModel, wanted: argparse.Namespace) -> None:
-    """Ask the bare questions of `rows`, mine protocols from the reasoning, and write them. Raises UsageError for none."""
-    from recipes.training.protocol_mining import LEAST_SUPPORT, mine_protocols  # brings scikit-learn
+def write_protocols(rows: list[dict], server: ServedModel, parsed: argparse.Namespace) -> None:
+    """Ask the plain questions of `rows`, mine protocols from the reasoning, and write them as YAML.
 
-    answers = ask(server, [build_prompt(get_task(row["task"]).question(row)) for row in rows], wanted)
+    Raises UsageError if no step is common enough.
+    """
+    from recipes.training.protocol_mining import LEAST_SUPPORT, mine_protocols  # scikit-learn would slow down --help
+
+    answers = ask(server, [build_prompt(get_task(row["task"]).question(row)) for row in rows], parsed)
     traces = [
         (row, parse_completion(text, strict=False).think)
         for row, texts in zip(rows, answers, strict=True)
@@ -176,37 +165,37 @@ def write_protocols(rows: list[dict], server: ServedModel, wanted: argparse.Name
     mined = mine_protocols(traces)
     if not mined["protocols"]:
         raise UsageError(
-            f"no step stands in {LEAST_SUPPORT:.0%} of a task's traces; read {wanted.output.with_suffix('.answers.jsonl')}"
+            f"no step stands in {LEAST_SUPPORT:.0%} of a task's traces; read {answers_file(parsed.output)}"
         )
     head = (
-        f"# Mined from {len(traces)} traces of {server.model}: a draft, to be edited. `support` is the share of a task's "
-        "traces with the step.\n\n"
+        f"# Mined from {len(traces)} traces of {server.model}: a draft, to be edited. `support` is the share of a "
+        "task's traces with the step.\n\n"
     )
-    wanted.output.write_text(head + yaml.safe_dump(mined, sort_keys=False, allow_unicode=True, width=120))
+    parsed.output.write_text(head + yaml.safe_dump(mined, sort_keys=False, allow_unicode=True, width=120))
     print(
         f"[teach] {len(mined['steps'])} steps in the protocols of {len(mined['protocols'])} tasks, written to "
-        f"{wanted.output}; edit it, then use --protocols {wanted.output}"
+        f"{parsed.output}; edit it, then use --protocols {parsed.output}"
     )
 
 
 def main() -> None:
-    options, wanted = read_options(make_teach_parser())
-    if wanted.output.exists():
-        raise UsageError(f"{wanted.output} is there already; choose another --output, or move it away")
+    options, parsed = read_options(make_teach_parser())
+    if parsed.output.exists():
+        raise UsageError(f"{parsed.output} is there already; choose another --output, or move it away")
     rows = load_rows(options).rows["train"]
     if not rows:
         raise UsageError(f"{options.data}: no training row in it")
-    server = ServedModel(wanted.server, wanted.server_model, wanted.concurrency)
-    if wanted.mine:
-        by_task: dict[str, list[dict]] = defaultdict(list)
-        for row in rows:
-            by_task[row["task"]].append(row)
-        chosen = [row for own in by_task.values() for row in sample(own, wanted.rows or MINED_ROWS, options.seed)]
-        write_protocols(chosen, server, wanted)
-    else:
-        write_traces(
-            sample(rows, wanted.rows or TRACED_ROWS, options.seed), server, load_protocols(options.protocols), wanted
-        )
+    server = ServedModel(parsed.server, parsed.server_model, parsed.concurrency)
+    if not parsed.mine:
+        chosen = sample(rows, parsed.rows or ROWS_TO_TRACE, options.seed)
+        return write_traces(chosen, server, load_protocols(options.protocols), parsed)
+    by_task: dict[str, list[dict]] = defaultdict(list)
+    for row in rows:
+        by_task[row["task"]].append(row)
+    chosen = [
+        row for task_rows in by_task.values() for row in sample(task_rows, parsed.rows or ROWS_TO_MINE, options.seed)
+    ]
+    write_protocols(chosen, server, parsed)
 
 
 if __name__ == "__main__":

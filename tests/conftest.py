@@ -1,5 +1,7 @@
-"""What several test files share: one thread for each of the two test processes, a run of the smoke preset, and a served model
-on loopback, well-behaved or hostile."""
+"""What several test files share: one thread per test process, a run of the smoke preset, and a served model.
+
+The served model is an HTTP server on loopback, well-behaved or hostile.
+"""
 
 import json
 import os
@@ -16,13 +18,13 @@ from filelock import FileLock
 
 from tests.starter import ROOT, environment, start
 
-# tests run two files at a time: with one thread each they share two cores, with two they would wait for each other
+# two test processes share two cores, so each gets one thread; with two threads each they would slow each other down
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ["HF_HUB_OFFLINE"] = "1"  # read when huggingface_hub is imported; without it, it tries for half a minute
+os.environ["HF_HUB_OFFLINE"] = "1"  # read when huggingface_hub is imported; without it every miss takes half a minute
 
 
 def recipe(name: str, *args) -> subprocess.CompletedProcess:
-    """A recipe run to its end, in a process of its own."""
+    """Run a recipe to its end in its own process."""
     process = start(name, *args)
     process.wait()
     return subprocess.CompletedProcess(process.pid, process.status, process.stdout, process.stderr)
@@ -30,20 +32,14 @@ def recipe(name: str, *args) -> subprocess.CompletedProcess:
 
 @pytest.fixture(scope="session")
 def smoke(tmp_path_factory, worker_id) -> Path:
-    """All three phases on the smoke preset, trained once for all test processes. Tests leave it as it is."""
+    """Run directory of all three phases on the smoke preset, trained once for all test processes. Read only."""
     own = tmp_path_factory.getbasetemp()
     shared = own if worker_id == "master" else own.parent
     run = shared / "smoke"
     with FileLock(shared / "smoke.lock"):
         if not (run / "ladder.json").exists():
-            command = [
-                sys.executable,
-                ROOT / "recipes/grpo.py",
-                "--preset",
-                "smoke",
-                "--output",
-                run,
-            ]  # as a user starts it
+            # as a user starts it
+            command = [sys.executable, ROOT / "recipes/grpo.py", "--preset", "smoke", "--output", run]
             done = subprocess.run(
                 command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=300, check=False
             )
@@ -53,7 +49,7 @@ def smoke(tmp_path_factory, worker_id) -> Path:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers what `server.answer` makes of the question; `server.script` may hold what to do instead, one entry a request."""
+    """Answers with `server.answer(messages)`. `server.script` lists other behaviour, one entry per request."""
 
     protocol_version = "HTTP/1.1"
 
@@ -78,10 +74,10 @@ class Handler(BaseHTTPRequestHandler):
         )
 
     def do_POST(self):
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        question = asked["messages"][-1]["content"]
+        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        question = request["messages"][-1]["content"]
         with self.server.lock:
-            self.server.asked[question] += 1
+            self.server.request_counts[question] += 1
             self.server.keys.add(self.headers["Authorization"])
             act = self.server.script.pop(0) if self.server.script else "answer"
         time.sleep(self.server.pause)
@@ -89,7 +85,7 @@ class Handler(BaseHTTPRequestHandler):
             {
                 "index": 0,
                 "finish_reason": "stop",
-                "message": {"role": "assistant", "content": self.server.answer(asked["messages"])},
+                "message": {"role": "assistant", "content": self.server.answer(request["messages"])},
             }
         ]
         body = {"id": "1", "object": "chat.completion", "created": 0, "model": "small", "choices": choices,
@@ -129,7 +125,8 @@ class Handler(BaseHTTPRequestHandler):
 def served():
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.answer = lambda messages: f"answer to {messages[-1]['content']}"
-    server.script, server.asked, server.keys, server.lock, server.pause = [], Counter(), set(), threading.Lock(), 0.0
+    server.script, server.request_counts, server.keys = [], Counter(), set()
+    server.lock, server.pause = threading.Lock(), 0.0
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield server
     server.shutdown()

@@ -1,5 +1,6 @@
-"""Recipes in processes of their own, forked off one that has imported everything: torch and trl alone take longer to import
-than most of what is tested takes to run.
+"""Run recipes in their own processes, forked from one that has imported everything.
+
+Importing torch and trl takes longer than most of what is tested.
 
     process = start("grpo", "--preset", "smoke")
     process.wait()          # → its exit status
@@ -22,12 +23,12 @@ PATIENCE = 300  # seconds that a recipe may take
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """That of a process of its own: on CPU, and offline as the tests themselves are (conftest.py)."""
+    """Return the environment of a recipe's process: on CPU, and offline as the tests are (conftest.py)."""
     return os.environ | {"CUDA_VISIBLE_DEVICES": ""} | variables
 
 
 class Started:
-    """A recipe under way. `stdout` and `stderr` are what it has written so far."""
+    """A running recipe. `stdout` and `stderr` are what it has written so far."""
 
     def __init__(self, pid: int, files: tuple[Path, Path]):
         self.pid, self.files, self.status = pid, files, None
@@ -36,27 +37,27 @@ class Started:
     stderr = property(lambda self: self.files[1].read_text())
 
     def poll(self) -> int | None:
-        """The exit status, minus the signal where one ended it; None while it runs."""
+        """Return the exit status (negative for a signal), or None while the recipe runs."""
         if self.status is None:
             self.status = _ask(wait=self.pid)
         return self.status
 
     def wait(self) -> int:
-        """The exit status. Raises TimeoutError after PATIENCE, and then it is killed."""
-        until = time.time() + PATIENCE
+        """Return the exit status. After PATIENCE seconds, kill the recipe and raise TimeoutError."""
+        deadline = time.time() + PATIENCE
         while self.poll() is None:
-            if time.time() > until:
+            if time.time() > deadline:
                 self.kill(9)
                 raise TimeoutError(f"still running after {PATIENCE} s\n{self.stderr[-2000:]}")
             time.sleep(0.02)
         return self.status
 
-    def kill(self, how: int) -> None:
-        os.kill(self.pid, how)
+    def kill(self, signal_number: int) -> None:
+        os.kill(self.pid, signal_number)
 
 
 def start(name: str, *args) -> Started:
-    """recipes/<name>.py with these arguments."""
+    """Start recipes/<name>.py with these arguments."""
     folder = Path(tempfile.mkdtemp(prefix=f"{Path(name).name}-", dir=_parent()[1].name))
     files = folder / "stdout", folder / "stderr"
     return Started(_ask(start=[name, *map(str, args)], files=list(map(str, files))), files)
@@ -64,22 +65,28 @@ def start(name: str, *args) -> Started:
 
 @functools.cache
 def _parent() -> tuple[subprocess.Popen, tempfile.TemporaryDirectory]:
-    """The process that has imported everything, and where the output of its children goes; it ends when its stdin does."""
+    """Return the process that has imported everything, and the folder for the output of its children.
+
+    It ends when its stdin is closed.
+    """
     command = [sys.executable, "-m", "tests.starter"]
-    whole = environment(PYTHONPATH=str(ROOT), PYTHONUNBUFFERED="1")  # what it said before it was killed is read
-    process = subprocess.Popen(command, cwd=ROOT, env=whole, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    # unbuffered, so that the output of a killed recipe can be read
+    variables = environment(PYTHONPATH=str(ROOT), PYTHONUNBUFFERED="1")
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=variables, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     return process, tempfile.TemporaryDirectory()
 
 
-def _ask(**asked):
+def _ask(**order):
     parent, _ = _parent()
-    parent.stdin.write(json.dumps(asked) + "\n")
+    parent.stdin.write(json.dumps(order) + "\n")
     parent.stdin.flush()
     return json.loads(parent.stdout.readline())
 
 
 def _become(name: str, args: list[str], files: list[str]) -> int:
-    """Run a recipe in this process as `python recipes/<name>.py` would; its exit status."""
+    """Run a recipe in this process as `python recipes/<name>.py` would. Return its exit status."""
     for number, path in enumerate(files, 1):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), number)
     path = ROOT / "recipes" / f"{name}.py"
@@ -97,7 +104,7 @@ def _become(name: str, args: list[str], files: list[str]) -> int:
 
 
 def _serve() -> None:
-    """Read orders from stdin, a line of JSON each, and answer each with a line."""
+    """Read orders from stdin, one line of JSON each, and answer each with a line."""
     import bitsandbytes  # noqa: F401
     import matplotlib.pyplot  # noqa: F401
     import trl
@@ -105,21 +112,21 @@ def _serve() -> None:
     from recipes import grpo  # noqa: F401
     from recipes.training import callbacks, ladder  # noqa: F401
 
-    _ = trl.GRPOTrainer, trl.SFTTrainer  # imported only when asked for
+    _ = trl.GRPOTrainer, trl.SFTTrainer  # trl imports them on first use
     orders, answers = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     for line in orders:
-        asked = json.loads(line)
-        if "start" in asked:
+        order = json.loads(line)
+        if "start" in order:
             answer = os.fork()
             if not answer:
-                name, *args = asked["start"]
-                status = _become(name, args, asked["files"])
+                name, *args = order["start"]
+                status = _become(name, args, order["files"])
                 sys.stdout.flush()
                 sys.stderr.flush()
                 os._exit(status)
         else:
-            pid, status = os.waitpid(asked["wait"], os.WNOHANG)
+            pid, status = os.waitpid(order["wait"], os.WNOHANG)
             answer = os.waitstatus_to_exitcode(status) if pid else None
         print(json.dumps(answer), file=answers, flush=True)
 

@@ -1,4 +1,4 @@
-"""The ablation: what each arm teaches, that they read alike, and what is told of their figures."""
+"""The ablation: what each arm trains on, that all read as many tokens, and the table of their figures."""
 
 import json
 import math
@@ -36,9 +36,9 @@ def test_what_the_arms_teach(row):
 def test_shuffled_steps_come_in_every_order():
     firsts = set()
     for row in ROWS:
-        told = [line.split(":** ")[1] for line in reasoning(ablation_arms.completion("protocol", row, PROTOCOLS))]
-        firsts.add(told.index(reasoning(ablation_arms.completion("shuffled", row, PROTOCOLS))[0]))
-    assert firsts == set(range(len(told)))
+        facts = [line.split(":** ")[1] for line in reasoning(ablation_arms.completion("protocol", row, PROTOCOLS))]
+        firsts.add(facts.index(reasoning(ablation_arms.completion("shuffled", row, PROTOCOLS))[0]))
+    assert firsts == set(range(len(facts)))
 
 
 def figures(balanced: float) -> dict:
@@ -60,26 +60,26 @@ def finished(folder, arm: str, seed: int, balanced: float) -> None:
 
 
 def test_differences_are_paired_by_seed(tmp_path):
-    for seed, (one, other) in enumerate(((60, 50), (64, 52), (62, 48))):
-        finished(tmp_path, "protocol", seed, one)
-        finished(tmp_path, "answers", seed, other)
+    for seed, (protocol, answers) in enumerate(((60, 50), (64, 52), (62, 48))):
+        finished(tmp_path, "protocol", seed, protocol)
+        finished(tmp_path, "answers", seed, answers)
     finished(tmp_path, "shuffled", 1, 60)
-    (tmp_path / "seed0/shuffled/distill.partial").mkdir(parents=True)  # still under way
-    found = ablation_table.collect(tmp_path)
-    assert {arm: sorted(by_seed) for arm, by_seed in found.items()} == {
+    (tmp_path / "seed0/shuffled/distill.partial").mkdir(parents=True)  # not finished
+    results = ablation_table.collect(tmp_path)
+    assert {arm: sorted(by_seed) for arm, by_seed in results.items()} == {
         "protocol": [0, 1, 2],
         "shuffled": [1],
         "answers": [0, 1, 2],
     }
-    gain, width = ablation_table.difference(found["protocol"], found["answers"], lambda f: f["balanced"])
+    gain, width = ablation_table.difference(results["protocol"], results["answers"], lambda f: f["balanced"])
     assert gain == 12 and width == pytest.approx(4.303 * 2 / math.sqrt(3), abs=0.01)  # 10, 12, 14
-    text = ablation_table.table(found)
+    text = ablation_table.table(results)
     assert "| balanced | 62.0 ± 2.0 | 60.0 | 50.0 ± 2.0 |" in text and "| million tokens | 3.0 | 3.0 | 3.0 |" in text
     assert (
         "protocol − answers: +12.0 [+7.0, +17.0]; of the lowest" in text
         and "protocol − shuffled: +4.0 (one seed); of" in text
     )
-    ablation_table.draw(found, tmp_path / "ablation.png", "a title")
+    ablation_table.draw(results, tmp_path / "ablation.png", "a title")
     assert (tmp_path / "ablation.png").read_bytes()[:4] == b"\x89PNG"
 
 
@@ -94,8 +94,8 @@ def test_the_arms_are_trained_on_equal_tokens_and_once(tmp_path, monkeypatch, ca
         facts = json.loads((tmp_path / "seed5" / arm / "distill/run.json").read_text())
         assert facts["options"]["seed"] == 5 and facts["examples"]["rows"] == 60
         read[arm] = facts["options"]["distill_epochs"] * facts["examples"]["tokens"]
-        said = (tmp_path / "seed5" / arm / "foundation/run.json").read_bytes()
-        assert said == (tmp_path / "seed5/first/foundation/run.json").read_bytes()
+        facts = (tmp_path / "seed5" / arm / "foundation/run.json").read_bytes()
+        assert facts == (tmp_path / "seed5/first/foundation/run.json").read_bytes()
     assert read["answers"] == pytest.approx(read["protocol"], rel=0.001)
     assert set(json.loads((tmp_path / "ablation.json").read_text())) == {"protocol", "answers"}
     capsys.readouterr()
@@ -105,7 +105,7 @@ def test_the_arms_are_trained_on_equal_tokens_and_once(tmp_path, monkeypatch, ca
     ablation.main()
     assert capsys.readouterr().out.count("nothing left to train") == 1
 
-    # ways of mixing, and no phase 3, from the same phase 2
+    # arms of phase 3, from the same phase 2
     hot = "temperature=1.2+grpo_tasks=retrosynthesis"
     arms = ["adaptive", "mt-grpo", "no-distill", "sft", hot]
     more = ["--phase", "grpo", "--max-steps", "2", "--arms", ",".join(arms), *args[-2:]]
@@ -145,7 +145,7 @@ def test_an_arm_changes_what_its_name_says():
 
 
 @pytest.mark.parametrize(
-    "args, told",
+    "args, message",
     [
         (["--arms", "free"], "no arm 'free'; choose protocol"),
         (["--seeds", "a"], "whole numbers"),
@@ -155,8 +155,8 @@ def test_an_arm_changes_what_its_name_says():
         (["--phase", "grpo", "--arms", "strict=no"], "'no' is not like False"),
     ],
 )
-def test_what_it_does_not_know(args, told, tmp_path, monkeypatch):
+def test_unknown_arms_and_values_are_refused(args, message, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["ablation.py", "--preset", "smoke", "--output", str(tmp_path / "run"), *args])
-    with pytest.raises(UsageError, match=re.escape(told)):
+    with pytest.raises(UsageError, match=re.escape(message)):
         ablation.main()
     assert not (tmp_path / "run").exists()

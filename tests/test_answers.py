@@ -1,4 +1,4 @@
-"""Prompt and completion: the format, each way to miss it, and the way back from a rendered answer."""
+"""Prompts and completions: the format, each way to miss it, and the round trip of a rendered answer."""
 
 import time
 
@@ -129,10 +129,7 @@ def test_no_text_raises_and_strict_is_strict(text):
     if strict.answer is not None:
         assert all(text.count(tag) == 1 for tag in TAGS)
         assert not any(tag in strict.think + strict.answer for tag in TAGS)
-        assert (loose.think, loose.answer) == (
-            strict.think,
-            strict.answer,
-        )  # loose never reads a good completion otherwise
+        assert (loose.think, loose.answer) == (strict.think, strict.answer)
 
 
 @pytest.mark.parametrize(

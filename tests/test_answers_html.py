@@ -1,4 +1,4 @@
-"""The page to read answers on: what a model writes is escaped, claims are marked, nothing is fetched."""
+"""The page to read answers on: a model's text is escaped, claims are marked, nothing is fetched."""
 
 import re
 

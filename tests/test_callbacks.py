@@ -1,4 +1,4 @@
-"""What watches over training: greedy checks that keep the best adapter, and end what has collapsed."""
+"""Callbacks of training: greedy checks that keep the best adapter and end a collapse, and the time of a run."""
 
 from types import SimpleNamespace
 
@@ -27,7 +27,10 @@ def scored(monkeypatch):
 
 
 def watch(tmp_path, model, scored, scores: list[float], steps: list[int], best: bool = True):
-    """The callback after `steps`, between which the adapter changes; the weight that it had at each, and the last control."""
+    """Run the callback over `steps`, changing the adapter before each.
+
+    Return the callback, a weight of the adapter, its values by step, and the trainer's control.
+    """
     scored += scores
     journal = callbacks.Journal(tmp_path, None)
     rows = SimpleNamespace(rows=data.load(["nano"]).rows)
@@ -35,44 +38,44 @@ def watch(tmp_path, model, scored, scores: list[float], steps: list[int], best: 
         Options(validation_steps=10), None, rows, journal, tmp_path / "best" if best else None
     )
     weight = next(p for name, p in model.named_parameters() if "lora_B" in name)
-    control, held = SimpleNamespace(should_training_stop=False), {}
+    control, weights = SimpleNamespace(should_training_stop=False), {}
     check.on_train_begin(None, SimpleNamespace(global_step=0), control, model=model)
-    held[0] = weight.detach().clone()
+    weights[0] = weight.detach().clone()
     for step in steps:
         weight.data += 1
-        held[step] = weight.detach().clone()
+        weights[step] = weight.detach().clone()
         check.on_step_end(None, SimpleNamespace(global_step=step, max_steps=steps[-1]), control, model=model)
-    return check, weight, held, control
+    return check, weight, weights, control
 
 
 def test_the_best_adapter_is_kept(tmp_path, model, scored, capsys):
-    check, weight, held, control = watch(tmp_path, model, scored, [50.0, 60.0, 58.0], [10, 15, 20])
+    check, weight, weights, control = watch(tmp_path, model, scored, [50.0, 60.0, 58.0], [10, 15, 20])
     assert not scored and not control.should_training_stop  # at 0, 10 and 20
     check.keep_best(model)
-    assert torch.equal(weight, held[10]) and "the adapter of step 10 is kept" in capsys.readouterr().out
+    assert torch.equal(weight, weights[10]) and "the adapter of step 10 is kept" in capsys.readouterr().out
     assert (tmp_path / "best").exists()  # until the phase is whole: a kill may come while it is evaluated
     assert (tmp_path / "log.jsonl").read_text().count("validation/retrosynthesis") == 3
 
 
 def test_the_last_adapter_stays_where_it_is_the_best(tmp_path, model, scored, capsys):
-    check, weight, held, _ = watch(tmp_path, model, scored, [50.0, 60.0, 61.0], [10, 17])
+    check, weight, weights, _ = watch(tmp_path, model, scored, [50.0, 60.0, 61.0], [10, 17])
     check.keep_best(model)  # the last step is checked too, whatever its number
-    assert torch.equal(weight, held[17]) and "step 17 is kept (61.0" in capsys.readouterr().out
+    assert torch.equal(weight, weights[17]) and "step 17 is kept (61.0" in capsys.readouterr().out
 
 
 def test_a_collapse_ends_training_with_phase_two(tmp_path, model, scored, capsys):
-    check, weight, held, control = watch(tmp_path, model, scored, [50.0, 39.0], [10])
+    check, weight, weights, control = watch(tmp_path, model, scored, [50.0, 39.0], [10])
     assert (
         control.should_training_stop and "39.0 on validation rows, 50.0 at step 0: stopped" in capsys.readouterr().out
     )
     check.keep_best(model)
-    assert torch.equal(weight, held[0])
+    assert torch.equal(weight, weights[0])
 
 
 def test_supervised_phases_only_look(tmp_path, model, scored):
-    check, weight, held, control = watch(tmp_path, model, scored, [50.0, 20.0], [10, 20], best=False)
+    check, weight, weights, control = watch(tmp_path, model, scored, [50.0, 20.0], [10, 20], best=False)
     check.keep_best(model)
-    assert torch.equal(weight, held[20]) and not control.should_training_stop and not scored
+    assert torch.equal(weight, weights[20]) and not control.should_training_stop and not scored
 
 
 def test_the_time_of_all_starts_counts_as_far_as_it_stands(tmp_path, monkeypatch):

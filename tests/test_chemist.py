@@ -1,4 +1,4 @@
-"""Asking a trained model: what comes in is checked, what comes out is judged as in training."""
+"""Asking a trained model: questions are checked, and replies are judged as in training."""
 
 import pytest
 
@@ -49,7 +49,7 @@ def test_it_knows_how_the_phase_was_trained(chemist, smoke):
 def test_one_question_alone(chemist):
     reply = chemist.ask("retrosynthesis", " CC(=O)Nc1ccc(O)cc1 ")
     assert reply.row == {"task": "retrosynthesis", "input": "CC(=O)Nc1ccc(O)cc1", "answer": "", "meta": {}}
-    assert reply.score is None  # nothing is known to hold it against
+    assert reply.score is None  # there is no gold answer
     assert reply.completion == chemist.ask_all([reply.row, *ROWS])[0].completion
     judged = chemist.ask("retrosynthesis", "CC(=O)Nc1ccc(O)cc1", gold="CC(=O)O.Nc1ccc(O)cc1")
     assert judged.completion == reply.completion and judged.score.value in (0.0, 1.0)
@@ -67,12 +67,8 @@ def test_open_generation_is_verified_without_an_answer(chemist):
 def test_a_reply_outside_the_format_or_the_gate(chemist):
     row = read_question("retrosynthesis", "CC(=O)NC")
     bare = chemist.read(row, "CC(=O)O.CN")
-    assert (
-        bare.answer is None
-        and not bare.valid
-        and bare.reason == "missing_tags"
-        and bare.verdict == "the answer is not between its tags"
-    )
+    assert bare.answer is None and not bare.valid
+    assert bare.reason == "missing_tags" and bare.verdict == "the answer is not between its tags"
     assert chemist.read(row, "<think></think><answer>CC(=O)O and methylamine</answer>").reason == "inner_whitespace"
     echo = chemist.read(row, f"<think></think><answer>{row['input']}</answer>")
     assert echo.valid and echo.verdict == "the question's own molecule"
@@ -88,7 +84,7 @@ def test_the_stream_grows_to_the_answer(chemist):
     assert texts[-1] == chemist.ask_all([row])[0].completion
 
 
-def test_what_fails_while_streaming_is_told(chemist, monkeypatch):
+def test_an_error_while_streaming_is_raised(chemist, monkeypatch):
     def fail(*_, **__):
         raise RuntimeError("out of memory")
 
@@ -99,13 +95,13 @@ def test_what_fails_while_streaming_is_told(chemist, monkeypatch):
 
 def test_phases_share_a_base_and_keep_their_own_answers(chemist, smoke):
     before = [reply.completion for reply in chemist.ask_all(ROWS)]
-    first = chemist.load_phase(smoke / "foundation")
-    answers = [reply.completion for reply in first.ask_all(ROWS)]
+    foundation = chemist.load_phase(smoke / "foundation")
+    answers = [reply.completion for reply in foundation.ask_all(ROWS)]
     assert answers == [
         reply.completion for reply in Chemist(smoke / "foundation", max_new_tokens=chemist.max_new_tokens).ask_all(ROWS)
     ]
     assert answers != before == [reply.completion for reply in chemist.ask_all(ROWS)]
-    assert first.model is chemist.model
+    assert foundation.model is chemist.model
     with pytest.raises(ModelError, match="no adapter in it"):
         chemist.load_phase(smoke / "base")
 
@@ -117,21 +113,22 @@ def test_a_base_can_be_asked_too():
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row["task"])
 def test_questions_of_every_task_can_be_asked(row):
-    known = row["meta"] if row["task"].startswith("reagent") else None
-    assert read_question(row["task"], row["input"], row["answer"], known)["task"] == row["task"]
-    assert read_question(row["task"], row["input"])["input"] == row["input"]  # and without their answer
-    asked = read_words(get_task(row["task"]).question(row))
-    assert (asked["task"], asked["input"]) == (row["task"], row["input"])
+    meta = row["meta"] if row["task"].startswith("reagent") else None
+    assert read_question(row["task"], row["input"], row["answer"], meta)["task"] == row["task"]
+    assert read_question(row["task"], row["input"])["input"] == row["input"]  # also without the answer
+    row_read = read_words(get_task(row["task"]).question(row))
+    assert (row_read["task"], row_read["input"]) == (row["task"], row["input"])
 
 
 @pytest.mark.parametrize(
-    ("task", "text", "told"),
+    ("task", "text", "message"),
     [
         ("retrosynthesis", "  ", "The question is empty."),
         (
             "retrosynthesis",
             "aspirin",
-            "The product 'aspirin' is no molecule: not SMILES: a ring or a bracket that is left open, or a letter that is no atom. Give it as SMILES.",
+            "The product 'aspirin' is no molecule: not SMILES: a ring or a bracket that is left open, or a letter that "
+            "is no atom. Give it as SMILES.",
         ),
         ("reaction_prediction", "CCO.C(C)(C)(C)(C)C", "no molecule: atoms with impossible bonds"),
         ("property_prediction/bbbp", "<script>alert(1)</script>", "no molecule: reaction arrow"),
@@ -145,10 +142,10 @@ def test_questions_of_every_task_can_be_asked(row):
         ),
     ],
 )
-def test_what_cannot_be_asked_is_told_kindly(task, text, told):
+def test_a_bad_question_is_refused_with_a_helpful_message(task, text, message):
     with pytest.raises(QuestionError) as error:
         read_question(task, text)
-    assert told in str(error.value)
+    assert message in str(error.value)
 
 
 def test_an_answer_that_cannot_be_right_is_refused():

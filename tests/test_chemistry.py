@@ -1,4 +1,4 @@
-"""Functional groups and named reactions: each has an example worked by hand, and what resembles it is told apart."""
+"""Functional groups and named reactions: each finds its hand-made example and no false friend."""
 
 import pytest
 from rdkit import Chem
@@ -7,7 +7,7 @@ from chemr_lite.chemistry.groups import FUNCTIONAL_GROUPS, functional_groups, gr
 from chemr_lite.chemistry.reactions import FURTHER, NAMES, REACTIONS, TEMPLATES, identify, named_reaction, products
 from chemr_lite.chemistry.wording import describe_groups, format_groups
 
-# name → a molecule that has the group once and no other
+# name → a molecule that has this group once and no other group
 ONE_GROUP = {
     "carboxylic acid": "CC(=O)O",
     "acyl chloride": "CC(=O)Cl",
@@ -158,17 +158,16 @@ def test_a_methyl_sits_on_what_it_is_bound_to():
 def test_groups_are_counted(smiles, expected):
     key = Chem.CanonSmiles(smiles)
     assert dict(groups_of(key)) == expected
-    assert [name for name, _ in groups_of(key)] == [
-        name for name in FUNCTIONAL_GROUPS if name in expected
-    ]  # the table's order
+    in_order = [name for name in FUNCTIONAL_GROUPS if name in expected]
+    assert [name for name, _ in groups_of(key)] == in_order
 
 
 @pytest.mark.parametrize(
-    "groups, said",
+    "groups, text",
     [({}, "none"), ({"ester": 1}, "ester"), ({"ester": 2}, "2 ester"), ({"ester": 2, "phenol": 1}, "2 ester, phenol")],
 )
-def test_say_groups(groups, said):
-    assert format_groups(groups) == said
+def test_format_groups(groups, text):
+    assert format_groups(groups) == text
 
 
 # name → reactants in the template's order, and the product
@@ -208,7 +207,7 @@ def test_each_reaction_makes_its_product_and_is_named(name):
 
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_a_template_keeps_every_atom_it_names(name):
-    """No mapped atom is lost or made: what the template leaves out is the leaving group."""
+    """No mapped atom is lost or added: only unmapped atoms, the leaving group, may go."""
     template = TEMPLATES[name]
     left = {
         a.GetAtomMapNum()
@@ -219,7 +218,7 @@ def test_a_template_keeps_every_atom_it_names(name):
     assert left - {0} == right - {0}
 
 
-# recorded reactions as they are found: other leaving groups, other nucleophiles, what was added left out
+# like recorded reactions: other leaving groups, other nucleophiles, no reagents
 FURTHER_EXAMPLES = [
     ("amide coupling", "O=C(O)c1ccccc1.c1ccc2[nH]ccc2c1", "O=C(c1ccccc1)n1ccc2ccccc21"),
     ("esterification", "CC(=O)O.Oc1ccccc1", "CC(=O)Oc1ccccc1"),
@@ -303,7 +302,7 @@ FURTHER_EXAMPLES = [
 
 @pytest.mark.parametrize("name, reactants, product", FURTHER_EXAMPLES, ids=lambda text: text.replace(" ", "-"))
 def test_recorded_reactions_are_named(name, reactants, product):
-    """By this name, whatever stands before it in the table."""
+    """The name matches if it is the only one allowed; without that limit an earlier name may match first."""
     keys = tuple(Chem.CanonSmiles(s) for s in reactants.split("."))
     assert named_reaction(keys, Chem.CanonSmiles(product), (name,))
     assert identify(keys, Chem.CanonSmiles(product))
@@ -326,8 +325,8 @@ def test_every_name_has_an_example():
 )
 def test_bonds_formed_and_broken(reactants, product, formed, broken, changed):
     keys = tuple(Chem.CanonSmiles(s) for s in reactants.split("."))
-    found = named_reaction(keys, Chem.CanonSmiles(product))
-    assert (set(found.formed), set(found.broken), set(found.changed)) == (formed, broken, changed)
+    reaction = named_reaction(keys, Chem.CanonSmiles(product))
+    assert (set(reaction.formed), set(reaction.broken), set(reaction.changed)) == (formed, broken, changed)
 
 
 NO_REACTION = [
@@ -355,13 +354,13 @@ def test_what_does_not_react(name, reactants):
 
 
 def test_two_sites_give_two_products():
-    made = products("amide coupling", [Chem.MolFromSmiles("CC(=O)O"), Chem.MolFromSmiles("NCCNC")])
-    assert made == {Chem.CanonSmiles("CC(=O)NCCNC"), Chem.CanonSmiles("NCCN(C)C(C)=O")}
+    amides = products("amide coupling", [Chem.MolFromSmiles("CC(=O)O"), Chem.MolFromSmiles("NCCNC")])
+    assert amides == {Chem.CanonSmiles("CC(=O)NCCNC"), Chem.CanonSmiles("NCCN(C)C(C)=O")}
 
 
 def test_stereochemistry_is_carried_along():
-    made = products("amide coupling", [Chem.MolFromSmiles("CC(=O)O"), Chem.MolFromSmiles("C[C@H](N)c1ccccc1")])
-    assert made == {Chem.CanonSmiles("CC(=O)N[C@@H](C)c1ccccc1")}
+    amides = products("amide coupling", [Chem.MolFromSmiles("CC(=O)O"), Chem.MolFromSmiles("C[C@H](N)c1ccccc1")])
+    assert amides == {Chem.CanonSmiles("CC(=O)N[C@@H](C)c1ccccc1")}
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What a trace says is read and held against its molecules: each kind of claim, true and false, and what claims nothing."""
+"""The checker of claims: each kind of claim, true and false, what claims nothing, and the word lists."""
 
 import gzip
 import json
@@ -8,12 +8,16 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rdkit import Chem
 
 from chemr_lite import check_claims, get_task
-from chemr_lite.claims import KINDS, count_claims, grounding
-from chemr_lite.claims.lexicon import GROUPS, REACTION_WORDS, RINGS, WORDS
+from chemr_lite.chemistry.groups import FUNCTIONAL_GROUPS
+from chemr_lite.chemistry.reactions import NAMES
+from chemr_lite.claims import KINDS, count_claims, grounding, lexicon
+from chemr_lite.claims.lexicon import GROUPS, REACTION_WORDS, RINGS, WORDS, load_table
 from chemr_lite.claims.measures import mol_of
 from chemr_lite.claims.passages import find_smiles
 from chemr_lite.data.rows import NANO_ROWS
@@ -42,8 +46,11 @@ SUZUKI = {
 AMIDE = {"task": "retrosynthesis", "input": "CNC(C)=O", "answer": "CC(=O)O.CN", "meta": {}}
 NITRO = {"task": "reaction_prediction", "input": "O=[N+]([O-])c1ccccc1", "answer": "Nc1ccccc1", "meta": {}}
 ADD = {
-    "task": "open_generation/mol_edit_add", "input": "Please add a hydroxyl to the molecule CCC.", "answer": "CCCO", "meta": {"source": "CCC", "add": "hydroxyl"},
-}  # fmt: skip
+    "task": "open_generation/mol_edit_add",
+    "input": "Please add a hydroxyl to the molecule CCC.",
+    "answer": "CCCO",
+    "meta": {"source": "CCC", "add": "hydroxyl"},
+}
 
 ONE_CLAIM = [
     # row, text, kind, supported
@@ -146,7 +153,7 @@ def test_every_kind_is_tested_true_and_false():
         (ASPIRIN, ""),
     ],
 )
-def test_what_says_nothing_of_these_molecules_is_not_checked(row, text):
+def test_what_claims_nothing_of_these_molecules_is_not_wronged(row, text):
     assert all(claim.supported is not False for claim in check_claims(text, row))
     assert not any(claim.supported for claim in check_claims(text, row)) or "ring" in text or "carbonyl" in text
 
@@ -167,14 +174,15 @@ def test_a_denial_ends_where_the_next_thing_begins():
     ]
 
 
-def test_a_step_of_the_protocol_says_whose_groups_it_tells():
+def test_a_step_of_the_protocol_decides_whose_groups_are_meant():
     trace = get_task("retrosynthesis").trace(AMIDE)
     assert all(c.supported for c in check_claims(trace, AMIDE))
     swapped = trace.replace("carboxylic acid; primary amine", "primary amine; carboxylic acid")
-    assert [c.supported for c in check_claims(swapped, AMIDE)].count(False) == 2  # each reactant is told in turn
+    # the step lists the reactants one by one
+    assert [c.supported for c in check_claims(swapped, AMIDE)].count(False) == 2
 
 
-def test_claims_are_held_against_the_answer_that_the_trace_leads_to():
+def test_claims_are_compared_with_the_answer_that_the_trace_leads_to():
     text = "4. **Reactants:** acyl chloride; primary amine"
     assert [c.supported for c in check_claims(text, AMIDE)] == [False, True]
     assert [c.supported for c in check_claims(text, AMIDE, "CC(=O)Cl.CN")] == [True, True]
@@ -190,7 +198,7 @@ def test_before_and_after():
     assert [c.supported for c in check_claims("3. **Change:** 1 → 1 hydroxyl", ADD)] == [False]
 
 
-def test_saying_it_twice_counts_once():
+def test_a_repeated_claim_counts_once():
     claims = check_claims("It has an ester. An ester is there: it has an ester. It has a nitrile.", ASPIRIN)
     assert count_claims(claims) == (1, 2) and grounding(claims) == 0.5
     assert grounding(check_claims("It relieves pain.", ASPIRIN)) is None
@@ -207,12 +215,12 @@ def test_saying_it_twice_counts_once():
 )
 def test_grounded_traces_pass(task, protocols):
     rows = [row for row in NANO if row["task"] == task]
-    claimed = 0
+    checkable = 0
     for row in random.Random(0).sample(rows, 40):
         claims = check_claims(get_task(task).trace(row, load_protocols(protocols)), row)
         assert all(c.supported is not False for c in claims), (row, claims)
-        claimed += count_claims(claims)[1]
-    assert claimed >= 40 or task.endswith(("mol_custom_atoms", "mol_custom_bonds"))
+        checkable += count_claims(claims)[1]
+    assert checkable >= 40 or task.endswith(("mol_custom_atoms", "mol_custom_bonds"))
 
 
 def test_false_statements_are_flagged_and_true_ones_are_not():
@@ -236,12 +244,53 @@ def test_sentences_labelled_by_hand(path):
             verdicts = {c.supported for c in claims if c.start < start + len(quote) and start < c.end}
             counts[label, False in verdicts] += 1
     assert sum(counts.values()) >= 150
-    least = 0.9 if path.stem.endswith("_3") else 0.92  # what each set reached once it had been read
+    least = 0.9 if path.stem.endswith("_3") else 0.92  # what each set reached after the checker was mended with it
     assert counts[False, True] >= least * (counts[False, True] + counts[False, False])
     assert counts[True, True] <= 0.02 * (counts[True, True] + counts[True, False])
 
 
-# the lexicon
+# the word lists
+
+
+def names_in(node: yaml.Node) -> list[str]:
+    """Return the keys of a YAML mapping as they stand in the file, repeated ones too."""
+    return [key.value for key, _ in node.value]
+
+
+@pytest.mark.parametrize("file", ["groups.yaml", "rings.yaml", "reactions.yaml", "substituted_benzenes.yaml"])
+def test_no_entry_of_a_word_list_stands_twice(file):
+    tree = yaml.compose(Path(lexicon.__file__).with_name(file).read_text(encoding="utf-8"))
+    for node in (tree, *(value for _, value in tree.value if isinstance(value, yaml.MappingNode))):
+        assert len(names_in(node)) == len(set(names_in(node)))
+
+
+def test_entries_of_the_word_lists_are_complete():
+    """A misspelt key or name would leave its words out in silence."""
+    groups, rings, reactions = map(load_table, ("groups.yaml", "rings.yaml", "reactions.yaml"))
+    for name, entry in groups.items():
+        assert set(entry) <= {"patterns", "synonyms", "name_is_a_word"}, name
+        assert name in FUNCTIONAL_GROUPS or entry["patterns"], name
+        assert FUNCTIONAL_GROUPS.get(name) not in entry.get("patterns", ()), f"{name}: its pattern is copied"
+    for name, entry in rings.items():
+        assert set(entry) <= {"forms", "synonyms"} and entry["forms"], name
+    assert set(reactions) == {"names", "families", "without_template"}
+    assert set(reactions["names"]) <= set(NAMES)
+    for name, entry in reactions["names"].items():
+        assert set(entry) <= {"synonyms", "may_also_be"} and set(entry.get("may_also_be", ())) <= set(NAMES), name
+    for family in reactions["families"]:
+        assert set(family) == {"words", "members", "complete"} and set(family["members"]) <= set(NAMES), family
+
+
+def test_a_word_has_one_meaning():
+    groups, rings, reactions = map(load_table, ("groups.yaml", "rings.yaml", "reactions.yaml"))
+    entries = [*groups.items(), *rings.items()]
+    synonyms = [word.lower() for _, entry in entries for word in entry.get("synonyms", ())]
+    names = [name.lower() for name, entry in entries if entry.get("name_is_a_word", True)]
+    names += [name.lower() for name in FUNCTIONAL_GROUPS if name not in groups]
+    assert len(WORDS) == len(names) + len(synonyms)
+    shared = [word for family in reactions["families"] for word in family["words"]]
+    synonyms = [word for entry in reactions["names"].values() for word in entry.get("synonyms", ())]
+    assert len(REACTION_WORDS) == len(NAMES) + len(synonyms) + len(shared) + len(reactions["without_template"])
 
 
 def test_the_lexicon_is_wide():
@@ -250,15 +299,13 @@ def test_the_lexicon_is_wide():
 
 @pytest.mark.parametrize("table", [GROUPS, RINGS], ids=["groups", "rings"])
 def test_every_pattern_can_be_read(table):
-    from rdkit import Chem
-
     assert all(
         Chem.MolFromSmarts(part) for readings in table.values() for smarts in readings for part in smarts.split("|")
     )
 
 
 @pytest.mark.parametrize(
-    "text, found",
+    "text, expected",
     [
         ("The product is CC(=O)O.", ["CC(=O)O"]),
         ("(see c1ccccc1)", ["c1ccccc1"]),
@@ -268,8 +315,8 @@ def test_every_pattern_can_be_read(table):
         ("`CCO` and CCO", ["CCO"]),
     ],
 )
-def test_smiles_are_told_from_words(text, found):
-    assert [smiles for _, _, smiles in find_smiles(text, set())] == found
+def test_smiles_are_distinguished_from_words(text, expected):
+    assert [smiles for _, _, smiles in find_smiles(text, set())] == expected
 
 
 @settings(max_examples=300, deadline=None, derandomize=True, database=None)
@@ -282,7 +329,7 @@ def test_smiles_are_told_from_words(text, found):
         ).map(" ".join),
     )
 )
-def test_no_text_breaks_it(text):
+def test_no_text_breaks_the_checker(text):
     for row in (ASPIRIN, SUZUKI, ADD):
         assert all(
             claim.kind in KINDS and text[claim.start : claim.end] == claim.text for claim in check_claims(text, row)

@@ -1,4 +1,4 @@
-"""Names that are put together: what is read of them, and what it matches."""
+"""Names with locants: what is read of them, and what it matches."""
 
 import pytest
 from rdkit import Chem
@@ -7,7 +7,7 @@ from chemr_lite.claims import composed
 
 
 @pytest.mark.parametrize(
-    "text, smiles, so",
+    "text, smiles, matches",
     [
         ("a 2,4-dichlorophenyl ring", "OC(=O)COc1ccc(Cl)cc1Cl", True),
         ("the 3,4-dichlorophenyl", "OC(=O)COc1ccc(Cl)cc1Cl", False),
@@ -27,13 +27,13 @@ from chemr_lite.claims import composed
         ("bicyclo[3.1.0]hexane", "C1CC2CC2C1", True),
     ],
 )
-def test_a_name_and_what_it_matches(text, smiles, so):
+def test_a_name_and_what_it_matches(text, smiles, matches):
     ((_, _, patterns),) = composed.find(text)
-    assert any(Chem.MolFromSmiles(smiles).HasSubstructMatch(Chem.MolFromSmarts(p)) for p in patterns) == so
+    assert any(Chem.MolFromSmiles(smiles).HasSubstructMatch(Chem.MolFromSmarts(p)) for p in patterns) == matches
 
 
 @pytest.mark.parametrize(
     "text", ["2,4-chlorophenyl", "4-dichlorophenyl", "a phenyl ring", "chlorobenzene", "7-chlorophenyl", "bicyclo[2.2]"]
 )
-def test_what_makes_no_sense_or_is_no_such_name_is_not_read(text):
+def test_other_names_and_impossible_locants_are_not_read(text):
     assert not list(composed.find(text))

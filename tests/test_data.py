@@ -1,4 +1,4 @@
-"""Rows from files: formats, tables, what is wrong with a row or a file and how it is said, leaks, samples."""
+"""Rows from files: formats, tables, messages for bad rows and files, leaks between splits, samples."""
 
 import csv
 import gzip
@@ -7,6 +7,7 @@ import json
 from collections import Counter
 
 import pytest
+from rdkit.Chem.Scaffolds.MurckoScaffold import MurckoScaffoldSmiles
 
 from chemr_lite.data import tables
 from chemr_lite.data.rows import NANO_ROWS, check_row, load
@@ -14,29 +15,26 @@ from chemr_lite.data.splits import SPLITS, sample
 from chemr_lite.errors import DataError
 from chemr_lite.tasks import get_task
 
-RETRO = {"task": "retrosynthesis", "input": "CC(=O)NC", "answer": "CC(=O)O.CN", "split": "train", "meta": {"class": 2}}
-FORWARD = {
-    "task": "reaction_prediction",
-    "input": "CC(=O)O.CCN",
-    "answer": "CCNC(C)=O",
-    "split": "validation",
-    "meta": {},
-}
-BBBP = {"task": "property_prediction/bbbp", "input": "CCO", "answer": "Yes", "split": "test", "meta": {}}
-EDIT = {
-    "task": "open_generation/mol_edit_add",
-    "input": "Add a hydroxyl to CCc1ccccc1.",
-    "answer": "OCCc1ccccc1",
-    "split": "train",
-    "meta": {"source": "CCc1ccccc1", "add": "hydroxyl"},
-}
-OPT = {
-    "task": "open_generation/mol_opt_logp",
-    "input": "Increase the LogP of OCCc1ccccc1.",
-    "answer": "CCc1ccccc1",
-    "split": "train",
-    "meta": {"source": "OCCc1ccccc1", "property": "LogP", "direction": "increase"},
-}
+
+def row(task, question, answer, split="train", meta=None):
+    return {"task": task, "input": question, "answer": answer, "split": split, "meta": meta or {}}
+
+
+RETRO = row("retrosynthesis", "CC(=O)NC", "CC(=O)O.CN", meta={"class": 2})
+FORWARD = row("reaction_prediction", "CC(=O)O.CCN", "CCNC(C)=O", "validation")
+BBBP = row("property_prediction/bbbp", "CCO", "Yes", "test")
+EDIT = row(
+    "open_generation/mol_edit_add",
+    "Add a hydroxyl to CCc1ccccc1.",
+    "OCCc1ccccc1",
+    meta={"source": "CCc1ccccc1", "add": "hydroxyl"},
+)
+OPT = row(
+    "open_generation/mol_opt_logp",
+    "Increase the LogP of OCCc1ccccc1.",
+    "CCc1ccccc1",
+    meta={"source": "OCCc1ccccc1", "property": "LogP", "direction": "increase"},
+)
 ROWS = [RETRO, FORWARD, BBBP, EDIT, OPT]
 
 
@@ -86,17 +84,16 @@ def test_the_row_format(tmp_path, name, text):
 
 def test_a_verified_row_without_an_answer_is_practised(tmp_path):
     open_row = EDIT | {"answer": ""}
-    known = {
+    leaking = {  # its source is a test molecule
         "task": OPT["task"],
         "input": FORWARD["input"],
         "meta": OPT["meta"] | {"source": BBBP["input"]},
-    }  # of what a test holds
-    loaded = load([write(tmp_path / "rows.jsonl", jsonl([RETRO, open_row, known, BBBP]))])
+    }
+    loaded = load([write(tmp_path / "rows.jsonl", jsonl([RETRO, open_row, leaking, BBBP]))])
     assert loaded.problems == [] and loaded.rows["train"] == [RETRO] and loaded.rows["practice"] == [open_row]
     assert sum(loaded.removed.values()) == 1 and "1 practice rows" in loaded.summary()
-    both = load(
-        [write(tmp_path / "both.jsonl", jsonl([open_row, EDIT]))]
-    )  # the answered one stays, whichever comes first
+    both = load([write(tmp_path / "both.jsonl", jsonl([open_row, EDIT]))])
+    # the answered row is kept, although it comes second
     assert both.rows["train"] == [EDIT] and both.rows["practice"] == []
     assert load([write(tmp_path / "other.jsonl", jsonl([RETRO, BBBP]))]).fingerprint != loaded.fingerprint
 
@@ -119,7 +116,7 @@ def test_jsonl_as_people_write_it(tmp_path, text):
 
 @pytest.mark.parametrize("mark", ["\u2028", "\u2029", "\u0085"])
 def test_a_line_of_jsonl_ends_at_the_line_feed_only(tmp_path, mark):
-    """JSON may hold these marks as they are; Python counts them among the ends of lines."""
+    """JSON texts may contain these marks, at which str.splitlines splits."""
     row = EDIT | {"input": f"Add a hydroxyl{mark} to CCc1ccccc1."}
     loaded = load([write(tmp_path / "rows.jsonl", jsonl([row, RETRO]))])
     assert loaded.problems == [] and everything(loaded) == [row, RETRO]
@@ -149,26 +146,25 @@ def test_a_folder_and_several_sources_are_read_together(tmp_path):
 
 # tables
 
+SUZUKI = (
+    "Reactant_1_Name", "Reactant_2_Name", "Ligand_Short_Hand", "Reagent_1_Short_Hand", "Solvent_1_Short_Hand",
+    "Product_Yield_PCT_Area_UV",
+)  # fmt: skip
+REAGENTS = (
+    "kind", "reactant_1", "reactant_2", "ligand", "base", "solvent", "candidates", "ranked", "yields", "split",
+)  # fmt: skip
 TOMG = ("subtask", "instruction", "source_molecule", "constraint", "answer")
 TABLES = [
     pytest.param(
         "uspto_retro.csv.gz",
         table(("product", "reactants", "reaction_class", "split"), ("CC(=O)NC", "CC(=O)O.CN", "2", "test")),
-        [
-            {
-                "task": "retrosynthesis",
-                "input": "CC(=O)NC",
-                "answer": "CC(=O)O.CN",
-                "split": "test",
-                "meta": {"class": "2"},
-            }
-        ],
+        [row("retrosynthesis", "CC(=O)NC", "CC(=O)O.CN", "test", meta={"class": "2"})],
         id="retrosynthesis",
     ),
     pytest.param(
         "uspto_retro.csv",
         table(("product", "reactants", "reaction_class"), ("CC(=O)NC", "CC(=O)O.CN", "")),
-        [{"task": "retrosynthesis", "input": "CC(=O)NC", "answer": "CC(=O)O.CN", "split": "train", "meta": {}}],
+        [row("retrosynthesis", "CC(=O)NC", "CC(=O)O.CN")],
         id="retrosynthesis-without-class-and-split",
     ),
     pytest.param(
@@ -177,22 +173,14 @@ TABLES = [
             ("bench_index", "input", "product", "reactants", "split"),
             ("7", "CC(=O)O.CN", "CC(=O)NC", "CC(=O)O.CN", "validation"),
         ),
-        [
-            {
-                "task": "reaction_prediction",
-                "input": "CC(=O)O.CN",
-                "answer": "CC(=O)NC",
-                "split": "validation",
-                "meta": {},
-            }
-        ],
+        [row("reaction_prediction", "CC(=O)O.CN", "CC(=O)NC", "validation")],
         id="reaction-prediction",
     ),
     *(
         pytest.param(
             "test.csv",
             table(columns, line),
-            [{"task": f"property_prediction/{sub}", "input": "CCO", "answer": answer, "split": "test", "meta": {}}],
+            [row(f"property_prediction/{sub}", "CCO", answer, "test")],
             id=f"chemllmbench-{sub}-{answer}",
         )
         for columns, line, sub, answer in (
@@ -210,7 +198,7 @@ TABLES = [
             ("CID", "smiles", "iupac", "formula", "label"), ("1", "CC(O)F", "(1R)-1-fluoroethanol", "C2H5FO", "train")
         ),
         [
-            {"task": f"name_prediction/{sub}", "input": question, "answer": answer, "split": "train", "meta": meta}
+            row(f"name_prediction/{sub}", question, answer, meta=meta)
             for sub, question, answer, meta in (
                 ("smiles_to_iupac", "CC(O)F", "1-fluoroethanol", {}),
                 ("iupac_to_smiles", "(1R)-1-fluoroethanol", "CC(O)F", {}),
@@ -225,20 +213,8 @@ TABLES = [
             name,
             text,
             [
-                {
-                    "task": "molecule_design",
-                    "input": "The molecule is an alkene.",
-                    "answer": "C/C=C\\C",
-                    "split": split,
-                    "meta": {},
-                },
-                {
-                    "task": "molecule_captioning",
-                    "input": "C/C=C\\C",
-                    "answer": "The molecule is an alkene.",
-                    "split": split,
-                    "meta": {},
-                },
+                row("molecule_design", "The molecule is an alkene.", "C/C=C\\C", split),
+                row("molecule_captioning", "C/C=C\\C", "The molecule is an alkene.", split),
             ],
             id=id,
         )
@@ -264,70 +240,43 @@ TABLES = [
             ("CP(C)C", "CC1=CC(C)=NO1", "CCN(CC)CC", "ClC1=NC=CC=C1", "70.4"),
         ),
         [
-            {
-                "task": "yield_prediction/buchwald_hartwig",
-                "input": "Clc1ccccn1.Cc1ccc(N)cc1.CP(C)C.CCN(CC)CC.Cc1cc(C)on1>>Cc1ccc(Nc2ccccn2)cc1",
-                "answer": "Yes",
-                "split": "train",
-                "meta": {"percent": 70.4},
-            }
+            row(
+                "yield_prediction/buchwald_hartwig",
+                "Clc1ccccn1.Cc1ccc(N)cc1.CP(C)C.CCN(CC)CC.Cc1cc(C)on1>>Cc1ccc(Nc2ccccn2)cc1",
+                "Yes",
+                meta={"percent": 70.4},
+            )
         ],
         id="screen-of-aminations",
     ),
     pytest.param(
         "suzuki.csv",
         table(
-            (
-                "Reactant_1_Name",
-                "Reactant_2_Name",
-                "Ligand_Short_Hand",
-                "Reagent_1_Short_Hand",
-                "Solvent_1_Short_Hand",
-                "Product_Yield_PCT_Area_UV",
-            ),
+            SUZUKI,
             ("6-chloroquinoline", "2a, Boronic Acid", "P(Ph)3 ", "None", "MeCN", "59.9"),
         ),
         [
-            {
-                "task": "yield_prediction/suzuki",
-                "input": "Clc1ccc2ncccc2c1.Cc1ccc2c(cnn2C2CCCCO2)c1B(O)O.CC(=O)O[Pd]OC(C)=O.c1ccc(P(c2ccccc2)c2ccccc2)cc1.CC#N"
+            row(
+                "yield_prediction/suzuki",
+                "Clc1ccc2ncccc2c1.Cc1ccc2c(cnn2C2CCCCO2)c1B(O)O.CC(=O)O[Pd]OC(C)=O.c1ccc(P(c2ccccc2)c2ccccc2)cc1.CC#N"
                 ">>Cc1ccc2c(cnn2C2CCCCO2)c1-c1ccc2ncccc2c1",
-                "answer": "No",
-                "split": "validation",
-                "meta": {"percent": 59.9},
-            }
+                "No",
+                "validation",
+                meta={"percent": 59.9},
+            )
         ],
         id="screen-of-couplings-without-a-base",
     ),
     pytest.param(
         "yield_suzuki.csv",
         table(("rxn", "reactant_1", "yield_pct", "high", "split"), ("CC.O>>CCO", "CC", "60.0", "1", "test")),
-        [
-            {
-                "task": "yield_prediction/suzuki",
-                "input": "CC.O>>CCO",
-                "answer": "Yes",
-                "split": "test",
-                "meta": {"percent": 60.0},
-            }
-        ],
+        [row("yield_prediction/suzuki", "CC.O>>CCO", "Yes", "test", meta={"percent": 60.0})],
         id="yield-of-60-is-high",
     ),
     pytest.param(
         "reagents.csv",
         table(
-            (
-                "kind",
-                "reactant_1",
-                "reactant_2",
-                "ligand",
-                "base",
-                "solvent",
-                "candidates",
-                "ranked",
-                "yields",
-                "split",
-            ),
+            REAGENTS,
             (
                 "solvent",
                 "CBr",
@@ -342,13 +291,13 @@ TABLES = [
             ),
         ),
         [
-            {
-                "task": "reagent_selection/solvent",
-                "input": "Reactant: CBr\nReactant: CB(O)O\nLigand: CP(C)C\nList: CO, CC#N, C1CCOC1",
-                "answer": "CC#N",
-                "split": "test",
-                "meta": {"candidates": ["CO", "CC#N", "C1CCOC1"], "accepted": ["CC#N", "CO"]},
-            }
+            row(
+                "reagent_selection/solvent",
+                "Reactant: CBr\nReactant: CB(O)O\nLigand: CP(C)C\nList: CO, CC#N, C1CCOC1",
+                "CC#N",
+                "test",
+                meta={"candidates": ["CO", "CC#N", "C1CCOC1"], "accepted": ["CC#N", "CO"]},
+            )
         ],
         id="two-solvents-are-equally-good",
     ),
@@ -358,34 +307,35 @@ TABLES = [
             ("task", "candidate_rank", "candidate_over_30_yield", "yield_details"),
             (
                 "Choose.\nGiven the rest of reaction components:\nreactant: reactant 1\nLigand list: ligand1\n\n"
-                "Given the rest of reaction components:\nreactant 1: Clc1ccc2ncccc2c1\nreactant 2: C[B-](F)(F)F.[K+]\nbase: CO\n"
-                "solvent: CCN(CC)CC  \nLigand list for selection:\nCP(C)C,CCP,CP,P\nOptimal ligand:\n",
+                "Given the rest of reaction components:\nreactant 1: Clc1ccc2ncccc2c1\nreactant 2: C[B-](F)(F)F.[K+]\n"
+                "base: CO\nsolvent: CCN(CC)CC  \nLigand list for selection:\nCP(C)C,CCP,CP,P\nOptimal ligand:\n",
                 "['CCP', 'P', 'CP', 'CP(C)C']",
                 "['CCP']",
                 "[[['CCP', 38.79]], [['P', 23.1]], [['CP', 22.2]], [['CP(C)C', 2.0]]]",
             ),
         ),
         [
-            {
-                "task": "reagent_selection/ligand",
-                "input": "Reactant: Clc1ccc2ncccc2c1\nReactant: C[B-](F)(F)F.[K+]\nBase: CCN(CC)CC\nSolvent: CO\nList: CP(C)C, CCP, CP, P",
-                "answer": "CCP",
-                "split": "test",
-                "meta": {"candidates": ["CP(C)C", "CCP", "CP", "P"], "accepted": ["CCP", "P"]},
-            }
+            row(
+                "reagent_selection/ligand",
+                "Reactant: Clc1ccc2ncccc2c1\nReactant: C[B-](F)(F)F.[K+]\nBase: CCN(CC)CC\nSolvent: CO\n"
+                "List: CP(C)C, CCP, CP, P",
+                "CCP",
+                "test",
+                meta={"candidates": ["CP(C)C", "CCP", "CP", "P"], "accepted": ["CCP", "P"]},
+            )
         ],
         id="selection-prompt-with-base-and-solvent-exchanged",
     ),
     pytest.param(
         "uspto_test.csv",
         table(("reactant", "product"), ("CC(=O)O.CN", "CC(=O)NC")),
-        [{"task": "reaction_prediction", "input": "CC(=O)O.CN", "answer": "CC(=O)NC", "split": "test", "meta": {}}],
+        [row("reaction_prediction", "CC(=O)O.CN", "CC(=O)NC", "test")],
         id="chemllmbench-forward",
     ),
     pytest.param(
         "retro_test.csv",
         table(("products_smiles", "reactants_smiles"), ("CC(=O)NC", "CC(=O)O.CN")),
-        [{"task": "retrosynthesis", "input": "CC(=O)NC", "answer": "CC(=O)O.CN", "split": "test", "meta": {}}],
+        [row("retrosynthesis", "CC(=O)NC", "CC(=O)O.CN", "test")],
         id="chemllmbench-retro",
     ),
     pytest.param(
@@ -395,7 +345,7 @@ TABLES = [
             ("name_conversion-s2f", "CCO", "C2H6O", "test"),
             ("sider", "CCO", "Yes", "test"),
         ),
-        [{"task": "name_prediction/smiles_to_formula", "input": "CCO", "answer": "C2H6O", "split": "test", "meta": {}}],
+        [row("name_prediction/smiles_to_formula", "CCO", "C2H6O", "test")],
         id="smolinstruct",
     ),
     pytest.param(
@@ -405,13 +355,13 @@ TABLES = [
             ("7", "Please add a benzene_ring to the molecule CCO.", "CCO", "benzene_ring"),
         ),
         [
-            {
-                "task": "open_generation/mol_edit_add",
-                "input": "Please add a benzene_ring to the molecule CCO.",
-                "answer": "",
-                "split": "test",
-                "meta": {"source": "CCO", "add": "benzene ring"},
-            }
+            row(
+                "open_generation/mol_edit_add",
+                "Please add a benzene_ring to the molecule CCO.",
+                "",
+                "test",
+                meta={"source": "CCO", "add": "benzene ring"},
+            )
         ],
         id="tomg-test",
     ),
@@ -422,13 +372,12 @@ TABLES = [
             ("DelComponent", "Please remove a OCCc1ccccc1 from the molecule hydroxyl.", "CCc1ccccc1"),
         ),
         [
-            {
-                "task": "open_generation/mol_edit_delete",
-                "input": "Please remove a OCCc1ccccc1 from the molecule hydroxyl.",
-                "answer": "CCc1ccccc1",
-                "split": "train",
-                "meta": {"source": "OCCc1ccccc1", "remove": "hydroxyl"},
-            }
+            row(
+                "open_generation/mol_edit_delete",
+                "Please remove a OCCc1ccccc1 from the molecule hydroxyl.",
+                "CCc1ccccc1",
+                meta={"source": "OCCc1ccccc1", "remove": "hydroxyl"},
+            )
         ],
         id="openmolins-with-molecule-and-group-exchanged",
     ),
@@ -437,8 +386,8 @@ TABLES = [
             file,
             table(("smiles", "label", "split"), ("CCO", "1", "train"), ("CCN", "0", "test")),
             [
-                {"task": f"property_prediction/{sub}", "input": "CCO", "answer": "Yes", "split": "train", "meta": {}},
-                {"task": f"property_prediction/{sub}", "input": "CCN", "answer": "No", "split": "test", "meta": {}},
+                row(f"property_prediction/{sub}", "CCO", "Yes"),
+                row(f"property_prediction/{sub}", "CCN", "No", "test"),
             ],
             id=f"property-{sub}",
         )
@@ -454,7 +403,7 @@ TABLES = [
         pytest.param(
             "tomg_prompts.csv.gz",
             table(TOMG, (subtask, "Do it.", source, json.dumps(constraint), answer)),
-            [{"task": f"open_generation/{sub}", "input": "Do it.", "answer": answer, "split": "train", "meta": meta}],
+            [row(f"open_generation/{sub}", "Do it.", answer, meta=meta)],
             id=f"tomg-{subtask}",
         )
         for subtask, sub, source, constraint, answer, meta in (
@@ -552,7 +501,7 @@ def test_every_kind_of_table_is_tested():
         ),
     ],
 )
-def test_a_bad_line_of_a_table_is_told_with_file_and_line(tmp_path, name, text, reason):
+def test_a_bad_line_of_a_table_is_reported_with_file_and_line(tmp_path, name, text, reason):
     path, good = write(tmp_path / name, text), write(tmp_path / "zz.jsonl", jsonl([RETRO]))
     try:
         problem = load([path, good]).problems[0]
@@ -586,8 +535,8 @@ BAD = [
     pytest.param(json.dumps(BBBP | {"answer": 1, "split": "train"}), "line 2", id="label-is-a-number"),
     pytest.param(json.dumps(BBBP | {"answer": True, "split": "train"}), "line 2", id="label-is-a-truth-value"),
     pytest.param(json.dumps(BBBP | {"answer": "perhaps"}), "not_a_choice", id="label-is-no-choice"),
-    pytest.param(json.dumps(RETRO | {"meta": [1]}), "'meta' is no JSON object", id="meta-is-a-list"),
-    pytest.param(json.dumps(RETRO | {"meta": "[1]"}), "'meta' is no JSON object", id="meta-is-text-of-a-list"),
+    pytest.param(json.dumps(RETRO | {"meta": [1]}), "'meta' is not a JSON object", id="meta-is-a-list"),
+    pytest.param(json.dumps(RETRO | {"meta": "[1]"}), "'meta' is not a JSON object", id="meta-is-text-of-a-list"),
     pytest.param(json.dumps(RETRO | {"meta": "{"}), "line 2", id="meta-is-broken-text"),
     pytest.param(json.dumps(EDIT | {"answer": "CCCc1ccccc1"}), "wrong_count", id="edit-that-is-none"),
     pytest.param(json.dumps(EDIT | {"answer": "CCc1ccccc1"}), "unchanged", id="edit-that-changes-nothing"),
@@ -613,15 +562,7 @@ BAD = [
         id="counts-are-a-list",
     ),
     pytest.param(
-        json.dumps(
-            {
-                "task": "open_generation/mol_custom_atoms",
-                "input": "Two carbons.",
-                "answer": "",
-                "split": "test",
-                "meta": {},
-            }
-        ),
+        json.dumps(row("open_generation/mol_custom_atoms", "Two carbons.", "", "test")),
         "line 2",
         id="verified-row-without-what-to-verify",
     ),
@@ -629,7 +570,7 @@ BAD = [
 
 
 @pytest.mark.parametrize("line, reason", BAD)
-def test_a_bad_row_is_told_with_file_and_line_and_the_others_are_kept(tmp_path, line, reason):
+def test_a_bad_row_is_reported_with_file_and_line_and_the_others_are_kept(tmp_path, line, reason):
     path = write(tmp_path / "rows.jsonl", jsonl([FORWARD]) + line + "\n" + jsonl([BBBP]))
     loaded = load([path])
     assert everything(loaded) == [FORWARD, BBBP]
@@ -670,7 +611,7 @@ def test_check_row_leaves_its_argument_alone():
 
 
 GZ = gzip.compress(jsonl(ROWS * 50).encode())
-DAMAGED = GZ[:10] + b"\xff" * 50  # a good header, and no block that could be unpacked
+DAMAGED = GZ[:10] + b"\xff" * 50  # a good header without a valid block
 FILES = [
     pytest.param("rows.jsonl", b"", "no usable row", id="empty-jsonl"),
     pytest.param("rows.csv", b"", "columns none are not known", id="empty-csv"),
@@ -697,13 +638,13 @@ def test_a_bad_file_is_named(tmp_path, name, raw, reason):
     with pytest.raises(DataError) as error:
         load([str(path)])
     assert str(path) in str(error.value) and reason in str(error.value)
-    assert "\n" not in str(error.value)  # said in one line
+    assert "\n" not in str(error.value)
 
 
 def test_a_csv_field_beyond_the_readers_limit(tmp_path):
-    """The csv module stops at 131,072 characters with an error of its own: read it or name the file, but no such error."""
+    """The csv module alone stops at 131,072 characters with an error that does not name the file."""
     path = write(tmp_path / "rows.csv", table(("task", "input", "answer"), ("retrosynthesis", "C" * 200_000, "CC.")))
-    with pytest.raises(DataError) as error:  # a bad answer: there is no usable row either way
+    with pytest.raises(DataError) as error:  # the answer is bad, so that no row is usable
         load([path])
     assert path in str(error.value)
 
@@ -729,12 +670,12 @@ def test_one_bad_file_in_a_folder_is_named(tmp_path):
 # tasks
 
 
-def test_only_the_tasks_that_are_asked_for_are_kept(tmp_path):
+def test_only_selected_tasks_are_kept(tmp_path):
     loaded = load([write(tmp_path / "rows.jsonl", jsonl(ROWS))], tasks=["retrosynthesis", "property_prediction/bbbp"])
     assert everything(loaded) == [RETRO, BBBP] and loaded.problems == []
 
 
-def test_no_row_of_the_tasks_is_an_error(tmp_path):
+def test_no_row_of_the_selected_tasks_is_an_error(tmp_path):
     path = write(tmp_path / "rows.jsonl", jsonl(ROWS))
     with pytest.raises(DataError, match="rows.jsonl: no row of the tasks property_prediction/hiv"):
         load([path], tasks=["property_prediction/hiv"])
@@ -745,9 +686,9 @@ def test_no_row_of_the_tasks_is_an_error(tmp_path):
 
 def test_a_question_of_a_later_split_leaves_the_earlier_ones(tmp_path):
     train = [
-        RETRO | {"input": "CNC(C)=O"},
+        RETRO | {"input": "CNC(C)=O"},  # the molecule of the test row, spelt differently
         RETRO | {"input": "CC(=O)NCC", "answer": "CC(=O)O.CCN"},
-    ]  # the first is the test's in other writing
+    ]
     validation = [RETRO | {"split": "validation", "input": "CC(=O)N[CH3:1]"}]
     loaded = load([write(tmp_path / "rows.jsonl", jsonl([*train, *validation, RETRO | {"split": "test"}]))])
     assert everything(loaded) == [train[1], RETRO | {"split": "test"}]
@@ -777,13 +718,13 @@ NAME = {"task": "name_prediction/iupac_to_smiles", "input": "ethanol", "split": 
             id="under-another-property",
         ),
         pytest.param(
-            {"task": "reaction_prediction", "input": "CN.CC(=O)O", "answer": "CNC(C)=O", "split": "train", "meta": {}},
+            row("reaction_prediction", "CN.CC(=O)O", "CNC(C)=O"),
             RETRO | {"split": "test"},
             id="a-product-in-the-other-direction",
         ),
     ],
 )
-def test_what_a_test_row_is_about_trains_under_no_task(tmp_path, train, test):
+def test_a_molecule_of_a_test_row_trains_under_no_task(tmp_path, train, test):
     loaded = load([write(tmp_path / "rows.jsonl", jsonl([train, test]))])
     assert everything(loaded) == [test]
     assert loaded.removed == {"train rows about what a later split holds": 1}
@@ -803,12 +744,12 @@ def test_stereoisomers_are_different_questions(tmp_path):
 # fingerprint and the embedded rows
 
 
-def test_the_fingerprint_tells_rows_apart(tmp_path):
-    one = load([write(tmp_path / "one.jsonl", jsonl(ROWS))])
+def test_different_rows_have_different_fingerprints(tmp_path):
+    first = load([write(tmp_path / "first.jsonl", jsonl(ROWS))])
     same = load([write(tmp_path / "same.csv.gz", row_table(ROWS))])
-    other = load([write(tmp_path / "other.jsonl", jsonl([*ROWS[:-1], OPT | {"answer": "Cc1ccccc1"}]))])
-    assert one.fingerprint == same.fingerprint != other.fingerprint
-    assert len(one.fingerprint) == 16
+    changed = load([write(tmp_path / "changed.jsonl", jsonl([*ROWS[:-1], OPT | {"answer": "Cc1ccccc1"}]))])
+    assert first.fingerprint == same.fingerprint != changed.fingerprint
+    assert len(first.fingerprint) == 16
 
 
 def test_the_embedded_rows_load():
@@ -821,7 +762,7 @@ def test_the_embedded_rows_load():
 
 
 def many(task, n):
-    return [{"task": task, "input": f"{task} {i}", "answer": "", "split": "test", "meta": {}} for i in range(n)]
+    return [row(task, f"{task} {i}", "", "test") for i in range(n)]
 
 
 POOL = [
@@ -847,7 +788,7 @@ def test_a_sample_is_spread_over_sub_tasks():
     counts = Counter(row["task"] for row in sample(POOL, 12))
     assert counts["retrosynthesis"] == counts["open_generation/mol_edit_add"] == 12
     assert counts["property_prediction/bbbp"] == counts["property_prediction/hiv"] == 4
-    assert counts["property_prediction/bace"] == 3  # all there are
+    assert counts["property_prediction/bace"] == 3  # all rows of this task
 
 
 def test_a_sample_repeats_no_row():
@@ -856,7 +797,7 @@ def test_a_sample_repeats_no_row():
 
 
 @pytest.mark.parametrize("per_macro", [1, 2, 10, 12, 100])
-def test_a_sample_has_at_most_so_many_rows_of_a_macro_task(per_macro):
+def test_a_sample_keeps_to_the_limit_per_macro_task(per_macro):
     counts = Counter(get_task(row["task"]).macro for row in sample(POOL, per_macro))
     assert max(counts.values()) <= per_macro
 
@@ -868,33 +809,23 @@ def test_a_large_sample_is_everything():
 # a split by scaffold
 
 
-def test_no_scaffold_stands_in_two_splits(tmp_path):
-    from rdkit.Chem.Scaffolds.MurckoScaffold import MurckoScaffoldSmiles
-
-    rings = [
-        "c1ccccc1",
-        "c1ccncc1",
-        "C1CCCCC1",
-        "c1ccsc1",
-        "c1ccoc1",
-        "C1CCNCC1",
-        "C1CCOCC1",
-        "c1ccc2ccccc2c1",
-        "C1CCCC1",
+def test_no_scaffold_is_in_two_splits(tmp_path):
+    rings = (
+        "c1ccccc1", "c1ccncc1", "C1CCCCC1", "c1ccsc1", "c1ccoc1", "C1CCNCC1", "C1CCOCC1", "c1ccc2ccccc2c1", "C1CCCC1",
         "c1cnccn1",
-    ]
+    )  # fmt: skip
     rows = [
         BBBP | {"input": "C" * n + ring, "split": "test"}
-        for at, ring in enumerate(rings)
-        for n in range(1, 21 - 2 * at)
+        for rank, ring in enumerate(rings)
+        for n in range(1, 21 - 2 * rank)
     ]
-    other = RETRO | {"split": "validation"}
-    loaded = load([write(tmp_path / "rows.jsonl", jsonl([*rows, other]))], scaffold=True)
-    found = {
+    retro_row = RETRO | {"split": "validation"}
+    loaded = load([write(tmp_path / "rows.jsonl", jsonl([*rows, retro_row]))], scaffold=True)
+    scaffolds = {
         split: {MurckoScaffoldSmiles(row["input"]) for row in loaded.rows[split] if row["task"] == BBBP["task"]}
         for split in SPLITS
     }
-    assert all(found.values()) and sum(map(len, found.values())) == len(rings)
+    assert all(scaffolds.values()) and sum(map(len, scaffolds.values())) == len(rings)
     sizes = [sum(row["task"] == BBBP["task"] for row in loaded.rows[split]) for split in SPLITS]
     assert sizes[0] > 0.6 * sum(sizes) and sizes[2] > 0.05 * sum(sizes)
-    assert other in loaded.rows["validation"]
+    assert retro_row in loaded.rows["validation"]

@@ -1,4 +1,4 @@
-"""The demo page: what it writes, and a click path for every macro-task in a headless Chromium on loopback."""
+"""The demo: the HTML it writes, and clicks through every macro-task in a headless Chromium on loopback."""
 
 import re
 import shutil
@@ -10,6 +10,7 @@ import pytest
 from chemr_lite import get_task
 from chemr_lite.model.questions import read_question
 from recipes import demo
+from recipes.training import demo_page
 from recipes.training.answers_html import verdict
 from recipes.training.options import UsageError
 
@@ -27,14 +28,14 @@ def rows(chemists) -> list[dict]:
 
 
 @pytest.fixture(scope="module")
-def desk(chemists, rows) -> demo.Desk:
-    return demo.Desk(chemists, rows)
+def handler(chemists, rows) -> demo_page.QuestionHandler:
+    return demo_page.QuestionHandler(chemists, rows)
 
 
 @pytest.fixture(scope="module")
 def address(chemists, rows):
-    page = demo.build(chemists, rows)
-    _, local, _ = page.launch(**demo.look())
+    page = demo_page.build(chemists, rows)
+    _, local, _ = page.launch(**demo_page.launch_settings())
     yield local
     page.close()
 
@@ -45,15 +46,15 @@ def test_all_phases_can_be_asked_the_last_one_first(chemists):
 
 
 def test_examples_cover_every_macro_task(rows):
-    chosen = demo.choose(rows)
+    chosen = demo_page.choose_examples(rows)
     assert len({row["task"].split("/")[0] for row in chosen[:9]}) == 9
     assert {row["task"] for row in chosen} == {row["task"] for row in rows}
 
 
-def test_the_preview_does_not_tell_the_answer(desk):
-    rows = [row for row in desk.known.values() if row["answer"] and get_task(row["task"]).answers != "text"]
+def test_the_preview_does_not_tell_the_answer(handler):
+    rows = [row for row in handler.known.values() if row["answer"] and get_task(row["task"]).answers != "text"]
     for row in rows:
-        shown = desk.preview(row["task"], row["input"])
+        shown = handler.preview(row["task"], row["input"])
         if (
             row["answer"] not in ("Yes", "No")
             and row["answer"] not in get_task(row["task"]).sides(row | {"answer": ""}).values()
@@ -61,9 +62,9 @@ def test_the_preview_does_not_tell_the_answer(desk):
             assert f">{row['answer']}<" not in shown and f".{row['answer']}<" not in shown, row
 
 
-def test_two_phases_answer_side_by_side(desk, rows):
+def test_two_phases_answer_side_by_side(handler, rows):
     row = next(row for row in rows if row["task"] == "reaction_prediction")
-    shown = list(desk.ask("reaction_prediction", row["input"], "grpo", "foundation"))
+    shown = list(handler.ask("reaction_prediction", row["input"], "grpo", "foundation"))
     assert len(shown) > 8 and shown[0][1] == ""  # it grows, the first one first
     left, right = shown[-1]
     assert left.startswith("<h3>grpo</h3>") and right.startswith("<h3>foundation</h3>")
@@ -71,11 +72,11 @@ def test_two_phases_answer_side_by_side(desk, rows):
         assert escape(row["answer"]) in html and re.search(
             r'class="verdict (yes|no)"', html
         )  # it is known, so it is judged
-    assert escape(desk.chemists["foundation"].ask_all([row])[0].answer or "no answer that can be read") in right
+    assert escape(handler.chemists["foundation"].ask_all([row])[0].answer or "no answer that can be read") in right
 
 
-def test_one_phase_alone_leaves_the_other_side_empty(desk):
-    *_, (left, right) = desk.ask("retrosynthesis", "CC(=O)Nc1ccc(O)cc1", "distill", demo.NONE)
+def test_one_phase_alone_leaves_the_other_side_empty(handler):
+    *_, (left, right) = handler.ask("retrosynthesis", "CC(=O)Nc1ccc(O)cc1", "distill", demo_page.NO_PHASE)
     verdicts = (
         "no answer is known to compare it with",
         "no answer that can be read",
@@ -87,31 +88,31 @@ def test_one_phase_alone_leaves_the_other_side_empty(desk):
 
 
 @pytest.mark.parametrize(
-    ("task", "text", "told"),
+    ("task", "text", "message"),
     [
         ("retrosynthesis", "", "The question is empty."),
         ("retrosynthesis", None, "The question is empty."),
         ("retrosynthesis", EVIL, escape("is no molecule: more than a SMILES")),
-        (demo.TYPED, "what is this?", "No task asks in these words"),
+        (demo_page.BY_WORDING, "what is this?", "No task asks in these words"),
     ],
 )
-def test_what_cannot_be_asked_is_told_and_escaped(desk, task, text, told):
-    ((left, right),) = desk.ask(task, text, "grpo", "distill")
-    assert told in left and "<script" not in left and "<img" not in left and right == ""
-    assert desk.preview(task, text) in ("", left)
+def test_what_cannot_be_asked_is_explained_and_escaped(handler, task, text, message):
+    ((left, right),) = handler.ask(task, text, "grpo", "distill")
+    assert message in left and "<script" not in left and "<img" not in left and right == ""
+    assert handler.preview(task, text) in ("", left)
 
 
 @pytest.mark.parametrize(
     "completion", [EVIL, f"<think>{EVIL} an amide</think>\n<answer>{EVIL}</answer>", f"<think>{EVIL}", ""]
 )
-def test_what_a_model_wrote_is_escaped(desk, chemists, completion, monkeypatch):
+def test_what_a_model_wrote_is_escaped(handler, chemists, completion, monkeypatch):
     monkeypatch.setattr(chemists["grpo"], "stream", lambda row: iter([completion[:20], completion]))
-    for html in desk.write("grpo", read_question("retrosynthesis", "CNC(C)=O")):
+    for html in handler.write("grpo", read_question("retrosynthesis", "CNC(C)=O")):
         assert "<script" not in html and "<img" not in html
 
 
 @pytest.mark.parametrize(
-    ("answer", "told", "good"),
+    ("answer", "text", "good"),
     [
         ("<answer>CC(=O)O.CN</answer>", "valid molecules; correct, score 1.00", True),
         ("<answer>CCO</answer>", "a valid molecule; another number of molecules than wanted, score 0.00", False),
@@ -119,24 +120,26 @@ def test_what_a_model_wrote_is_escaped(desk, chemists, completion, monkeypatch):
         ("CC(=O)O.CN", "no answer that can be read: the answer is not between its tags", False),
     ],
 )
-def test_the_verdict(chemists, answer, told, good):
+def test_the_verdict(chemists, answer, text, good):
     row = read_question("retrosynthesis", "CNC(C)=O", gold="CC(=O)O.CN")
-    text = f"<think></think>{answer}" if "answer" in answer else answer
-    assert verdict(chemists["grpo"].read(row, text)) == (told, good)
+    completion = f"<think></think>{answer}" if "answer" in answer else answer
+    assert verdict(chemists["grpo"].read(row, completion)) == (text, good)
 
 
 def test_twenty_at_once_are_not_mixed_up(address, chemists, rows):
     from gradio_client import Client
 
-    asked = [row for row in rows if row["task"] in ("retrosynthesis", "reaction_prediction", "molecule_captioning")][
-        :20
-    ]
+    tasks = ("retrosynthesis", "reaction_prediction", "molecule_captioning")
+    questions = [row for row in rows if row["task"] in tasks][:20]
     client = Client(address, verbose=False)
     with ThreadPoolExecutor(20) as pool:
         shown = list(
-            pool.map(lambda row: client.predict(row["task"], row["input"], "grpo", demo.NONE, api_name="/ask"), asked)
+            pool.map(
+                lambda row: client.predict(row["task"], row["input"], "grpo", demo_page.NO_PHASE, api_name="/ask"),
+                questions,
+            )
         )
-    for row, reply, (left, _) in zip(asked, chemists["grpo"].ask_all(asked), shown, strict=True):
+    for row, reply, (left, _) in zip(questions, chemists["grpo"].ask_all(questions), shown, strict=True):
         assert escape(row["input"]) in left and escape(row["answer"]) in left
         assert escape((reply.answer if reply.answer is not None else reply.completion)[:300]) in left
 
@@ -164,7 +167,7 @@ def browser():
 
 @pytest.fixture
 def page(browser, address):
-    """The page in a new tab; it fails the test if anything but loopback is asked for, or if a script of the model's runs."""
+    """The page in a new tab. The test fails if it asks anything but loopback, or if a script of the model runs."""
     tab = browser.new_page(viewport={"width": 1200, "height": 900})
     outside, dialogs = [], []
     tab.on(
@@ -193,7 +196,10 @@ def test_an_example_of_every_macro_task_is_asked_by_clicks(page):
         before = page.locator("#left").inner_html()
         page.get_by_role("button", name="Ask", exact=True).click()
         page.wait_for_function(
-            "before => { const left = document.querySelector('#left'); return left.innerHTML !== before && left.querySelector('.verdict') }",
+            """before => {
+                const left = document.querySelector('#left');
+                return left.innerHTML !== before && left.querySelector('.verdict');
+            }""",
             arg=before,
         )
         assert page.locator("#left article").count() == 1
@@ -237,9 +243,9 @@ def test_a_phone_shows_all_of_it(browser, address, scheme):
     left, right = tab.locator("#left article").bounding_box(), tab.locator("#right article").bounding_box()
     assert left["width"] > 300 and right["y"] > left["y"] + left["height"]  # one under the other
     ink, paper = (
-        tab.locator("#left article p").first.evaluate("(p, of) => getComputedStyle(of === 'p' ? p : p.parentElement)[of === 'p' ? 'color' : 'backgroundColor']", of)
-        for of in ("p", "article")
-    )  # fmt: skip
+        tab.locator("#left article p").first.evaluate(f"p => getComputedStyle({style}")
+        for style in ("p).color", "p.parentElement).backgroundColor")
+    )
     assert (ink, paper) == ("rgb(27, 36, 48)", "rgb(255, 255, 255)")
     tab.close()
 
@@ -249,7 +255,7 @@ def test_a_molecule_can_be_drawn(page):
     page.get_by_label("Question").fill("CC(=O)Nc1ccccc1")
     page.get_by_text("Draw a molecule").click()
     page.get_by_role("button", name="Open the editor").click()
-    page.wait_for_function("document.querySelector('#editor iframe')?.contentWindow.held?.smiles", timeout=90_000)
+    page.wait_for_function("document.querySelector('#editor iframe')?.contentWindow.drawing?.smiles", timeout=90_000)
     page.get_by_label("Question").fill("")
     page.get_by_role("button", name="Take the drawing").click()
     page.wait_for_function("document.querySelector('textarea').value.length > 5")

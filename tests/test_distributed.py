@@ -1,4 +1,4 @@
-"""Two processes that share a run: the same groups, weights and files as one."""
+"""Two processes that share a run reach the same groups, weights and files as a single one."""
 
 import json
 import shutil
@@ -24,7 +24,7 @@ open(f"{sys.argv[1]}/{state.process_index}.json", "w").write(json.dumps([scaled,
 
 
 def one_step(rank: int, number: int) -> tuple[list[float], dict]:
-    """What a process makes of its part of a step: three questions of two tasks, four completions each."""
+    """Return scaled rewards and mixture state of one process in a step of three prompts with four completions each."""
     rows = [
         {"task": task, "input": f"{i}", "answer": "CCO", "meta": {}}
         for task in ("retrosynthesis", "reaction_prediction")
@@ -33,7 +33,7 @@ def one_step(rank: int, number: int) -> tuple[list[float], dict]:
     mixture = Mixture(rows, prompts_per_step=3)
     tasks = ["retrosynthesis"] * 8 + ["reaction_prediction"] * 4
     values = [0.0, 1.0, 0.0, 0.0, 0.2, 0.4, 0.9, 0.1, 1.0, 1.0, 1.0, 1.0]
-    mine = slice(rank * len(tasks) // number, (rank + 1) * len(tasks) // number)  # which cuts the second group in two
+    mine = slice(rank * len(tasks) // number, (rank + 1) * len(tasks) // number)  # cuts the second group in two
     reward = mixture.wrap(lambda completions, **_: list(completions))
     scaled = reward(prompts=tasks[mine], completions=values[mine], task=tasks[mine])
     return scaled, mixture.state
@@ -86,7 +86,7 @@ def test_phase_3_by_two_processes(smoke, tmp_path):
     assert done.returncode == 0, done.stderr[-3000:]
     assert (
         done.stdout.count("2 processes share each step") == done.stdout.count("**balanced**") == 1
-    )  # one of them speaks
+    )  # only the main process prints
     log = [json.loads(line) for line in (run / "grpo" / "log.jsonl").read_text().splitlines()]
     steps = [line for line in log if "reward/unscaled" in line]
     assert [line["step"] for line in steps] == [1, 2, 3, 4] and sum("validation" in line for line in log) == 3
@@ -125,10 +125,10 @@ def test_two_machines_by_the_documented_configuration(tmp_path):
             )
         )
     try:
-        told = [launch.communicate(timeout=300)[1].decode() for launch in launches]
+        errors = [launch.communicate(timeout=300)[1].decode() for launch in launches]
     finally:
         for launch in launches:
             launch.kill()
-    assert [launch.returncode for launch in launches] == [0, 0], told
+    assert [launch.returncode for launch in launches] == [0, 0], errors
     scaled = [json.loads((tmp_path / f"{rank}.json").read_text())[0] for rank in range(2)]
     assert scaled[0] + scaled[1] == pytest.approx(one_step(0, 1)[0])

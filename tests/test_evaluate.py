@@ -1,4 +1,4 @@
-"""Evaluation: answers of a model, answers made elsewhere, baselines, and two runs side by side."""
+"""Evaluation: answers of a model, predictions made elsewhere, baselines, and the comparison of two runs."""
 
 import json
 import sys
@@ -14,6 +14,7 @@ from chemr_lite.model.load import load_base, load_tokenizer
 from chemr_lite.scoring import baselines
 from recipes import evaluate
 from recipes.training import evaluation
+from recipes.training.evaluation_report import write_report
 from recipes.training.options import Options, UsageError
 
 TASKS = ["retrosynthesis", "property_prediction/rule_alert"]
@@ -64,11 +65,11 @@ def test_a_killed_evaluation_goes_on(nano, rows, tmp_path, kept):
 def test_samples_are_counted_by_pass_at_k(nano, rows, tmp_path):
     judged = evaluation.answer_rows(*nano, rows[:3], options(), samples=4)
     assert len(judged) == 12 and len({line["completion"] for line in judged}) > 3
-    for line in judged[:1]:  # one of four samples of the first row is right, all others wrong
+    for line in judged[:1]:  # only the first of four samples of the first row is right
         line.update(correct=True, score=1.0)
     for line in judged[1:]:
         line.update(correct=False, score=0.0)
-    figures = evaluate.report(judged, tmp_path, "sampled")["tasks"]["retrosynthesis"]["details"]
+    figures = write_report(judged, tmp_path, "sampled")["tasks"]["retrosynthesis"]["details"]
     assert (figures["pass@1"], figures["pass@2"], figures["pass@4"]) == (8.33, 16.67, 33.33)
 
 
@@ -95,14 +96,14 @@ def test_greedy_answers_are_the_same_twice_and_samples_are_not(nano):
     assert len(set(answer_prompts(*nano, prompts, 3, 24, temperature=1.5))) > 1
 
 
-# answers made elsewhere
+# predictions made elsewhere
 
 
-def test_answers_made_elsewhere_are_scored(monkeypatch, tmp_path, rows, capsys):
-    said = [{"task": row["task"], "input": row["input"], "answer": row["answer"]} for row in rows]
-    said[0] = {k: v for k, v in said[0].items() if k != "answer"} | {"completion": "outside the tags"}
+def test_predictions_made_elsewhere_are_scored(monkeypatch, tmp_path, rows, capsys):
+    predictions = [{"task": row["task"], "input": row["input"], "answer": row["answer"]} for row in rows]
+    predictions[0] = {k: v for k, v in predictions[0].items() if k != "answer"} | {"completion": "outside the tags"}
     path = tmp_path / "mine.jsonl"
-    path.write_text("".join(json.dumps(line) + "\n" for line in said[:-1]))
+    path.write_text("".join(json.dumps(line) + "\n" for line in predictions[:-1]))
     run(monkeypatch, path, "--tasks", ",".join(TASKS), "--eval-rows", 5, "--output", tmp_path / "out")
     assert "9 of 10 rows are answered" in capsys.readouterr().out
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
@@ -118,30 +119,30 @@ def test_answers_made_elsewhere_are_scored(monkeypatch, tmp_path, rows, capsys):
         ('{"task": "retrosynthesis", "input": "C", "answer": "C"}', "none of its 1 predictions belongs to a test row"),
     ],
 )
-def test_a_bad_file_of_answers_is_told(monkeypatch, tmp_path, text, words):
+def test_a_bad_file_of_predictions_is_refused(monkeypatch, tmp_path, text, words):
     (tmp_path / "mine.jsonl").write_text(text)
     with pytest.raises(UsageError, match=words):
         run(monkeypatch, tmp_path / "mine.jsonl", "--tasks", "retrosynthesis", "--output", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
-# side by side
+# comparison
 
 
 def test_two_runs_are_compared(monkeypatch, tmp_path, rows, capsys):
     for name, right in (("before", 4), ("after", 10)):
-        said = [
+        predictions = [
             {"task": r["task"], "input": r["input"], "answer": r["answer"] if i < right else "?"}
             for i, r in enumerate(rows)
         ]
-        evaluate.report(evaluate.read_predictions(write(tmp_path / "a.jsonl", said), rows), tmp_path / name, name)
+        write_report(evaluate.read_predictions(write(tmp_path / "a.jsonl", predictions), rows), tmp_path / name, name)
     capsys.readouterr()
     run(monkeypatch, "--compare", tmp_path / "before", tmp_path / "after")
     assert "| balanced | +60.0 |" in capsys.readouterr().out
 
 
-def write(path, said):
-    path.write_text("".join(json.dumps(line) + "\n" for line in said))
+def write(path, predictions):
+    path.write_text("".join(json.dumps(line) + "\n" for line in predictions))
     return path
 
 

@@ -1,4 +1,4 @@
-"""Exported models: their card, 4 bits, GGUF by a converter, and the way to a hub, here a small one on loopback."""
+"""Exported models: card, 4 bits, GGUF by a converter, and the upload to a hub, here a small one on loopback."""
 
 import base64
 import json
@@ -26,30 +26,30 @@ target.write_bytes(b"GGUF" + weights[:8])
 
 
 class Hub(BaseHTTPRequestHandler):
-    """As much of the hub as an upload of small files needs; `server.files` is what has arrived, `server.status` its mood."""
+    """As much of the hub as uploading small files needs. `server.files` has arrived, `server.status` is its answer."""
 
     def log_message(self, *_):
         pass
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.asked.append((self.path, self.headers["Authorization"]))
-        told = {"url": "http://127.0.0.1/me/chemr"}
+        self.server.requests.append((self.path, self.headers["Authorization"]))
+        answer = {"url": "http://127.0.0.1/me/chemr"}
         if self.path.endswith("/repos/create"):
             self.server.private = (
                 json.loads(body)["private"] if "private" in json.loads(body) else json.loads(body).get("visibility")
             )
         elif "/preupload/" in self.path:
             names = [file["path"] for file in json.loads(body)["files"]]
-            told = {
+            answer = {
                 "files": [{"path": name, "uploadMode": "regular", "shouldIgnore": False, "oid": None} for name in names]
             }
         elif "/commit/" in self.path:
             for line in map(json.loads, body.splitlines()):
                 if line["key"] == "file":
                     self.server.files[line["value"]["path"]] = base64.b64decode(line["value"]["content"])
-            told = {"commitUrl": "http://127.0.0.1/me/chemr/commit/1", "commitOid": "1", "pullRequestUrl": None}
-        text = json.dumps(told if self.server.status == 200 else {"error": "no room for you"}).encode()
+            answer = {"commitUrl": "http://127.0.0.1/me/chemr/commit/1", "commitOid": "1", "pullRequestUrl": None}
+        text = json.dumps(answer if self.server.status == 200 else {"error": "no room for you"}).encode()
         self.send_response(self.server.status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(text)))
@@ -60,7 +60,7 @@ class Hub(BaseHTTPRequestHandler):
 @pytest.fixture
 def hub():
     server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
-    server.files, server.asked, server.status, server.private = {}, [], 200, None
+    server.files, server.requests, server.status, server.private = {}, [], 200, None
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield server
     server.shutdown()
@@ -69,7 +69,7 @@ def hub():
 
 @pytest.fixture
 def export(monkeypatch, capsys):
-    """The recipe in this process, which spares it the seconds of another one's imports: its exit status, stdout and stderr."""
+    """Runs the recipe in this process, which saves imports. Returns exit status, stdout and stderr."""
 
     def run(*args) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["export.py", *map(str, args)])
@@ -120,11 +120,13 @@ def test_four_bits_are_a_model_too(smoke, tmp_path, export):
     assert export(smoke / "grpo", "--output", tmp_path / "small", "--precision", "4bit")[0] == 0
     assert json.loads((tmp_path / "small" / "config.json").read_text())["quantization_config"]["load_in_4bit"]
     rows = splits.sample(data.load(["nano"]).rows["test"], 18)
-    one, other = (Chemist(folder, max_new_tokens=100).ask_all(rows) for folder in (smoke / "grpo", tmp_path / "small"))
-    begun = [
-        a.completion[:9] == b.completion[:9] for a, b in zip(one, other, strict=True)
+    phase_replies, exported_replies = (
+        Chemist(folder, max_new_tokens=100).ask_all(rows) for folder in (smoke / "grpo", tmp_path / "small")
+    )
+    same_start = [
+        a.completion[:9] == b.completion[:9] for a, b in zip(phase_replies, exported_replies, strict=True)
     ]  # rounded twice, so not token for token
-    assert sum(begun) > 14 and sum(bool(reply.answer) for reply in other) > 9
+    assert sum(same_start) > 14 and sum(bool(reply.answer) for reply in exported_replies) > 9
 
 
 def test_gguf_by_the_converter(smoke, tmp_path, export, monkeypatch):
@@ -142,12 +144,12 @@ def test_gguf_by_the_converter(smoke, tmp_path, export, monkeypatch):
 def test_gguf_without_a_converter_or_with_one_that_refuses(smoke, tmp_path, export):
     (tmp_path / "refuse").mkdir()
     args = (smoke / "grpo", "--output", tmp_path / "whole", "--gguf", "--llama-cpp", tmp_path / "refuse")
-    status, _, told = export(*args)
-    assert status == 2 and "git clone https://github.com/ggml-org/llama.cpp" in told
-    assert not (tmp_path / "whole").exists()  # told before anything is made
+    status, _, error = export(*args)
+    assert status == 2 and "git clone https://github.com/ggml-org/llama.cpp" in error
+    assert not (tmp_path / "whole").exists()  # refused before anything is written
     (tmp_path / "refuse" / "convert_hf_to_gguf.py").write_text(CONVERTER)
-    status, _, told = export(*args)
-    assert status == 2 and "pre-tokenizer was not recognized" in told
+    status, _, error = export(*args)
+    assert status == 2 and "pre-tokenizer was not recognized" in error
     assert (tmp_path / "whole" / "model.safetensors").exists()
     assert export(*args[:4], "--precision", "4bit")[0] == 2
 
@@ -158,21 +160,21 @@ def test_push_uploads_the_folder_and_keeps_the_key(smoke, tmp_path, export, onli
     assert online.files.keys() == {path.name for path in (tmp_path / "whole").iterdir()} and "README.md" in online.files
     assert online.files["model.safetensors"] == (tmp_path / "whole" / "model.safetensors").read_bytes()
     assert "# me/chemr" in online.files["README.md"].decode()
-    assert online.private in (True, "private") and {key for _, key in online.asked} == {"Bearer hf_secret"}
+    assert online.private in (True, "private") and {key for _, key in online.requests} == {"Bearer hf_secret"}
     assert "hf_secret" not in out + err + "".join(path.read_text() for path in (tmp_path / "whole").glob("*.json"))
 
 
 def test_a_hub_that_refuses_loses_nothing(smoke, tmp_path, export, online):
     online.status = 403
-    status, _, told = export(smoke / "grpo", "--output", tmp_path / "whole", "--push-to-hub", "me/chemr")
-    assert status == 2 and "me/chemr cannot be pushed" in told and "hf_secret" not in told
+    status, _, error = export(smoke / "grpo", "--output", tmp_path / "whole", "--push-to-hub", "me/chemr")
+    assert status == 2 and "me/chemr cannot be pushed" in error and "hf_secret" not in error
     assert (tmp_path / "whole" / "model.safetensors").exists()
 
 
 def test_push_without_a_token_is_told_first(smoke, tmp_path, export, monkeypatch):
     monkeypatch.setattr("huggingface_hub.get_token", lambda: None)
-    status, _, told = export(smoke / "grpo", "--output", tmp_path / "whole", "--push-to-hub", "me/chemr")
-    assert status == 2 and "set HF_TOKEN" in told and not (tmp_path / "whole").exists()
+    status, _, error = export(smoke / "grpo", "--output", tmp_path / "whole", "--push-to-hub", "me/chemr")
+    assert status == 2 and "set HF_TOKEN" in error and not (tmp_path / "whole").exists()
 
 
 def test_adapters_to_keep(smoke, tmp_path, export):
@@ -182,13 +184,13 @@ def test_adapters_to_keep(smoke, tmp_path, export):
     assert {path.name for path in kept.iterdir()} >= {"foundation", "distill", "grpo", "ladder.md", "README.md"}
     assert not list(kept.rglob("checkpoint-*"))
     assert Chemist(kept).adapter == kept / "grpo"
-    status, _, told = export(smoke, "--adapters", kept)
-    assert status == 2 and "is there already" in told
-    status, _, told = export(tmp_path, "--adapters", tmp_path / "other")
-    assert status == 2 and "no finished phase in it" in told and not (tmp_path / "other").exists()
+    status, _, error = export(smoke, "--adapters", kept)
+    assert status == 2 and "is there already" in error
+    status, _, error = export(tmp_path, "--adapters", tmp_path / "other")
+    assert status == 2 and "no finished phase in it" in error and not (tmp_path / "other").exists()
 
 
 def test_a_full_disk_is_told_with_the_number(smoke, tmp_path, export, monkeypatch):
     monkeypatch.setattr(recipe.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 1000})())
-    status, _, told = export(smoke / "grpo", "--output", tmp_path / "whole")
-    assert status == 2 and "GiB and 0.0 are free" in told and list(tmp_path.iterdir()) == []
+    status, _, error = export(smoke / "grpo", "--output", tmp_path / "whole")
+    assert status == 2 and "GiB and 0.0 are free" in error and list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""The measurements of the GPU path, on tiny shapes on a CPU: the same code, so that it runs when a GPU is there."""
+"""The GPU measurements on tiny shapes on a CPU: the same code, so that it runs when a GPU is there."""
 
 import json
 import shutil
@@ -11,34 +11,34 @@ from tests.conftest import recipe
 
 @pytest.mark.slow
 def test_the_dry_run_measures_every_part_and_goes_on_where_it_was(smoke, tmp_path):
-    shutil.copytree(smoke, tmp_path / "work" / "nano-hf")  # the ladder is there: only what is missing is run
+    shutil.copytree(smoke, tmp_path / "work" / "nano-hf")  # the ladder exists: only what is missing is run
     command = ("gpu", "--dry-run", "--output", tmp_path, "--work", tmp_path / "work")
     done = recipe("studies/bench", *command)
     assert done.returncode == 0, done.stderr[-2000:]
     [path] = tmp_path.glob("gpu-*.json")
-    found = json.loads(path.read_text())
-    assert set(found["nano"]["hf"]) == {"base", "foundation", "distill", "grpo"}
-    assert len(found["steps"]) == 3
-    for name, one in found["steps"].items():
-        assert one["figures"].get("seconds", 0) > 0, (name, one["figures"])
-        assert len(one["figures"]["steps"]) == one["spec"]["steps"] and one["figures"]["micro_batch"] == 2
-    [shares] = [one["figures"]["shares"] for one in found["steps"].values() if one["spec"]["profile"]]
+    results = json.loads(path.read_text())
+    assert set(results["nano"]["hf"]) == {"base", "foundation", "distill", "grpo"}
+    assert len(results["steps"]) == 3
+    for name, step in results["steps"].items():
+        assert step["figures"].get("seconds", 0) > 0, (name, step["figures"])
+        assert len(step["figures"]["steps"]) == step["spec"]["steps"] and step["figures"]["micro_batch"] == 2
+    [shares] = [step["figures"]["shares"] for step in results["steps"].values() if step["spec"]["profile"]]
     assert abs(sum(shares.values()) - 100) < 0.1 and min(shares.values()) >= 0
     text = path.with_suffix(".md").read_text()
     assert "| tiny | grpo | 96 + 24 | – | bare TRL |" in text and "rewards and mixing" in text and "→ grpo" in text
 
     again = recipe("studies/bench", *command)
-    assert again.returncode == 0 and json.loads(path.read_text()) == found
+    assert again.returncode == 0 and json.loads(path.read_text()) == results
 
 
 def test_a_failure_is_written_down_with_its_error_not_its_progress_bar(tmp_path):
-    figures = gpu.in_a_process({"way": "no such way"}, tmp_path / "log.txt")
+    figures = gpu.run_step({"way": "no such way"}, tmp_path / "log.txt")
     assert figures["error"].startswith("exit status 1: KeyError")
 
 
-def test_the_measurements_on_a_gpu_hold_what_is_asked(tmp_path):
+def test_the_plan_for_a_gpu_has_every_shape_way_and_card(tmp_path):
     planned = gpu.specs(tmp_path, dry=False)
-    assert len({gpu.named(spec) for spec in planned}) == len(planned)
+    assert len({gpu.name_of(spec) for spec in planned}) == len(planned)
     for phase in ("foundation", "grpo"):
         capped = [s for s in planned if s["way"] == "ours" and s["phase"] == phase and s["cap"] == 14.6]
         assert {(s["shape"], s["prompt"] + s["completion"]) for s in capped} == {("8b", 1536), ("3b", 2048)}
@@ -50,6 +50,6 @@ def test_the_measurements_on_a_gpu_hold_what_is_asked(tmp_path):
             }
 
 
-def test_without_a_gpu_the_way_out_is_told(tmp_path):
+def test_without_a_gpu_the_message_names_the_dry_run(tmp_path):
     done = recipe("studies/bench", "gpu", "--output", tmp_path)
     assert done.returncode == 2 and "--dry-run" in done.stderr

@@ -1,4 +1,4 @@
-"""Warnings while phase 3 trains, and the page about it."""
+"""Warnings during phase 3, and the page about a run."""
 
 import json
 import re
@@ -11,20 +11,20 @@ from recipes.training.health import WINDOW, Health, find_problems
 from recipes.training.options import UsageError
 
 SOUND = [
-    {"loss": 0.001, "grad_norm": 0.1, "kl": 0.003, "groups/without_signal": 0.4, "reward/unscaled": 0.4 + 0.01 * (n % 3),
-     "completions/clipped_ratio": 0.01, "format": 0.99, "accuracy/retrosynthesis": 0.5}
+    {"loss": 0.001, "grad_norm": 0.1, "kl": 0.003, "format": 0.99, "accuracy/retrosynthesis": 0.5,
+     "groups/without_signal": 0.4, "reward/unscaled": 0.4 + 0.01 * (n % 3), "completions/clipped_ratio": 0.01}
     for n in range(3 * WINDOW)
 ]  # fmt: skip
 
 
 def ending(**changes) -> list[dict]:
-    """A sound log whose last WINDOW steps are otherwise."""
+    """Return a sound log with changes in its last WINDOW steps."""
     return SOUND[:-WINDOW] + [
         line | {name.replace("__", "/"): value for name, value in changes.items()} for line in SOUND[-WINDOW:]
     ]
 
 
-def test_a_sound_run_is_left_in_peace():
+def test_a_sound_run_has_no_problems():
     assert find_problems([]) == {} and find_problems(SOUND) == {} and find_problems(SOUND[:1]) == {}
 
 
@@ -40,11 +40,11 @@ def test_a_sound_run_is_left_in_peace():
         (SOUND + [{"loss": float("nan")}], "nan", "--grpo-learning-rate"),
     ],
 )
-def test_each_trouble_is_told_with_its_remedy(log, kind, remedy):
+def test_each_problem_comes_with_its_remedy(log, kind, remedy):
     assert list(find_problems(log)) == [kind] and remedy in find_problems(log)[kind]
 
 
-def test_one_bad_step_is_no_trouble():
+def test_one_bad_step_is_no_problem():
     assert (
         find_problems(
             SOUND[:-1] + [SOUND[-1] | {"groups/without_signal": 1.0, "completions/clipped_ratio": 0.9, "kl": 2.0}]
@@ -53,7 +53,7 @@ def test_one_bad_step_is_no_trouble():
     )
 
 
-def test_a_trouble_is_told_once(capsys):
+def test_a_problem_is_printed_once(capsys):
     health = Health()
     for step, line in enumerate(ending(kl=2.0) + ending(kl=2.0)[-5:], 1):
         health.on_log(None, type("State", (), {"global_step": step}), None, logs=line)

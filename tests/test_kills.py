@@ -1,4 +1,4 @@
-"""kill -9 at twenty random moments of a run: `python -m pytest -m slow`."""
+"""Kill a run with SIGKILL at twenty random moments: `python -m pytest -m slow`."""
 
 import json
 import random
@@ -16,32 +16,32 @@ KILLS = 20
 
 
 def saved(run: Path) -> str | None:
-    """The newest whole checkpoint of the phase under way."""
+    """Return the newest whole checkpoint of the phase under way."""
     whole = [path.parent for path in run.glob("*.partial/checkpoint-*/complete")]
     return str(max(whole, key=run_directory.step_of)) if whole else None
 
 
 def finished(run: Path) -> dict[str, bytes]:
-    """run.json of every phase that looks finished; each of them is whole."""
-    found = {}
+    """Return run.json of every phase that looks finished, after checking that the phase is whole."""
+    run_files = {}
     for name in ("foundation", "distill", "grpo"):
         if (folder := run / name).exists():
             assert (folder / "adapter_model.safetensors").exists() and json.loads(
                 (folder / "metrics.json").read_text()
             )["n"] == 72
             assert not list(folder.glob("checkpoint-*"))
-            found[name] = (folder / "run.json").read_bytes()
-    return found
+            run_files[name] = (folder / "run.json").read_bytes()
+    return run_files
 
 
 @pytest.mark.slow
 def test_twenty_kills_lose_no_more_than_the_steps_since_the_last_checkpoint(smoke, tmp_path):
     moments, killed, resumed = random.Random(20), 0, 0
-    while killed < KILLS:  # a quick machine may come to the end of a run before that: then the next one
+    while killed < KILLS:  # on a quick machine a run may end before that: then start another
         run = tmp_path / f"run{killed}"
         status, checkpoint, whole = -9, None, {}
         while status == -9:
-            # a start takes some seconds to come to where the last was killed; from there on every moment is as likely
+            # a start needs some seconds to get where the last was killed; after that every moment is equally likely
             process, until = (
                 start("grpo", "--preset", "smoke", "--save-steps", 2, "--output", run),
                 time.time() + moments.uniform(2, 10),

@@ -1,4 +1,4 @@
-"""Where a notebook runs: the platform, the decision, and a run that goes on in a new session."""
+"""The machine of a notebook: the platform, the chosen preset, and a run that continues in a new session."""
 
 import sys
 import types
@@ -24,9 +24,9 @@ def test_platforms_are_told_apart(monkeypatch):
     assert machine.platform() == "Kaggle"
 
 
-def test_the_decision_is_told(monkeypatch, tmp_path):
-    told = machine.describe(None, tmp_path)
-    assert "no GPU" in told and "→ preset nano: nothing to download" in told and "GiB free" in told
+def test_the_preset_is_explained(monkeypatch, tmp_path):
+    text = machine.describe(None, tmp_path)
+    assert "no GPU" in text and "→ preset nano: nothing to download" in text and "GiB free" in text
     assert "→ preset t4 (you chose it): unsloth/Qwen2.5-3B-Instruct is downloaded" in machine.describe("t4", tmp_path)
     monkeypatch.setenv("KAGGLE_KERNEL_RUN_TYPE", "Batch")
     assert "12 hours" in machine.describe("smoke", tmp_path)
@@ -40,8 +40,8 @@ def test_a_t4_on_kaggle(monkeypatch, tmp_path):
     monkeypatch.setenv("KAGGLE_KERNEL_RUN_TYPE", "Interactive")
     monkeypatch.setattr(hardware, "detect_hardware", lambda: Hardware("cuda", "Tesla T4", 14.7, "fp16"))
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (7, 5))
-    told = machine.describe(None, tmp_path)
-    assert "Tesla T4, 14.7 GiB, compute capability 7.5: fp16" in told and "two T4s" in told and "→ preset t4:" in told
+    text = machine.describe(None, tmp_path)
+    assert "Tesla T4, 14.7 GiB, compute capability 7.5: fp16" in text and "two T4s" in text and "→ preset t4:" in text
 
 
 def test_an_earlier_session_goes_on(tmp_path):

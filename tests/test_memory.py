@@ -1,4 +1,7 @@
-"""What does not fit is tried once in smaller parts. (That the largest step leaves nothing behind is in test_recipes.py.)"""
+"""A phase that runs out of memory is tried once with smaller micro-batches.
+
+test_recipes.py tests that the rehearsal of the largest step leaves nothing behind.
+"""
 
 import pytest
 import torch
@@ -25,7 +28,7 @@ def test_half_the_micro_batch_after_running_out_of_memory_once(capsys):
 
 
 @pytest.mark.parametrize(("micro", "tries"), [(8, 2), (1, 1)])
-def test_what_does_not_fit_either_way_is_told_with_the_way_out(micro, tries):
+def test_what_does_not_fit_either_way_gets_a_remedy(micro, tries):
     tried = []
 
     def train(options):

@@ -1,4 +1,4 @@
-"""A phase's model in one piece: it answers as base and adapter do, on disk and behind `transformers serve`, and teaches."""
+"""A merged model answers like base and adapter, on disk and behind `transformers serve`, and can teach."""
 
 import json
 import shutil
@@ -37,22 +37,24 @@ def test_a_merged_model_answers_as_base_and_adapter_do(smoke, merged):
     rows = data.load(["nano"]).rows["test"][::60]
     tokenizer = load_tokenizer(str(merged))
     prompts = [build_prompt(get_task(row["task"]).question(row)) for row in rows]
-    asked = tokenizer.apply_chat_template(prompts, add_generation_prompt=True, tokenize=True, return_dict=False)
+    prompt_ids = tokenizer.apply_chat_template(prompts, add_generation_prompt=True, tokenize=True, return_dict=False)
     apart = with_adapter(load_base(base_path("nano"), detect_hardware()), smoke / "distill")
     whole = AutoModelForCausalLM.from_pretrained(merged)
-    one, other = (complete(model, asked, 40, tokenizer.eos_token_id) for model in (apart, whole))
-    assert len(rows) > 40 and one == other
+    phase_answers, merged_answers = (
+        complete(model, prompt_ids, 40, tokenizer.eos_token_id) for model in (apart, whole)
+    )
+    assert len(rows) > 40 and phase_answers == merged_answers
 
 
-def test_what_cannot_be_merged_is_told(smoke, merged, tmp_path):
-    for args, told in (([smoke], "no adapter in it"), ([smoke / "distill", "--output", merged], "is there already")):
+def test_what_cannot_be_merged_is_refused(smoke, merged, tmp_path):
+    for args, message in (([smoke], "no adapter in it"), ([smoke / "distill", "--output", merged], "is there already")):
         done = recipe("export", *args)
-        assert done.returncode == 2 and told in done.stderr and "Traceback" not in done.stderr
+        assert done.returncode == 2 and message in done.stderr and "Traceback" not in done.stderr
 
 
 @pytest.fixture(scope="module")
 def served_nano(merged):
-    """The address of nano as `transformers serve` serves it: a teacher of 3 million parameters."""
+    """The URL of nano behind `transformers serve`: a teacher of 3 million parameters."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -84,23 +86,23 @@ def test_a_served_nano_teaches(smoke, merged, served_nano, tmp_path):
     for name in ("base", "foundation"):
         shutil.copytree(smoke / name, run / name)
     args = ["--preset", "smoke", "--server", served_nano, "--server-model", merged, "--output", traces]
-    asked = recipe("teach", *args, "--rows", 4, "--server-tokens", 80, "--least-grounding", 0)
+    teaching = recipe("teach", *args, "--rows", 4, "--server-tokens", 80, "--least-grounding", 0)
     answers = [json.loads(line) for line in (tmp_path / "traces.answers.jsonl").read_text().splitlines()]
     assert len({line["key"] for line in answers}) == len(answers) == 9 * 4  # none lost, none twice
     counts = json.loads((tmp_path / "traces.filter.json").read_text())
     assert sum(sum(reasons.values()) for reasons in counts.values()) == len(answers)
     kept = sum(reasons.get("kept", 0) for reasons in counts.values())
     if kept:
-        assert asked.returncode == 0, asked.stderr[-3000:]
+        assert teaching.returncode == 0, teaching.stderr[-3000:]
         done = recipe(
             "distill", "--preset", "smoke", "--output", run, "--traces", f"grounded,{traces}", "--max-steps", 1
         )
         assert done.returncode == 0, done.stderr[-3000:]
-        # beside RDKit's trace, or, where nano has no steps, in the place of the bare answer
-        beside = sum(reasons.get("kept", 0) for task, reasons in counts.items() if load_protocols("nano").of(task))
-        assert json.loads((run / "distill/run.json").read_text())["examples"]["rows"] == 9 * 60 + beside
+        # a kept trace joins RDKit's, or replaces the bare answer where nano has no steps
+        added = sum(reasons.get("kept", 0) for task, reasons in counts.items() if load_protocols("nano").of(task))
+        assert json.loads((run / "distill/run.json").read_text())["examples"]["rows"] == 9 * 60 + added
     else:  # after a minute of training nano is a poor teacher
-        assert asked.returncode == 2 and "no trace" in asked.stderr and "filter.json says why" in asked.stderr
+        assert teaching.returncode == 2 and "no trace" in teaching.stderr and "filter.json says why" in teaching.stderr
 
 
 def test_a_served_nano_is_evaluated_as_the_one_on_disk(smoke, merged, served_nano, tmp_path):
@@ -119,9 +121,9 @@ def test_a_served_nano_is_evaluated_as_the_one_on_disk(smoke, merged, served_nan
         tmp_path / "there",
     )
     assert here.returncode == there.returncode == 0, (here.stderr + there.stderr)[-3000:]
-    one, other = (
+    phase_answers, merged_answers = (
         [json.loads(line) for line in (tmp_path / at / "predictions.jsonl").read_text().splitlines()]
         for at in ("here", "there")
     )
-    alike = [a["completion"] == b["completion"] for a, b in zip(one, other, strict=True)]
-    assert len(alike) == 8 and sum(alike) >= 7  # a near tie may fall the other way
+    alike = [a["completion"] == b["completion"] for a, b in zip(phase_answers, merged_answers, strict=True)]
+    assert len(alike) == 8 and sum(alike) >= 7  # a near tie may be decided differently

@@ -1,4 +1,4 @@
-"""From completions to the figures of a table, against numbers worked out by hand."""
+"""The figures of a table from completions, compared with numbers worked out by hand."""
 
 import math
 
@@ -72,7 +72,11 @@ def test_claims_in_the_reasoning_are_counted():
 
 
 def lines():
-    """Retrosynthesis 1 of 4, BBBP 1 of 1, HIV 1 of 2; one retrosynthesis answer invalid, one without its tags."""
+    """Judge seven answers.
+
+    Right are 1 of 4 for retrosynthesis, 1 of 1 for BBBP and 1 of 2 for HIV. One retrosynthesis answer is invalid, and
+    one lacks its tags.
+    """
     answers = [
         (RETRO, render("a", "CC(=O)O.CN")),
         (RETRO, render("a", "CN")),

@@ -1,4 +1,4 @@
-"""The balance of tasks: scaling between groups, weights that follow what can be learnt, draws that can be resumed."""
+"""Multi-task balance: scaling of groups, weights that follow what can be learnt, draws that can be resumed."""
 
 import json
 import random
@@ -22,7 +22,7 @@ RETRO, FORWARD, BBBP, HIV, ADD = (
     "open_generation/mol_edit_add",
 )
 TASKS = (RETRO, FORWARD, BBBP, HIV, ADD)
-SPREAD, EQUAL = [0.0, 1.0, 0.0, 1.0], [0.0, 0.0, 0.0, 0.0]  # a group that teaches, and one that does not
+SPREAD, EQUAL = [0.0, 1.0, 0.0, 1.0], [0.0, 0.0, 0.0, 0.0]  # a group with signal, and one without
 
 
 def rows(tasks=TASKS, each=20):
@@ -51,48 +51,48 @@ def scale(*groups, scaling="group-floor", tasks=None):
     return mixture.scale(tasks, groups)
 
 
-def paid(*groups, scaling):
-    """The advantages that TRL makes of what the mixture hands over: it subtracts the mean of each group."""
+def scaled_advantages(*groups, scaling):
+    """Return the advantages that TRL computes from scaled rewards: it subtracts the mean of each group."""
     return [advantages(group) for group in scale(*groups, scaling=scaling)]
 
 
-EXACT, SIMILAR = (
-    [1.0, 1.0, 2.0, 0.0],
-    [0.40, 0.41, 0.42, 0.43],
-)  # right or wrong with a point for the format; a dense reward
+EXACT = [1.0, 1.0, 2.0, 0.0]  # right or wrong, with a point for the format
+SIMILAR = [0.40, 0.41, 0.42, 0.43]  # a dense reward
 
 
 def test_plain_group_scaling_makes_noise_as_large_as_right_against_wrong():
-    exact, similar = paid(EXACT, SIMILAR, scaling="group")
+    exact, similar = scaled_advantages(EXACT, SIMILAR, scaling="group")
     assert exact == pytest.approx([0, 0, 1.22, -1.22], abs=0.01)
     assert similar == pytest.approx([-1.15, -0.38, 0.38, 1.15], abs=0.015)
 
 
 def test_no_scaling_leaves_the_rewards_as_they_are():
-    exact, similar = paid(EXACT, SIMILAR, scaling="none")
+    exact, similar = scaled_advantages(EXACT, SIMILAR, scaling="none")
     assert exact == pytest.approx([0, 0, 1, -1])
     assert similar == pytest.approx([-0.015, -0.005, 0.005, 0.015])
 
 
 def test_gdpo_is_what_trl_makes_of_one_reward():
-    """normalize_then_sum: each group to mean 0 and deviation 1, then the whole batch."""
+    """normalize_then_sum: normalise each group, then the whole batch."""
     rewards = torch.tensor([EXACT, SIMILAR])
     grouped = (rewards - rewards.mean(1, keepdim=True)) / (rewards.std(1, keepdim=True) + 1e-4)
     expected = (grouped - grouped.mean()) / (grouped.flatten().std() + 1e-4)
-    assert paid(EXACT, SIMILAR, scaling="gdpo") == [pytest.approx(group, abs=1e-4) for group in expected.tolist()]
+    assert scaled_advantages(EXACT, SIMILAR, scaling="gdpo") == [
+        pytest.approx(group, abs=1e-4) for group in expected.tolist()
+    ]
 
 
 def test_a_floor_keeps_noise_of_a_dense_reward_below_right_against_wrong():
-    """A difference of 0.03 in similarity must not weigh as much as a right answer beside wrong ones."""
+    """A difference of 0.03 in similarity must not weigh as much as right against wrong."""
     sparse = [0.0, 0.0, 1.0, 0.0]
-    exact, similar = paid(sparse, SIMILAR, scaling="group-floor")
+    exact, similar = scaled_advantages(sparse, SIMILAR, scaling="group-floor")
     assert largest(exact) >= 5 * largest(similar)
-    exact, similar = paid(sparse, SIMILAR, scaling="group")
-    assert largest(exact) < 1.5 * largest(similar)  # what the floor is there for
+    exact, similar = scaled_advantages(sparse, SIMILAR, scaling="group")
+    assert largest(exact) < 1.5 * largest(similar)  # the floor prevents this
 
 
 def test_scaling_by_task_uses_what_its_groups_were_like():
-    """The same group weighs little in a task of wide groups, and much in one of narrow ones."""
+    """The same group weighs little in a task with wide groups and much in one with narrow groups."""
     mixture = Mixture(rows(), 2, scaling="task")
     for _ in range(60):
         mixture.observe([RETRO, ADD], [SPREAD, SIMILAR])
@@ -104,7 +104,7 @@ def test_scaling_by_task_uses_what_its_groups_were_like():
 @pytest.mark.parametrize("scaling", SCALING)
 def test_a_group_without_difference_has_no_advantage(scaling):
     for value in (0.0, 0.37, 1.0):
-        assert paid([value] * 4, SPREAD, scaling=scaling)[0] == pytest.approx([0, 0, 0, 0])
+        assert scaled_advantages([value] * 4, SPREAD, scaling=scaling)[0] == pytest.approx([0, 0, 0, 0])
 
 
 @pytest.mark.parametrize("scaling", SCALING)
@@ -132,7 +132,7 @@ def test_shares_are_equal_among_macro_tasks_and_within_them():
 
 
 def settled(feedback, steps=60, **options):
-    """A mixture that has seen `feedback` (task → rewards of one group) many times."""
+    """Return a mixture that has observed `feedback` (task → rewards of one group) many times."""
     mixture = Mixture(rows(feedback), 4, **options)
     for _ in range(steps):
         mixture.observe(list(feedback), list(feedback.values()))
@@ -182,7 +182,7 @@ def test_of_two_alike_tasks_the_shorter_is_asked_more():
         mixture.observe([RETRO, FORWARD], [SPREAD, SPREAD], lengths=[90.0, 30.0])
     weights, even = mixture.weights(), WEIGHT_FLOOR / 3
     assert (weights[FORWARD] - even) / (weights[RETRO] - even) == pytest.approx(3)
-    # what has not been asked yet counts as long as the others are on average
+    # a task that was not drawn yet counts as long as the others on average
     assert (weights[RETRO] - even) / (weights[BBBP] - even) == pytest.approx(0.5 * 60 / (0.5 * 90), rel=1e-3)
 
 
@@ -200,7 +200,7 @@ FEEDBACK = [
 def test_weights_sum_to_one_and_adaptive_ones_keep_every_task_alive(feedback):
     for steps in (1, 5, 60, 5000):  # 5000: the estimates underflow to zero
         mixture = settled(feedback, steps)
-        for sampling in SAMPLING:  # the weights come from what was learnt, which is the same for all
+        for sampling in SAMPLING:  # all strategies weight the same statistics
             mixture.sampling = sampling
             weights = mixture.weights()
             assert set(weights) == set(feedback)
@@ -212,7 +212,7 @@ def test_weights_sum_to_one_and_adaptive_ones_keep_every_task_alive(feedback):
 
 @pytest.mark.parametrize("feedback", FEEDBACK)
 def test_no_task_gets_less_than_the_floor(feedback):
-    """WEIGHT_FLOOR of the prompts is dealt out evenly."""
+    """WEIGHT_FLOOR is the share of the prompts that all tasks get in equal parts."""
     weights = settled(feedback).weights()
     assert min(weights.values()) >= WEIGHT_FLOOR / len(weights) - 1e-9
 
@@ -248,7 +248,7 @@ def test_mt_grpo_leaves_tasks_that_earn_or_improve():
     mixture = settled(feedback, 40, sampling="mt-grpo")
     assert mixture.weights()[RETRO] > 0.6
     before = dict(mixture.logits)
-    mixture.observe([RETRO, FORWARD], [[0.0, 0.0, 1.0, 0.0], [1.0] * 4])  # the second improves
+    mixture.observe([RETRO, FORWARD], [[0.0, 0.0, 1.0, 0.0], [1.0] * 4])  # the second task improves
     step = {task: mixture.logits[task] - before[task] for task in feedback}
     gained = (1 - SMOOTHING) * 0.25
     assert step[FORWARD] == pytest.approx(-MT_GRPO_RATE * (gained + MT_GRPO_LAMBDA * (0.75 + gained)), abs=1e-3)
@@ -273,7 +273,7 @@ def test_an_unknown_way_of_mixing_names_the_known_ones(names):
 
 @pytest.fixture
 def registered(monkeypatch):
-    """A sampling and a scaling strategy as a user would write and register them."""
+    """Register a sampling and a scaling strategy as a user would."""
 
     def hardest_first(tasks):
         return {
@@ -300,11 +300,11 @@ def test_a_strategy_is_added_by_registering_a_function(registered):
 
 
 def test_a_draw_depends_on_seed_and_slot_alone():
-    one, other = Mixture(rows(), 4, seed=3), Mixture(rows(), 4, seed=3)
-    slots = list(range(8))  # the first two steps know no weights but the first
-    forward = [one.draw(slot) for slot in slots]
-    backward = [other.draw(slot) for slot in reversed(slots)][::-1]
-    assert forward == backward == [one.draw(slot) for slot in slots]
+    first, second = Mixture(rows(), 4, seed=3), Mixture(rows(), 4, seed=3)
+    slots = list(range(8))  # both steps use the initial weights
+    forward = [first.draw(slot) for slot in slots]
+    backward = [second.draw(slot) for slot in reversed(slots)][::-1]
+    assert forward == backward == [first.draw(slot) for slot in slots]
 
 
 def test_seeds_and_slots_differ():
@@ -328,7 +328,7 @@ def test_every_row_of_a_task_can_be_drawn():
 
 
 def test_a_draw_is_the_same_before_and_after_the_step_it_is_fetched_in():
-    """The trainer fetches one step ahead: what it got must be what a resumed run gets in that step."""
+    """The trainer fetches one step ahead, and a resumed run must get the same rows in that step."""
     mixture, ahead = Mixture(rows(), 4), {}
     for step in range(12):
         slots = range(4 * step, 4 * step + 4)
@@ -339,7 +339,7 @@ def test_a_draw_is_the_same_before_and_after_the_step_it_is_fetched_in():
 
 
 def observe_something(mixture, slots):
-    """Rewards that depend on the question only, and differ between tasks."""
+    """Observe rewards that depend only on the question and differ between tasks."""
     drawn = [mixture.draw(slot) for slot in slots]
     groups = []
     for row in drawn:
@@ -353,19 +353,19 @@ def observe_something(mixture, slots):
 
 def test_a_restored_mixture_asks_what_the_uninterrupted_one_does():
     whole, part = Mixture(rows(), 4, seed=5), Mixture(rows(), 4, seed=5)
-    asked = [observe_something(whole, range(4 * step, 4 * step + 4)) for step in range(20)]
+    drawn = [observe_something(whole, range(4 * step, 4 * step + 4)) for step in range(20)]
     for step in range(10):
         observe_something(part, range(4 * step, 4 * step + 4))
     saved = json.dumps(part.state)
 
     restored = Mixture(rows(), 4, seed=5)
     restored.state = json.loads(saved)
-    assert [observe_something(restored, range(4 * step, 4 * step + 4)) for step in range(10, 20)] == asked[10:]
+    assert [observe_something(restored, range(4 * step, 4 * step + 4)) for step in range(10, 20)] == drawn[10:]
     assert restored.state == whole.state
-    assert len({row["task"] for step in asked[10:] for row in step}) > 1
+    assert len({row["task"] for step in drawn[10:] for row in step}) > 1
 
-    fresh = Mixture(rows(), 4, seed=5)  # without the state the draws are others: the test above can fail
-    assert [observe_something(fresh, range(4 * step, 4 * step + 4)) for step in range(10, 20)] != asked[10:]
+    fresh = Mixture(rows(), 4, seed=5)  # without the state the draws differ, so the assertion above can fail
+    assert [observe_something(fresh, range(4 * step, 4 * step + 4)) for step in range(10, 20)] != drawn[10:]
 
 
 def test_a_state_is_a_snapshot():
@@ -377,10 +377,10 @@ def test_a_state_is_a_snapshot():
 
 
 def test_two_mixtures_do_not_share_a_state():
-    one, other = Mixture(rows(), 4), Mixture(rows(), 4)
-    other.state = one.state
-    one.observe([RETRO], [[1.0, 1.0]])
-    assert other.reward[RETRO] == 0.5 and other.steps == 0
+    first, second = Mixture(rows(), 4), Mixture(rows(), 4)
+    second.state = first.state
+    first.observe([RETRO], [[1.0, 1.0]])
+    assert second.reward[RETRO] == 0.5 and second.steps == 0
 
 
 @pytest.mark.parametrize(
@@ -407,7 +407,7 @@ def test_the_state_does_not_grow():
 
 def wrapped(mixture, values):
     def chemistry(prompts, completions, task, **columns):
-        """The name and text of the reward."""
+        """A reward."""
         return list(values)
 
     return mixture.wrap(chemistry)
@@ -429,9 +429,9 @@ def test_wrap_scales_each_group_in_place_and_observes_it():
         meta=["{}"] * 8,
     )
     assert scaled == pytest.approx(sum(scale(*groups, tasks=[RETRO, ADD]), []))
-    other = Mixture(rows(), 2)
-    other.observe([RETRO, ADD], groups)
-    assert mixture.state == other.state
+    expected = Mixture(rows(), 2)
+    expected.observe([RETRO, ADD], groups)
+    assert mixture.state == expected.state
 
 
 def test_wrap_learns_how_long_completions_are():
@@ -487,7 +487,7 @@ def test_wrap_takes_plain_text_prompts():
 
 
 def test_a_question_drawn_twice_in_a_row_is_two_groups():
-    """A step asks `prompts_per_step` questions; a small set of rows repeats one, and neither half teaches anything here."""
+    """Few rows can make a step repeat a question. Here neither of its two groups has signal."""
     mixture, metrics = Mixture(rows(each=1), 2), {}
     reward = wrapped(mixture, [0.0, 0.0, 1.0, 1.0])
     reward(prompts=prompts_of("aa", 2), completions=["x"] * 4, task=[RETRO] * 4, log_metric=metrics.__setitem__)

@@ -1,4 +1,4 @@
-"""The 4-bit base with its adapter, as the trainers use it."""
+"""The 4-bit base with its adapter, as the trainers use it, and messages about a faulty installation."""
 
 import logging
 import os
@@ -6,6 +6,7 @@ import os
 import bitsandbytes
 import pytest
 import torch
+from peft.tuners.lora import LoraLayer
 from trl import SFTConfig
 
 from chemr_lite.model.cpu import fuse_adapters
@@ -27,7 +28,7 @@ def gradients(model) -> dict:
     return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
 
 
-def test_generating_leaves_the_gradients_as_they_were(model):
+def test_generating_does_not_change_the_gradients(model):
     """bitsandbytes may repack 4-bit weights in eval mode, after which no gradient passes a layer."""
     before = gradients(model)
     model.eval()
@@ -40,12 +41,10 @@ def test_generating_leaves_the_gradients_as_they_were(model):
 
 
 def test_one_product_gives_the_gradients_of_three(model):
-    from peft.tuners.lora import LoraLayer
-
     layers = [module for module in model.modules() if isinstance(module, LoraLayer)]
     torch.manual_seed(0)
     for layer in layers:
-        layer.lora_B["default"].weight.data.normal_(std=0.02)  # as if it had learnt: fresh ones are 0
+        layer.lora_B["default"].weight.data.normal_(std=0.02)  # as after training; fresh ones are 0
         vars(layer).pop("forward", None)
     peft = gradients(model)
     fuse_adapters(model)
@@ -54,9 +53,9 @@ def test_one_product_gives_the_gradients_of_three(model):
     for name in peft:
         torch.testing.assert_close(ours[name], peft[name], atol=1e-5, rtol=1e-3)
     with model.disable_adapter(), torch.no_grad():
-        untouched = model(torch.arange(300, 340)[None]).logits
+        without_adapter = model(torch.arange(300, 340)[None]).logits
     base = load_base("nano", detect_hardware())
-    torch.testing.assert_close(untouched, base(torch.arange(300, 340)[None]).logits)
+    torch.testing.assert_close(without_adapter, base(torch.arange(300, 340)[None]).logits)
 
 
 def test_only_the_adapter_learns(model):
@@ -64,11 +63,11 @@ def test_only_the_adapter_learns(model):
     assert sum(isinstance(module, bitsandbytes.nn.Linear4bit) for module in model.modules()) == 42
 
 
-# what is told of an installation that does not fit
+# messages about a faulty installation
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_a_driver_without_a_torch_for_it_is_told(tmp_path, monkeypatch, caplog):
+def test_a_driver_without_a_torch_for_it_is_reported(tmp_path, monkeypatch, caplog):
     (tmp_path / "nvidia-smi").write_text("#!/bin/sh\n")
     (tmp_path / "nvidia-smi").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
@@ -77,16 +76,16 @@ def test_a_driver_without_a_torch_for_it_is_told(tmp_path, monkeypatch, caplog):
     assert "finds no GPU" in caplog.text and "--index-url" in caplog.text
 
 
-def test_other_versions_are_named_with_the_line_that_mends_them(monkeypatch):
+def test_other_versions_are_named_with_the_command_that_installs_the_tested_ones(monkeypatch):
     assert environment.describe_versions().endswith("(as tested)")
     tested = environment.installed()
     monkeypatch.setattr(environment, "installed", lambda: tested | {"trl": "1.15.0", "unsloth": None})
-    told = environment.describe_versions()
-    assert "trl 1.15.0" in told and "unsloth missing" in told
-    assert f"python -m pip install trl=={tested['trl']} unsloth=={tested['unsloth']}" in told
+    message = environment.describe_versions()
+    assert "trl 1.15.0" in message and "unsloth missing" in message
+    assert f"python -m pip install trl=={tested['trl']} unsloth=={tested['unsloth']}" in message
 
 
-def test_an_argument_that_the_config_lacks_is_named_and_left_out(tmp_path, capsys):
+def test_an_argument_that_the_config_lacks_is_named_and_skipped(tmp_path, capsys):
     config = sft.make_config(
         SFTConfig, output_dir=str(tmp_path), max_length=77, bf16=False, use_cpu=True, warmup_ratio=0.1
     )

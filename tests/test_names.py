@@ -1,4 +1,4 @@
-"""The namer: what it calls a molecule, an independent parser of names (OPSIN) draws as that molecule."""
+"""The namer of nano's molecules: OPSIN, an independent parser of names, draws the molecule that was named."""
 
 import random
 import re
@@ -17,31 +17,31 @@ MANY = [named(RNG) for _ in range(4000)]
 def test_opsin_draws_what_was_named():
     from py2opsin import py2opsin
 
-    drawn = py2opsin([made.name for made in MANY])
+    drawn = py2opsin([molecule.name for molecule in MANY])
     wrong = [
-        (made, smiles)
-        for made, smiles in zip(MANY, drawn, strict=True)
-        if parse_smiles(smiles or "").key != made.smiles
+        (molecule, smiles)
+        for molecule, smiles in zip(MANY, drawn, strict=True)
+        if parse_smiles(smiles or "").key != molecule.smiles
     ]
     assert not wrong, wrong[:5]
 
 
 def test_a_molecule_has_one_name_and_one_description():
-    for pick in (lambda made: made.name, lambda made: made.caption):
-        pairs = {(made.smiles, pick(made)) for made in MANY}
+    for text_of in (lambda molecule: molecule.name, lambda molecule: molecule.caption):
+        pairs = {(molecule.smiles, text_of(molecule)) for molecule in MANY}
         assert len({smiles for smiles, _ in pairs}) == len({text for _, text in pairs}) == len(pairs)
 
 
 def test_molecules_are_canonical_and_small():
-    for made in MANY:
-        parsed = parse_smiles(made.smiles)
-        assert parsed.key == made.smiles and parsed.mol.GetNumHeavyAtoms() <= 30
+    for molecule in MANY:
+        parsed = parse_smiles(molecule.smiles)
+        assert parsed.key == molecule.smiles and parsed.mol.GetNumHeavyAtoms() <= 30
 
 
 def test_every_frame_and_every_substituent_is_drawn():
-    told = " ".join(made.caption for made in MANY)
-    assert all(f" {frame.kind} that is" in told for frame in frames()[0])
-    assert all(f"{prefix} at" in told for prefix in PREFIXES)
+    captions = " ".join(molecule.caption for molecule in MANY)
+    assert all(f" {frame.kind} that is" in captions for frame in frames()[0])
+    assert all(f"{prefix} at" in captions for prefix in PREFIXES)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_names_follow_the_rules(core, whole, nitrogen, substituents, name):
 
 
 def test_locants_are_the_lowest():
-    for made in MANY:
-        places = [int(number) for number in re.findall(r" at (\d)", made.caption)]
-        if "benz" in made.name and places:  # read the other way round the first place would be no lower
-            assert sorted(places) <= sorted(8 - place for place in places)
+    for molecule in MANY:
+        locants = [int(number) for number in re.findall(r" at (\d)", molecule.caption)]
+        if "benz" in molecule.name and locants:  # numbered in the other direction, they would not be lower
+            assert sorted(locants) <= sorted(8 - locant for locant in locants)

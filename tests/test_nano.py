@@ -57,11 +57,11 @@ def test_rows_to_practise_are_new_questions_of_open_generation():
     assert len({row["input"] for row in practice} | answered) == len(practice) + len(answered)
 
 
-@pytest.mark.parametrize("one, other", [("train", "validation"), ("train", "test"), ("validation", "test")])
-def test_splits_share_no_molecule_and_no_pair_of_reactants(one, other):
-    shown = {split: set().union(*(keys(row) for row in ROWS if row["split"] == split)) for split in (one, other)}
-    assert min(len(found) for found in shown.values()) > 500
-    assert not shown[one] & shown[other]
+@pytest.mark.parametrize("first, second", [("train", "validation"), ("train", "test"), ("validation", "test")])
+def test_splits_share_no_molecule_and_no_pair_of_reactants(first, second):
+    shown = {split: set().union(*(keys(row) for row in ROWS if row["split"] == split)) for split in (first, second)}
+    assert min(len(keys_of_split) for keys_of_split in shown.values()) > 500
+    assert not shown[first] & shown[second]
 
 
 def test_keys_are_what_a_row_shows():
@@ -107,7 +107,7 @@ def test_the_reaction_of_a_row_gives_its_product():
             assert identify(tuple(sides["reactants"].split(".")), sides["product"]) == row["meta"]["reaction"]
 
 
-def test_every_reaction_is_asked_about():
+def test_every_reaction_has_rows():
     counts = Counter(row["meta"]["reaction"] for row in ROWS if row["task"] == "retrosynthesis")
     assert set(counts) == set(molecules.RECIPES)
     assert min(counts.values()) >= 10
@@ -119,9 +119,9 @@ def test_every_reaction_is_asked_about():
 @pytest.mark.parametrize("group", blocks.GROUPS)
 def test_blocks_are_molecules(group):
     rng = random.Random(1)
-    made = [blocks.block(rng, group) for _ in range(15)]
-    assert all(parse_smiles(block).ok and parse_smiles(block).key == block for block in made)
-    assert len(set(made)) > 5
+    drawn = [blocks.block(rng, group) for _ in range(15)]
+    assert all(parse_smiles(block).ok and parse_smiles(block).key == block for block in drawn)
+    assert len(set(drawn)) > 5
 
 
 @pytest.mark.parametrize(
@@ -134,17 +134,17 @@ def test_attach(residue, group, expected):
 
 def test_reactions_are_small_and_change_something():
     rng = random.Random(2)
-    for made in (molecules.reaction(rng) for _ in range(60)):
-        assert made.reactants == tuple(sorted(made.reactants)) and made.product not in made.reactants
-        assert 6 <= Chem.MolFromSmiles(made.product).GetNumAtoms() <= molecules.MAX_ATOMS
+    for reaction in (molecules.reaction(rng) for _ in range(60)):
+        assert reaction.reactants == tuple(sorted(reaction.reactants)) and reaction.product not in reaction.reactants
+        assert 6 <= Chem.MolFromSmiles(reaction.product).GetNumAtoms() <= molecules.MAX_ATOMS
 
 
 def test_an_edit_is_one_core_with_two_groups_at_one_place():
     rng = random.Random(3)
-    for made in (molecules.edit(rng) for _ in range(30)):
-        assert made.first_group != made.second_group and len({made.bare, made.first, made.second}) == 3
-        bare = Chem.MolFromSmiles(made.bare)
-        assert all(Chem.MolFromSmiles(smiles).HasSubstructMatch(bare) for smiles in (made.first, made.second))
+    for edit in (molecules.edit(rng) for _ in range(30)):
+        assert edit.first_group != edit.second_group and len({edit.bare, edit.first, edit.second}) == 3
+        bare = Chem.MolFromSmiles(edit.bare)
+        assert all(Chem.MolFromSmiles(smiles).HasSubstructMatch(bare) for smiles in (edit.first, edit.second))
 
 
 def test_the_generator_is_deterministic():
@@ -158,25 +158,27 @@ def test_the_generator_is_deterministic():
 def test_the_pretraining_text_shows_nothing_that_is_held_out(shares):
     forbidden = held_out(ROWS)
     shown = list(islice(lines(random.Random(1), forbidden, pieces(), **shares), 2000))
-    # a single building block is free, also where a line tells what another one needs
-    found = {piece for line in shown for piece in re.split(r"\s|>>|<<|:", re.sub(r" from .*", "", line))} & forbidden
-    assert not found
+    # a single building block may appear, also where a line says what another block needs
+    pieces_shown = {
+        piece for line in shown for piece in re.split(r"\s|>>|<<|:", re.sub(r" from .*", "", line))
+    } & forbidden
+    assert not pieces_shown
     # the same text without the rule does show some: the test above can fail
     careless = list(islice(lines(random.Random(1), set(), pieces(), **shares), 2000))
     assert {piece for line in careless for piece in re.split(r"\s|>>|<<|:", line)} & forbidden
 
 
 def test_the_pretraining_text_is_no_question():
-    asked = [task.instruction for task in map(get_task, MAKERS) if task.instruction]
+    instructions = [task.instruction for task in map(get_task, MAKERS) if task.instruction]
     text = [line for line in islice(lines(random.Random(4), set(), ["C"]), 500) if " = C" not in line]
-    assert not any(question in line for line in text for question in [*asked, *TAGS, "Please"])
+    assert not any(phrase in line for line in text for phrase in [*instructions, *TAGS, "Please"])
 
 
 def test_every_kind_of_line_is_written():
     text = "\n".join(islice(lines(random.Random(6), set(), ["C"]), 500))
-    assert all(sign in text for sign in (
-        ">>", "<<", " has ", " in ", " = ", " plus ", " minus ", " → ", " ← ", " named ", " draws ", " told ", " needs ", " uses ", " beside ",
-    ))  # fmt: skip
+    signs = [">>", "<<", "=", "→", "←"]
+    words = ["has", "in", "plus", "minus", "named", "draws", "told", "needs", "uses", "beside"]
+    assert all(sign in text for sign in [*signs[:2], *(f" {word} " for word in [*signs[2:], *words])])
     assert not re.search(": C 1 3", text)  # lines that count come in the later stages
     counting = "\n".join(islice(lines(random.Random(6), set(), ["C"], **STAGES["tallying"]), 200))
     assert re.search(r" in \d+ [a-z ,0-9]+: \S+ \d+,.* = ", counting) and re.search(
@@ -185,17 +187,17 @@ def test_every_kind_of_line_is_written():
 
 
 def test_full_precision_makes_the_same_step():
-    """Muon as torch has it, in bf16, is what the iteration in full precision is held against."""
+    """The iteration in full precision agrees with torch's own, which is in bf16."""
     from torch.optim._muon import _zeropower_via_newtonschulz
 
     for shape in ((64, 192), (192, 64)):
         gradient = torch.randn(shape, generator=torch.Generator().manual_seed(0))
         settings = (3.4445, -4.775, 2.0315), 5, 1e-7
-        made = orthogonalise(gradient, *settings)
-        assert made.shape == shape and torch.allclose(
-            made, _zeropower_via_newtonschulz(gradient, *settings).float(), atol=0.01
+        update = orthogonalise(gradient, *settings)
+        assert update.shape == shape and torch.allclose(
+            update, _zeropower_via_newtonschulz(gradient, *settings).float(), atol=0.01
         )
-        values = torch.linalg.svdvals(made)
+        values = torch.linalg.svdvals(update)
         assert values.min() > 0.2 and values.max() < 1.5
 
 
@@ -255,12 +257,12 @@ def test_rows_fit_in_few_tokens(tokenizer):
 
 def test_the_conversation(tokenizer):
     prompt = build_prompt("What is CCO?")
-    asked = tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True)
-    assert asked == "<|user|>What is CCO?<|assistant|>"
-    told = tokenizer.apply_chat_template(
+    question = tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True)
+    assert question == "<|user|>What is CCO?<|assistant|>"
+    conversation = tokenizer.apply_chat_template(
         [*prompt, {"role": "assistant", "content": render("a", "Yes")}], tokenize=False
     )
-    assert told == asked + render("a", "Yes") + "<|end|>"  # the reasoning is kept
+    assert conversation == question + render("a", "Yes") + "<|end|>"  # the reasoning is kept
 
 
 def test_the_tokenizer_is_the_same_on_every_call(tokenizer):

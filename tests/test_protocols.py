@@ -1,4 +1,4 @@
-"""Protocols as data: what the package ships is whole, an edited file changes the traces, a bad one is named."""
+"""Protocols as data: the built-in files are complete, an edited file changes the traces, errors name a bad file."""
 
 import pytest
 import yaml
@@ -15,9 +15,9 @@ AMIDE = {"task": "reaction_prediction", "input": "CC(=O)O.CN", "answer": "CNC(C)
 
 
 def write(tmp_path, **changed):
-    held = yaml.safe_load(DEFAULT.read_text())
+    content = yaml.safe_load(DEFAULT.read_text())
     path = tmp_path / "mine.yaml"
-    path.write_text(yaml.safe_dump(held | changed, sort_keys=False))
+    path.write_text(yaml.safe_dump(content | changed, sort_keys=False))
     return path
 
 
@@ -30,7 +30,7 @@ def test_every_task_has_a_protocol(task):
 
 @pytest.mark.parametrize("task", list_tasks())
 def test_nano_reasons_in_the_same_steps_and_fewer(task):
-    # nano tells no places; what a heading is about and claims is what the checker goes by
+    # nano's steps leave out the places; the claim checker depends on the other fields
     default, nano = (
         {
             step.heading: (step.fact.removeprefix("placed "), step.about, step.claims)
@@ -70,7 +70,7 @@ def test_an_edited_protocol_changes_the_trace(tmp_path):
     }
     protocols = load_protocols(write(tmp_path, steps=steps, protocols=edited))
     assert protocols.of("reaction_prediction")[1].about == "both"
-    # RDKit knows nothing of mechanisms: that step is a teacher's
+    # RDKit knows nothing of mechanisms; only a teacher can write that step
     assert (
         get_task("reaction_prediction").trace(AMIDE, protocols)
         == "1. **Named reaction:** amide coupling\n2. **Outcome:** amide"
@@ -79,7 +79,7 @@ def test_an_edited_protocol_changes_the_trace(tmp_path):
 
 
 def test_an_edited_protocol_says_what_its_claims_are_about(tmp_path):
-    """In figures, page and reward alike: under a heading of the reader's own the groups are the answer's, and an amide is none."""
+    """Figures, page and reward agree: under the user's heading the groups are the answer's, which has no amide."""
     row = {"task": "retrosynthesis", "input": "CNC(C)=O", "answer": "CC(=O)O.CN", "meta": {}}
     text = render("1. **Leads:** amide", row["answer"])
     mine = load_protocols(write(tmp_path, protocols={"retrosynthesis": {"Leads": "groups of the answer"}}))
@@ -103,7 +103,7 @@ def test_an_edited_file_is_another_option(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text, told",
+    "text, message",
     [
         ("[", "mine.yaml"),
         ("- a", "must hold `protocols:`"),
@@ -118,12 +118,12 @@ def test_an_edited_file_is_another_option(tmp_path):
         ("steps: {a: {states: x}}\nprotocols: {retrosynthesys: {B: a}}", "nearest: retrosynthesis"),
     ],
 )
-def test_a_bad_file_is_named(text, told, tmp_path):
+def test_a_bad_file_is_named(text, message, tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text(text)
     with pytest.raises(ProtocolError, match="mine.yaml") as error:
         load_protocols(path)
-    assert told in str(error.value)
+    assert message in str(error.value)
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -1,4 +1,4 @@
-"""Real rows, where they lie beside the project: their own answers earn the maximum, TOMG-Bench's verdicts are ours."""
+"""Real rows, if they are at hand: gold answers score the maximum, and our verdicts are those of TOMG-Bench."""
 
 import csv
 import gzip
@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from chemr_lite import get_task, list_tasks
-from chemr_lite.data import tables
+from chemr_lite.data import files, tables
 from chemr_lite.data.rows import check_row
 
 REAL = Path(__file__).parents[2] / "shared" / "data" / "real"
 pytestmark = pytest.mark.skipif(not REAL.is_dir(), reason=f"no real rows at {REAL}")
-EVERY = 13  # of the rows of a file
-# OpenMolIns itself answers these wrongly: groups left that should be gone, halo → aldehyde and halo → nitro undone
+EVERY = 13  # each 13th row of a file is checked
+# OpenMolIns has wrong answers here: a group that should go remains, or halo → aldehyde and halo → nitro are not done
 BAD_GOLD = {
     "open_generation/mol_custom_groups",
     "open_generation/mol_edit_substitute",
@@ -30,7 +30,7 @@ def slices():
 def test_gold_answers_earn_the_maximum():
     good, seen, reasons = Counter(), Counter(), defaultdict(set)
     for path in slices():
-        for _, row in islice(tables.read(path), 0, None, EVERY):
+        for _, row in islice(files.read(path), 0, None, EVERY):
             seen[row["task"]] += 1
             try:
                 check_row(row)
@@ -48,7 +48,7 @@ def test_gold_answers_earn_the_maximum():
 @pytest.mark.slow
 @pytest.mark.skipif(not (REAL / "tomg_prompts.csv.gz").exists(), reason="no TOMG rows")
 def test_tomgs_own_verdicts_are_ours():
-    differ = Counter()
+    differences = Counter()
     with gzip.open(REAL / "tomg_prompts.csv.gz", "rt", encoding="utf-8") as file:
         for line in csv.DictReader(file):
             if line["answer_ok"] not in ("0", "1"):
@@ -56,14 +56,11 @@ def test_tomgs_own_verdicts_are_ours():
             (row,) = tables._tomg_tidy(line, REAL)
             score = get_task(row["task"]).score(row["answer"], row)
             if (str(score.reason) in ("correct", "too_different")) != (line["answer_ok"] == "1"):
-                differ[row["task"].split("/")[1], line["answer_ok"], str(score.reason)] += 1
-    assert differ == {
-        (
-            "mol_edit_substitute",
-            "0",
-            "correct",
-        ): 6,  # TOMG's nitro pattern matches nothing that RDKit has sanitised; ours does
-        ("mol_edit_delete", "1", "wrong_count"): 2,  # two amides are gone where one was to go
+                differences[row["task"].split("/")[1], line["answer_ok"], str(score.reason)] += 1
+    assert differences == {
+        # TOMG's nitro pattern matches no molecule that RDKit has sanitised; ours does
+        ("mol_edit_substitute", "0", "correct"): 6,
+        ("mol_edit_delete", "1", "wrong_count"): 2,  # two amides were removed instead of one
         ("mol_opt_mr", "1", "too_complex"): 1,  # a protein of more than 300 atoms
-        ("mol_opt_qed", "1", "not_improved"): 1,  # by less than 1e-6
+        ("mol_opt_qed", "1", "not_improved"): 1,  # improved by less than 1e-6
     }

@@ -23,7 +23,7 @@ PHASES = ("foundation", "distill", "grpo")
 
 
 def figures(run: Path) -> dict:
-    """Everything a run measured, without its timings."""
+    """Return everything that a run has measured, without timings."""
     return {name: json.loads((run / name / "metrics.json").read_text()) for name in ("base", *PHASES)}
 
 
@@ -90,9 +90,9 @@ def test_other_options_for_the_same_directory_are_refused(smoke):
 
 
 def test_killed_or_asked_to_end_then_the_same_command_ends_with_the_same_metrics(smoke, tmp_path):
-    """SIGTERM in phase 2 right after a checkpoint appeared, kill -9 in phase 3; phase 1 is taken over whole.
+    """SIGTERM in phase 2 right after its first checkpoint, SIGKILL in phase 3; phase 1 is copied.
 
-    Each start tries the largest step first, and nothing of that may stay either.
+    Each start rehearses the largest step, which must leave nothing behind either.
     """
     run = tmp_path / "killed"
     command = ("grpo", "--preset", "smoke", "--output", run)
@@ -106,9 +106,9 @@ def test_killed_or_asked_to_end_then_the_same_command_ends_with_the_same_metrics
             time.sleep(0.02)
         process.kill(how)
         assert process.wait() == (-9 if how is signal.SIGKILL else Limit.STATUS)
-        told = process.stdout
+        output = process.stdout
         assert how is signal.SIGKILL or (
-            "as the system asked; the same command goes on" in told and "Traceback" not in process.stderr
+            "as the system asked; the same command goes on" in output and "Traceback" not in process.stderr
         )
         assert not (run / phase).exists(), "a killed phase must not look finished"
     resumed = recipe(*command)
@@ -123,7 +123,7 @@ def test_killed_or_asked_to_end_then_the_same_command_ends_with_the_same_metrics
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A disk of its own size, for root; gives a function that sets the size in KiB."""
+    """A small disk, which only root can mount, and a function that sets its size in KiB."""
     place = tmp_path / "disk"
     place.mkdir()
 
@@ -165,10 +165,10 @@ def test_the_hours_are_over():
     assert ended.value.code == Limit.STATUS
     done = Limit(1e-9)
     done.on_step_end(None, SimpleNamespace(global_step=9, max_steps=9), control)
-    done.conclude("grpo")  # the last step is made: nothing was cut short
+    done.conclude("grpo")  # after the last step nothing is cut short
 
 
-def test_files_train_and_bad_lines_are_told(tmp_path):
+def test_files_train_and_bad_lines_are_reported(tmp_path):
     rows = [
         {"task": "retrosynthesis", "input": f"CC(=O)N{'C' * n}", "answer": f"CC(=O)O.N{'C' * n}", "split": "train"}
         for n in range(1, 9)
@@ -197,7 +197,7 @@ def test_files_train_and_bad_lines_are_told(tmp_path):
 
 
 def test_traces_of_a_teacher_train(smoke, tmp_path):
-    """From a file; how a teacher's traces come to be is tested in test_teacher.py."""
+    """From a file; test_teach.py tests how a teacher writes it."""
     run = tmp_path / "taught"
     for name in ("base", "foundation"):
         shutil.copytree(smoke / name, run / name)
@@ -232,11 +232,17 @@ def model_without_tokenizer(folder: Path) -> Path:
 BAD_INPUT = {
     "missing file": (lambda tmp: ["--data", tmp / "none.jsonl"], "none.jsonl: no such file"),
     "empty file": (lambda tmp: ["--data", write(tmp / "empty.jsonl", "")], "empty.jsonl: no usable row"),
-    "malformed with --strict": (lambda tmp: ["--strict", "true", "--data", write(tmp / "bad.jsonl", "{oops")], "bad.jsonl, line 1"),
-    "unknown columns": (lambda tmp: ["--data", write(tmp / "x.csv", "a,b\n1,2\n")], "x.csv: columns a, b are not known"),
+    "malformed with --strict": (
+        lambda tmp: ["--strict", "true", "--data", write(tmp / "bad.jsonl", "{oops")], "bad.jsonl, line 1"
+    ),
+    "unknown columns": (
+        lambda tmp: ["--data", write(tmp / "x.csv", "a,b\n1,2\n")], "x.csv: columns a, b are not known"
+    ),
     "unknown task": (lambda tmp: ["--tasks", "retrosynthesys"], "nearest: retrosynthesis"),
     "unknown task of phase 3": (lambda tmp: ["--grpo-tasks", "alchemy"], "--grpo-tasks: "),
-    "no row for phase 3": (lambda tmp: ["--tasks", "retrosynthesis", "--grpo-tasks", "reaction_prediction"], "no training row of nano"),
+    "no row for phase 3": (
+        lambda tmp: ["--tasks", "retrosynthesis", "--grpo-tasks", "reaction_prediction"], "no training row of nano"
+    ),
     "unknown preset": (lambda tmp: ["--preset", "huge"], "invalid choice: 'huge'"),
     "unknown mixing": (lambda tmp: ["--sampling", "fair"], "--sampling 'fair': choose adaptive, uniform"),
     "no part of a step": (lambda tmp: ["--grpo-micro-batch", "5"], "does not divide 32 completions"),
@@ -245,7 +251,10 @@ BAD_INPUT = {
     "unsloth without a GPU": (lambda tmp: ["--backend", "unsloth"], "needs a CUDA device"),
     "unknown flag": (lambda tmp: ["--learning-speed", "3"], "--learning-speed"),
     "unknown key": (lambda tmp: ["--config", write(tmp / "c.yaml", "grpo_stepz: 3\n")], "unknown grpo_stepz"),
-    "protocol of no task": (lambda tmp: ["--protocols", write(tmp / "p.yaml", "steps: {}\nprotocols: {naming: {A: b}}\n")], "p.yaml: no task 'naming'"),
+    "protocol of no task": (
+        lambda tmp: ["--protocols", write(tmp / "p.yaml", "steps: {}\nprotocols: {naming: {A: b}}\n")],
+        "p.yaml: no task 'naming'",
+    ),
     "no such traces": (lambda tmp: ["--traces", tmp / "none.jsonl"], "none.jsonl: no such file"),
     "broken yaml": (lambda tmp: ["--config", write(tmp / "c.yaml", "a: [\n")], "c.yaml"),
     "output below a file": (lambda tmp: ["--output", write(tmp / "file", "") / "run"], "cannot be written"),
@@ -305,7 +314,7 @@ def test_help_is_quick_and_teaches(name):
     command = [sys.executable, ROOT / f"recipes/{name}.py", "--help"]
     done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=60, check=False)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    # of the processor, since the other tests beside it take the time of the wall
+    # processor time, because other tests run at the same time
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 2
     assert done.returncode == 0 and f"python recipes/{name}.py" in done.stdout
 

@@ -1,4 +1,4 @@
-"""The KL that holds what is not practised: against the same computed plainly, shared out among micro-batches, and by the recipe."""
+"""The replay KL: against a plain computation, divided among micro-batches and processes, and as the recipe uses it."""
 
 from dataclasses import replace
 from statistics import fmean
@@ -25,21 +25,21 @@ OPTIONS = Options(replay_kl=3.0, protocols="nano", seed=4)
 
 @pytest.fixture(scope="module")
 def model():
-    """nano with a phase 2 and a copy of it that has gone on from there."""
+    """nano with an adapter, and a copy of it that stands for phase 2."""
     torch.manual_seed(0)
-    made = load_model("nano", None, "hf", detect_hardware(), 128, 8, seed=0)
-    made.add_adapter("ref", made.peft_config["default"])
-    weights = dict(made.named_parameters())
+    nano = load_model("nano", None, "hf", detect_hardware(), 128, 8, seed=0)
+    nano.add_adapter("ref", nano.peft_config["default"])
+    weights = dict(nano.named_parameters())
     for name, parameter in weights.items():
         if ".default." in name:
             parameter.data = torch.randn_like(parameter) * 0.1
             weights[name.replace(".default.", ".ref.")].data = parameter.data + torch.randn_like(parameter) * 0.05
-    made.set_adapter("default")
-    return made
+    nano.set_adapter("default")
+    return nano
 
 
 def trainer(model, parts: int = 1, rank: int = 0):
-    """What `hold` takes of a GRPOTrainer, whose own loss is the mean square of what the model says of one text."""
+    """Return what add_replay_kl needs of a GRPOTrainer. Its own loss is the mean square of the logits of one text."""
 
     def own(model, inputs, **_):
         return model(input_ids=torch.arange(5, 25)[None]).logits.square().mean() / parts
@@ -57,44 +57,47 @@ def trainer(model, parts: int = 1, rank: int = 0):
 
 
 def plain(model, step: int) -> float:
-    """The same, text by text: the mean over the step's texts of the mean over their answers' tokens of KL(phase 2 ‖ now)."""
+    """Return the replay KL of a step, computed text by text.
+
+    It is the mean over texts of the mean over answer tokens of KL(phase 2 ‖ now).
+    """
     tokenizer, protocols = load_tokenizer("nano"), load_protocols("nano")
-    mixture, found = Mixture(ROWS, replay_kl.TEXTS, OPTIONS.seed, "uniform"), []
+    mixture, divergences = Mixture(ROWS, replay_kl.TEXTS, OPTIONS.seed, "uniform"), []
     for slot in range(step * replay_kl.TEXTS, (step + 1) * replay_kl.TEXTS):
         row = mixture.draw(slot)
         task = get_task(row["task"])
-        asked = build_prompt(task.question(row))
-        start = len(tokenizer.apply_chat_template(asked, add_generation_prompt=True, tokenize=True, return_dict=False))
-        whole = [*asked, {"role": "assistant", "content": render(task.trace(row, protocols), row["answer"])}]
+        prompt = build_prompt(task.question(row))
+        start = len(tokenizer.apply_chat_template(prompt, add_generation_prompt=True, tokenize=True, return_dict=False))
+        whole = [*prompt, {"role": "assistant", "content": render(task.trace(row, protocols), row["answer"])}]
         ids = torch.tensor([tokenizer.apply_chat_template(whole, tokenize=True, return_dict=False)])
-        told = []
+        log_probabilities = []
         for name in ("ref", "default"):
             model.set_adapter(name)
             with torch.no_grad():
-                told.append(model(input_ids=ids).logits[0, start - 1 : -1].log_softmax(-1))
-        before, now = told
-        found.append((before.exp() * (before - now)).sum(-1).mean().item())
-    return sum(found) / len(found)
+                log_probabilities.append(model(input_ids=ids).logits[0, start - 1 : -1].log_softmax(-1))
+        before, now = log_probabilities
+        divergences.append((before.exp() * (before - now)).sum(-1).mean().item())
+    return sum(divergences) / len(divergences)
 
 
 def gradient(model, parts: int, rank: int = 0, step: int = 2) -> tuple[float, torch.Tensor, float]:
-    """Loss, gradient and logged figure of a step in so many micro-batches."""
+    """Return loss, gradient and logged figure of a step in `parts` micro-batches."""
     model.zero_grad()
-    begun = trainer(model, parts, rank)
-    begun.state.global_step, begun._step = step, step * parts
-    replay_kl.add_replay_kl(begun, ROWS, OPTIONS)
+    grpo_trainer = trainer(model, parts, rank)
+    grpo_trainer.state.global_step, grpo_trainer._step = step, step * parts
+    replay_kl.add_replay_kl(grpo_trainer, ROWS, OPTIONS)
     whole = 0.0
     for _ in range(parts):
-        loss = begun.compute_loss(model, {}, num_items_in_batch=None)
+        loss = grpo_trainer.compute_loss(model, {}, num_items_in_batch=None)
         loss.backward()
         whole += loss.item()
-        begun._step += 1
+        grpo_trainer._step += 1
     grads = [p.grad.flatten() for name, p in model.named_parameters() if ".default." in name]
-    return whole, torch.cat(grads), fmean(begun._metrics["train"]["replay_kl"])
+    return whole, torch.cat(grads), fmean(grpo_trainer._metrics["train"]["replay_kl"])
 
 
 def alone(model) -> tuple[float, torch.Tensor]:
-    """Loss and gradient of a step without a replay KL."""
+    """Return loss and gradient of a step without a replay KL."""
     model.zero_grad()
     loss = trainer(model).compute_loss(model, {})
     loss.backward()
@@ -145,19 +148,19 @@ def test_a_model_that_has_not_moved_is_not_pulled(model):
 
 
 def test_a_step_that_is_tried_first_changes_nothing(model):
-    """A rehearsal makes a step of its own, after which the trainer counts from 0 again."""
-    begun = trainer(model)
-    replay_kl.add_replay_kl(begun, ROWS, OPTIONS)
-    once, again = begun.compute_loss(model, {}).item(), begun.compute_loss(model, {}).item()
-    begun.state.global_step = begun._step = 1
-    assert once == again != begun.compute_loss(model, {}).item()
+    """After a rehearsal the trainer counts from 0 again."""
+    grpo_trainer = trainer(model)
+    replay_kl.add_replay_kl(grpo_trainer, ROWS, OPTIONS)
+    once, again = grpo_trainer.compute_loss(model, {}).item(), grpo_trainer.compute_loss(model, {}).item()
+    grpo_trainer.state.global_step = grpo_trainer._step = 1
+    assert once == again != grpo_trainer.compute_loss(model, {}).item()
 
 
 def test_too_long_texts_are_left_out(model):
-    begun = trainer(model)
-    replay_kl.add_replay_kl(begun, ROWS, replace(OPTIONS, max_length=3))
-    assert begun.compute_loss(model, {}).item() == pytest.approx(alone(model)[0])
-    assert begun._metrics["train"]["replay_kl"] == [0.0]
+    grpo_trainer = trainer(model)
+    replay_kl.add_replay_kl(grpo_trainer, ROWS, replace(OPTIONS, max_length=3))
+    assert grpo_trainer.compute_loss(model, {}).item() == pytest.approx(alone(model)[0])
+    assert grpo_trainer._metrics["train"]["replay_kl"] == [0.0]
 
 
 @pytest.mark.parametrize(
@@ -176,14 +179,14 @@ def test_too_long_texts_are_left_out(model):
         (OPTIONS, ROWS, "keeps no copy of phase 2"),
     ],
 )
-def test_without_anything_to_hold_or_to_hold_to_it_says_so(model, options, rows, says, capsys):
-    begun = trainer(model if rows is not ROWS else SimpleNamespace(peft_config={"default": None}))
-    before = begun.compute_loss
-    replay_kl.add_replay_kl(begun, replay_rows(options, {"train": rows}), options)
-    assert begun.compute_loss is before and says in capsys.readouterr().out
+def test_it_says_why_it_cannot_be_added(model, options, rows, says, capsys):
+    grpo_trainer = trainer(model if rows is not ROWS else SimpleNamespace(peft_config={"default": None}))
+    before = grpo_trainer.compute_loss
+    replay_kl.add_replay_kl(grpo_trainer, replay_rows(options, {"train": rows}), options)
+    assert grpo_trainer.compute_loss is before and says in capsys.readouterr().out
 
 
-def test_held_are_the_tasks_with_answers_that_are_not_practised():
+def test_replayed_are_the_tasks_with_answers_that_are_not_practised():
     tasks = {row["task"] for row in ROWS}
     assert len(tasks) > 10 and replay_rows(OPTIONS, BY_SPLIT) == ROWS
     left = {

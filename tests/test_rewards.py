@@ -1,4 +1,4 @@
-"""The reward functions as a trainer calls them: keywords only, aligned lists, nothing but finite numbers back."""
+"""The reward functions as a trainer calls them: keywords and aligned lists in, finite numbers out."""
 
 import inspect
 import json
@@ -34,7 +34,7 @@ BATCH = [
 
 
 def call(batch=BATCH, conversational=False, json_meta=True, **extra):
-    """What TRL passes: prompts, completions, token ids and every column of the dataset, all as keywords."""
+    """Call the reward as TRL does: prompts, completions, token ids and all columns of the dataset, as keywords."""
     tasks, answers, metas, texts = ([line[i] for line in batch] for i in range(4))
     prompts = [[{"role": "user", "content": task}] for task in tasks]
     completions = [[{"role": "assistant", "content": text}] for text in texts] if conversational else texts
@@ -217,10 +217,10 @@ FOUR = "The product has an amide. It is an amide coupling. The C-N bond is forme
 
 
 @pytest.mark.parametrize(
-    "think, worth",
+    "think, share",
     [
         (FOUR, 1.0),
-        ("", 0.0),  # saying nothing
+        ("", 0.0),  # no claims
         ("It works.", 0.0),
         ("The product has an amide.", 0.25),
         ("The product has an amide. " * 20, 0.25),  # one true claim, repeated
@@ -229,12 +229,12 @@ FOUR = "The product has an amide. It is an amide coupling. The C-N bond is forme
             "There is no nitrile. There is no azide. There is no thiol. There is no epoxide. There is no nitro group.",
             0.0,
         ),  # denials
-        (FOUR + " It has a nitrile.", 0.8),  # a false one costs
+        (FOUR + " It has a nitrile.", 0.8),  # a false claim costs
         ("The product has a nitrile.", 0.0),
     ],
 )
-def test_what_claims_earn(think, worth):
-    assert grounded_reward(think) == pytest.approx(0.75 + 0.25 * worth)
+def test_what_claims_earn(think, share):
+    assert grounded_reward(think) == pytest.approx(0.75 + 0.25 * share)
 
 
 def test_claims_are_paid_beside_the_answer():

@@ -25,17 +25,17 @@ def test_every_question_is_answered_once_in_order(served, tmp_path):
     server = client(served)
     answers = server.ask(QUESTIONS, tmp_path / "store.jsonl", 50)
     assert answers == [[f"answer to question {n}"] for n in range(12)]
-    assert set(served.asked.values()) == {1} and server.spent["tokens"] == 120
+    assert set(served.request_counts.values()) == {1} and server.spent["tokens"] == 120
     again = client(served)
     assert again.ask(QUESTIONS, tmp_path / "store.jsonl", 50) == answers  # nothing is paid twice
-    assert set(served.asked.values()) == {1} and not again.spent["answered"]
+    assert set(served.request_counts.values()) == {1} and not again.spent["answered"]
 
 
 def test_samples_are_asked_for_one_by_one(served, tmp_path):
     assert client(served).ask(QUESTIONS[:2], tmp_path / "store.jsonl", 50, temperature=1.0, samples=3) == [
         [f"answer to question {n}"] * 3 for n in (0, 1)
     ]
-    assert set(served.asked.values()) == {3}
+    assert set(served.request_counts.values()) == {3}
 
 
 def test_a_hostile_server_loses_nothing(served, tmp_path):
@@ -81,7 +81,7 @@ def test_an_answer_cut_while_thinking_is_paid_once(served, tmp_path):
     served.script = ["thinking"]
     server = client(served, concurrency=1)
     assert server.ask(QUESTIONS[:2], tmp_path / "store.jsonl", 50) == [[""], ["answer to question 1"]]
-    assert set(served.asked.values()) == {1} and server.spent["tokens"] == 20
+    assert set(served.request_counts.values()) == {1} and server.spent["tokens"] == 20
 
 
 def test_what_is_under_way_at_a_refusal_is_kept(served, tmp_path):
@@ -96,7 +96,7 @@ def test_a_refusal_is_told_and_not_repeated(served, tmp_path):
     served.script = ["401"] * 20
     with pytest.raises(UsageError):
         client(served, concurrency=1).ask(QUESTIONS, tmp_path / "store.jsonl", 50)
-    assert sum(served.asked.values()) <= 2
+    assert sum(served.request_counts.values()) <= 2
 
 
 def test_the_key_comes_from_the_environment_and_stays_out_of_the_store(served, tmp_path, monkeypatch):
@@ -152,7 +152,7 @@ def test_kill_minus_nine_pays_nothing_twice_but_what_was_under_way(served, tmp_p
         command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=True, stdout=subprocess.DEVNULL, timeout=60
     )
     assert len(read_store(store)) == 60
-    assert sum(served.asked.values()) <= 60 + 3  # three were under way when it died
+    assert sum(served.request_counts.values()) <= 60 + 3  # three were under way when it died
 
 
 def test_evaluate_asks_a_server(served, tmp_path, monkeypatch, capsys):
@@ -178,7 +178,7 @@ def test_evaluate_asks_a_server(served, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", [*command, "--preset", "smoke"])
     for _ in range(2):  # the second time nothing is asked
         evaluate.main()
-    assert sum(served.asked.values()) == 3
+    assert sum(served.request_counts.values()) == 3
     lines = [json.loads(line) for line in (tmp_path / "out/predictions.jsonl").read_text().splitlines()]
     assert [line["input"] for line in lines] == [row["input"] for row in rows]
     assert all(line["answer"].startswith("answer to") and not line["format"] for line in lines)

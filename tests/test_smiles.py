@@ -1,4 +1,4 @@
-"""The gate: what it lets through, what it refuses and why, and that no text makes it raise or hang."""
+"""The gate: what it accepts, what it refuses and why, and that no text makes it raise or hang."""
 
 import time
 
@@ -10,7 +10,7 @@ from rdkit import Chem
 from chemr_lite.reasons import Reason
 from chemr_lite.smiles import MAX_CHARS, MAX_HEAVY_ATOMS, MAX_RING_CLOSURES, parse_smiles, similarity, without_stereo
 
-LIMIT_S = 0.25  # of processor time for one text, whatever it is
+LIMIT_S = 0.25  # processor time for any text
 
 
 def timed(text):
@@ -107,7 +107,7 @@ def test_refuses(text, reason):
 
 @pytest.mark.parametrize("value", [None, 3, 2.5, b"CCO", ["CCO"], {"smiles": "CCO"}, Chem.MolFromSmiles("CCO")])
 def test_what_is_no_text_is_refused(value):
-    assert parse_smiles(value).reason is Reason.EMPTY  # and no TypeError for what cannot be hashed
+    assert parse_smiles(value).reason is Reason.EMPTY  # and no TypeError for unhashable values
 
 
 def test_white_space_around_does_not_count_towards_the_length():
@@ -127,7 +127,7 @@ def test_control_characters_are_no_smiles(text):
     ],
 )
 def test_atom_maps_make_no_stereochemistry(mapped, plain):
-    """Two methyls that differ in their map only are the same: a mapped answer must not fail for a centre that is none."""
+    """Two methyls that differ only in their atom maps make no stereocentre, so a mapped answer must match."""
     assert parse_smiles(mapped).key == parse_smiles(plain).key
 
 
@@ -140,7 +140,7 @@ UNREADABLE = [
 
 @pytest.mark.parametrize("text", UNREADABLE)
 def test_a_key_can_be_read_back(text):
-    """RDKit writes some molecules as SMILES that it then refuses; everything behind the gate reads the key again."""
+    """RDKit refuses some of the SMILES that it writes, but all code behind the gate reads the key again."""
     parsed = parse_smiles(text)
     assert not parsed.ok or Chem.MolFromSmiles(parsed.key) is not None
 
@@ -206,7 +206,10 @@ def test_without_stereo_removes_both_kinds():
 # bounds
 
 OPEN_RINGS = "[Fe]12345678" + "9[Fe]%10%11%12%13%14%15%16%171[Fe]%18%19%20%21%22%23%242%10"  # cut off in the middle
-FULLERENE = "c12c3c4c5c1c1c6c7c2c2c8c3c3c9c4c4c%10c5c5c1c1c6c6c%11c7c2c2c7c8c3c3c8c9c4c4c9c%10c5c5c1c1c6c6c%11c2c2c7c3c3c8c4c4c9c5c1c1c6c2c3c41"
+FULLERENE = (
+    "c12c3c4c5c1c1c6c7c2c2c8c3c3c9c4c4c%10c5c5c1c1c6c6c%11c7c2c2c7c8c3c3c8c9c4c4c9c%10c5c5c1c1c6c6c%11c2c2c7c3c3c8c4c4"
+    "c9c5c1c1c6c2c3c41"
+)
 LONG = [
     pytest.param("(" * 2000, id="open-branches"),
     pytest.param("[" * 2000, id="open-brackets"),
@@ -252,27 +255,12 @@ def test_similarity_of_the_largest_molecules_is_bounded_in_time():
         assert time.process_time() - start < 2 * LIMIT_S
 
 
-# two thirds of the texts are made of what SMILES is made of: characters, which mostly fail to parse, and pieces, which mostly do not
+# Two thirds of the texts resemble SMILES: those of single characters mostly fail to parse, those of pieces do not.
 CHARACTERS = st.sampled_from([*"CCCNOSPFBIcnos()[]=#-+@/\\.%123456789*>:H ", "Cl", "[C@H]", "[nH]", "c1ccccc1", "[O-]"])
-PIECES = st.sampled_from(
-    [
-        "C",
-        "O",
-        "N",
-        "c1ccccc1",
-        "C(=O)",
-        "(F)",
-        "(C)",
-        "=C",
-        "#N",
-        ".",
-        "[C@H](F)",
-        "[Fe]",
-        "/C=C/",
-        "C1CC1",
-        "[Na+].[O-]",
-    ]
-)
+PIECES = st.sampled_from([
+    "C", "O", "N", "c1ccccc1", "C(=O)", "(F)", "(C)", "=C", "#N", ".", "[C@H](F)", "[Fe]", "/C=C/", "C1CC1",
+    "[Na+].[O-]",
+])  # fmt: skip
 TEXTS = st.one_of(
     st.text(max_size=60),
     st.lists(CHARACTERS, max_size=40).map("".join),

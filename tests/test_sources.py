@@ -6,6 +6,7 @@ import io
 import re
 import tarfile
 import threading
+from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -24,25 +25,25 @@ needs_originals = pytest.mark.skipif(not ORIGINALS.is_dir(), reason=f"the publis
 
 
 class Server(ThreadingHTTPServer):
-    """Serves BODY as each path asks; `asked` are the paths with the first byte that was wanted."""
+    """Serves BODY in the way that the path names; `requests` records each path with its first byte."""
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
-        self.asked, self.cuts = [], 2
+        self.requests, self.cuts = [], 2
 
 
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         first = int(re.sub(r"\D", "", self.headers.get("Range", "0")) or 0)
-        self.server.asked.append((self.path, first))
+        self.server.requests.append((self.path, first))
         body = BODY[::-1] if self.path == "/wrong" else BODY
         if self.path == "/missing":
             return self.send_error(404)
-        if self.path == "/busy" and len(self.server.asked) < 3:
+        if self.path == "/busy" and len(self.server.requests) < 3:
             return self.send_error(503)
         if self.path == "/down":
             return self.send_error(500)
-        if self.path == "/whole":  # a server that knows nothing of ranges
+        if self.path == "/whole":  # a server without range requests
             first = 0
         if first >= len(body):
             return self.send_error(416)
@@ -77,12 +78,12 @@ def test_a_file_is_downloaded_once(server, tmp_path):
     for _ in range(2):
         path = fetch(file(server, "/good"), tmp_path)
         assert path == tmp_path / "folder" / "data.bin" and path.read_bytes() == BODY
-    assert server.asked == [("/good", 0)]
+    assert server.requests == [("/good", 0)]
 
 
-def test_a_cut_connection_is_taken_up_where_it_broke(server, tmp_path):
+def test_an_interrupted_download_is_resumed(server, tmp_path):
     assert fetch(file(server, "/cut"), tmp_path, wait=0).read_bytes() == BODY
-    starts = [first for _, first in server.asked]
+    starts = [first for _, first in server.requests]
     assert len(starts) == 3 and starts[0] == 0 < starts[1] < starts[2]
 
 
@@ -92,26 +93,26 @@ def test_a_part_left_by_a_killed_download_is_used(server, tmp_path, path, have):
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "data.bin.part").write_bytes(BODY[:have])
     assert fetch(file(server, path), tmp_path, wait=0).read_bytes() == BODY
-    assert server.asked == [(path, have)]
+    assert server.requests == [(path, have)]
 
 
-def test_a_busy_server_is_asked_again(server, tmp_path):
+def test_a_busy_server_is_tried_again(server, tmp_path):
     assert fetch(file(server, "/busy"), tmp_path, wait=0).read_bytes() == BODY
-    assert len(server.asked) == 3
+    assert len(server.requests) == 3
 
 
 @pytest.mark.parametrize(
     "path, times, words", [("/missing", 1, "404"), ("/down", sources.ATTEMPTS, "500"), ("/wrong", 1, f"expected {SHA}")]
 )
-def test_what_cannot_be_had_says_how_else(server, tmp_path, path, times, words):
+def test_a_failed_download_names_the_way_out(server, tmp_path, path, times, words):
     with pytest.raises(DataError) as error:
         fetch(file(server, path), tmp_path, wait=0)
     assert path in str(error.value) and words in str(error.value)
-    assert len(server.asked) == times
-    assert not [p for p in tmp_path.rglob("*") if p.is_file()]  # nothing half-written
+    assert len(server.requests) == times
+    assert not [p for p in tmp_path.rglob("*") if p.is_file()]  # no partial file is left
 
 
-def test_no_server_at_all_names_data_root(server, tmp_path):
+def test_an_unreachable_server_names_the_way_out(server, tmp_path):
     gone = file(server, "/good")
     server.shutdown()
     server.server_close()
@@ -126,13 +127,13 @@ def test_a_changed_copy_in_the_cache_is_noticed(server, tmp_path):
 
 
 def test_a_name_downloads_its_files(server, tmp_path, monkeypatch):
-    made = b"reactant,product\nCC(=O)O.CN,CC(=O)NC\n"
-    monkeypatch.setattr(f"{__name__}.BODY", made)
-    path = File("uspto_test.csv", file(server, "/good").url, hashlib.sha256(made).hexdigest())
-    monkeypatch.setitem(SOURCES, "chemllmbench", (path,))
+    body = b"reactant,product\nCC(=O)O.CN,CC(=O)NC\n"
+    monkeypatch.setattr(f"{__name__}.BODY", body)
+    uspto = File("uspto_test.csv", file(server, "/good").url, hashlib.sha256(body).hexdigest())
+    monkeypatch.setitem(SOURCES, "chemllmbench", (uspto,))
     monkeypatch.setenv("CHEMR_LITE_CACHE", str(tmp_path))
     assert load(["chemllmbench"]).rows["test"][0]["answer"] == "CC(=O)NC"
-    assert (tmp_path / "uspto_test.csv").read_bytes() == made
+    assert (tmp_path / "uspto_test.csv").read_bytes() == body
 
 
 def test_every_source_is_pinned():
@@ -200,14 +201,14 @@ def test_a_data_set_of_the_hub_is_read_from_its_files(tmp_path):
     ]
 
 
-def test_without_the_hub_the_way_out_is_told(monkeypatch):
+def test_an_unreachable_hub_names_the_way_out(monkeypatch):
     monkeypatch.setitem(SOURCES, "smolinstruct", (Hub("SMolInstruct", "nobody/nothing-of-that-name", "main"),))
     with pytest.raises(DataError, match="nobody/nothing-of-that-name.*DIR as the data root"):
         load(["smolinstruct"])
 
 
 @pytest.mark.parametrize("root, words", [("nowhere", "no such folder"), (".", "none of the files of tomg")])
-def test_a_data_root_without_the_files_is_told(tmp_path, root, words):
+def test_a_data_root_without_the_files_is_reported(tmp_path, root, words):
     with pytest.raises(DataError, match=words):
         load(["tomg"], data_root=str(tmp_path / root))
 
@@ -220,27 +221,21 @@ def test_a_file_that_is_not_the_pinned_one_is_refused(tmp_path):
         load(["yields"], data_root=str(tmp_path))
 
 
-# the files as published, where they are at hand
+# the published files, if they are at hand
 
 
 @needs_originals
 def test_chemllmbench_as_published():
     loaded = load(["chemllmbench"], data_root=str(ORIGINALS))
-    tests = {}
-    for row in loaded.rows["test"]:
-        tests[row["task"]] = tests.get(row["task"], 0) + 1
-    assert len(tests) == 16 and all(98 <= n <= 100 for n in tests.values())
-    assert (
-        loaded.removed["train rows about what a later split holds"] > 400
-    )  # every property test lies inside its full table
-    assert all(
-        row["input"] and "CI" not in row["input"].split() for row in loaded.rows["test"] if row["task"].endswith("/hiv")
-    )
-    reagents = [row for row in loaded.rows["test"] if row["task"] == "reagent_selection/ligand"]
-    assert all(
-        re.match(r"Reactant: .*\nReactant: .*\nBase: .*\nSolvent: (CO|CC#N|C1CCOC1|CN\(C\)C=O)\nList: ", row["input"])
-        for row in reagents
-    )
+    sizes = Counter(row["task"] for row in loaded.rows["test"])
+    assert len(sizes) == 16 and all(98 <= n <= 100 for n in sizes.values())
+    # the full property tables contain the rows of their tests
+    assert loaded.removed["train rows about what a later split holds"] > 400
+    hiv = [row["input"] for row in loaded.rows["test"] if row["task"].endswith("/hiv")]
+    assert all(question and "CI" not in question.split() for question in hiv)
+    ligands = [row["input"] for row in loaded.rows["test"] if row["task"] == "reagent_selection/ligand"]
+    form = re.compile(r"Reactant: .*\nReactant: .*\nBase: .*\nSolvent: (CO|CC#N|C1CCOC1|CN\(C\)C=O)\nList: ")
+    assert all(map(form.match, ligands))
 
 
 @needs_originals
@@ -257,7 +252,6 @@ def test_the_screens_as_published():
 @pytest.mark.slow
 @needs_originals
 def test_tomg_as_published():
-    loaded = load(
-        ["tomg"], tasks=["open_generation/mol_custom_groups", "open_generation/mol_opt_qed"], data_root=str(ORIGINALS)
-    )
+    tasks = ["open_generation/mol_custom_groups", "open_generation/mol_opt_qed"]
+    loaded = load(["tomg"], tasks=tasks, data_root=str(ORIGINALS))
     assert len(loaded.rows["test"]) > 9500

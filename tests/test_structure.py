@@ -104,10 +104,11 @@ def test_importing_changes_nothing():
     ]  # the template registers a task of its own
     code = f"""
 import importlib, json, logging, os, sys
-import torch, transformers, trl, peft, datasets, bitsandbytes, matplotlib.pyplot  # what these do is theirs
-import accelerate, rdkit.Chem, openai, sklearn.feature_extraction.text, sklearn.cluster, scipy.stats
+import bitsandbytes, datasets, matplotlib.pyplot, peft, torch, transformers, trl  # what these do is theirs
+import accelerate, openai, rdkit.Chem, scipy.stats, sklearn.cluster, sklearn.feature_extraction.text
 def levels():
-    return {{name: logger.level for name, logger in logging.Logger.manager.loggerDict.items() if hasattr(logger, "level")}}
+    loggers = logging.Logger.manager.loggerDict.items()
+    return {{name: logger.level for name, logger in loggers if hasattr(logger, "level")}}
 before, variables, streams = levels(), dict(os.environ), (sys.stdout, sys.stderr)
 for name in {light!r}:
     importlib.import_module(name)

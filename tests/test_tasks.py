@@ -1,8 +1,10 @@
-"""Every task's score, question and trace: by tables written by hand, over all embedded rows, and against any text."""
+"""Scores, questions and traces of all tasks: in hand-made tables, on all embedded rows, and on arbitrary texts."""
 
 import gzip
 import json
+import runpy
 from collections import defaultdict
+from pathlib import Path
 from statistics import fmean
 
 import pytest
@@ -10,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rdkit import Chem
 
+from chemr_lite import registry
 from chemr_lite.answers import render
 from chemr_lite.chemistry.wording import running_counts
 from chemr_lite.data.rows import NANO_ROWS
@@ -77,9 +80,9 @@ LIGAND = row(
     candidates=["CP(C)C", "c1ccccc1P", "[Na+].[OH-]", "CCP"], accepted=["CP(C)C", "[Na+].[OH-]"],
 )  # fmt: skip
 
-KEPT = 18 / 31  # similarity of ethylbenzene and 2-phenylethanol: 18 of 31 counted environments are the same
+KEPT = 18 / 31  # similarity of ethylbenzene and 2-phenylethanol: they share 18 of 31 counted environments
 
-# id, row, answer, reason, value; correct exactly where the reason says so
+# id, row, answer, reason, value; an answer is correct exactly if the reason is CORRECT
 SCORES = [
     ("retro-gold", RETRO, RETRO["answer"], Reason.CORRECT, 1),
     ("retro-other-order-other-writing", RETRO, "c1ccc([C@@H](N)C)cc1.OC(C)=O", Reason.CORRECT, 1),
@@ -298,7 +301,7 @@ def test_an_optimised_molecule_is_paid_for_what_it_keeps():
     assert near > far > farther > 0
 
 
-# Each of these is the source again, with a hydrogen, a charge or a mass moved. None changes what was asked about.
+# The source with a hydrogen, a charge or a mass moved, which changes nothing that was asked for.
 RELABELLED = [
     pytest.param(DOWN_QED, "O[13CH2]Cc1ccccc1", id="carbon-13-for-qed"),
     pytest.param(UP_QED, "[200CH3]Cc1ccccc1", id="a-heavy-isotope-for-qed"),
@@ -330,10 +333,10 @@ def test_nitro_and_charge_separated_nitro_count_the_same():
 @pytest.mark.parametrize("group", TOMG_GROUPS)
 def test_every_group_can_be_counted(group):
     example = {
-        "benzene ring": "c1ccccc1", "hydroxyl": "CO", "anhydride": "CC(=O)OC(C)=O", "aldehyde": "CC=O", "ketone": "CC(C)=O",
-        "carboxyl": "CC(=O)O", "ester": "CC(=O)OC", "amide": "CC(N)=O", "amine": "CN", "nitro": "C[N+](=O)[O-]", "halo": "CF",
-        "thioether": "CSC", "nitrile": "CC#N", "thiol": "CS", "sulfide": "CSC", "disulfide": "S=S", "sulfoxide": "CS(C)=O",
-        "sulfone": "CS(C)(=O)=O", "borane": "CB(C)C",
+        "benzene ring": "c1ccccc1", "hydroxyl": "CO", "anhydride": "CC(=O)OC(C)=O", "aldehyde": "CC=O",
+        "ketone": "CC(C)=O", "carboxyl": "CC(=O)O", "ester": "CC(=O)OC", "amide": "CC(N)=O", "amine": "CN",
+        "nitro": "C[N+](=O)[O-]", "halo": "CF", "thioether": "CSC", "nitrile": "CC#N", "thiol": "CS", "sulfide": "CSC",
+        "disulfide": "S=S", "sulfoxide": "CS(C)=O", "sulfone": "CS(C)(=O)=O", "borane": "CB(C)C",
     }[group]  # fmt: skip
     assert count_groups(Chem.CanonSmiles(example))[group] >= 1
     assert count_groups("CC")[group] == 0
@@ -343,6 +346,30 @@ def test_bonds_are_counted_by_kind():
     counts = count_bonds(Chem.MolFromSmiles("C#CCCCc1ccccc1C=O"))
     assert counts == {"single": 5, "double": 1, "triple": 1, "rotatable": 4, "aromatic": 6}
     assert tuple(counts) == BONDS
+
+
+# the template
+
+
+@pytest.mark.parametrize(
+    "answer, reason, value",
+    [
+        pytest.param("-3.8", Reason.CORRECT, 1, id="gold"),
+        pytest.param("-4.2", Reason.CORRECT, 1, id="close"),
+        pytest.param("-5.05", Reason.WRONG, 0.5, id="between"),
+        pytest.param("-5.8", Reason.WRONG, 0, id="two-units-off"),
+        pytest.param("nan", Reason.WRONG, 0, id="not-a-number"),
+        pytest.param("inf", Reason.WRONG, 0, id="infinite"),
+        pytest.param(" ", Reason.EMPTY, 0, id="empty"),
+        pytest.param("about -3.8", Reason.SYNTAX, 0, id="prose"),
+    ],
+)
+def test_score_of_the_template(monkeypatch, answer, reason, value):
+    monkeypatch.setattr(registry, "TASKS", {})  # the template registers its task
+    task = runpy.run_path(str(Path(registry.__file__).parent / "tasks" / "template.py"))["Solubility"]()
+    score = task.score(answer, {"answer": "-3.8"})
+    assert (score.reason, score.correct) == (reason, reason is Reason.CORRECT)
+    assert score.value == pytest.approx(value)
 
 
 # the embedded rows
@@ -365,9 +392,9 @@ def test_a_trace_has_a_numbered_line_for_each_step(task, name):
             step.heading for step in protocols.of(task) if name == "nano" or step.fact in get_task(task).facts(nano)
         ]
         trace = get_task(task).trace(nano, protocols)
-        told = trace.split("\n") if trace else []
-        assert len(told) == len(steps) and (told or name == "nano"), nano
-        for number, (line, step) in enumerate(zip(told, steps, strict=True), 1):
+        lines = trace.split("\n") if trace else []
+        assert len(lines) == len(steps) and (lines or name == "nano"), nano
+        for number, (line, step) in enumerate(zip(lines, steps, strict=True), 1):
             head = f"{number}. **{step}:** "
             assert line.startswith(head) and line.removeprefix(head).strip(), nano
 
@@ -414,10 +441,10 @@ def test_copying_the_question_earns_nothing(task):
 
 @pytest.mark.parametrize("task", list_tasks())
 def test_the_question_tells_the_input_and_not_the_answer(task):
-    asked = next(case[1] for case in SCORES if case[1]["task"] == task)
-    question = get_task(task).question(asked)
-    assert asked["input"] in question
-    assert question == get_task(task).question(asked | {"answer": "another", "split": "train"})
+    example = next(case[1] for case in SCORES if case[1]["task"] == task)
+    question = get_task(task).question(example)
+    assert example["input"] in question
+    assert question == get_task(task).question(example | {"answer": "another", "split": "train"})
     assert get_task(task).metric and get_task(task).answers in ("molecule", "choice", "text")
 
 
@@ -440,7 +467,7 @@ def test_no_trace_where_nothing_grounded_can_be_said(question):
 
 
 @pytest.mark.parametrize(
-    "question, told",
+    "question, texts",
     [
         pytest.param(RETRO, ["amide", "amide coupling", "amide ← carboxylic acid, primary amine"], id="retro"),
         pytest.param(
@@ -504,14 +531,14 @@ def test_no_trace_where_nothing_grounded_can_be_said(question):
         ),
     ],
 )
-def test_a_trace_tells_these_facts(question, told):
+def test_a_trace_states_these_facts(question, texts):
     steps = [step.heading for step in load_protocols("nano").of(question["task"])]
-    expected = "\n".join(f"{n}. **{step}:** {text}" for n, (step, text) in enumerate(zip(steps, told, strict=True), 1))
+    expected = "\n".join(f"{n}. **{step}:** {text}" for n, (step, text) in enumerate(zip(steps, texts, strict=True), 1))
     assert get_task(question["task"]).trace(question, load_protocols("nano")) == expected
 
 
 @pytest.mark.parametrize(
-    "question, step, told",
+    "question, step, text",
     [
         (RETRO, "groups of the answer", "carboxylic acid; primary amine"),
         (FORWARD, "groups of the answer", "amide"),
@@ -531,9 +558,9 @@ def test_a_trace_tells_these_facts(question, told):
         (FORMULA, "hydrogens", "6"),
     ],
 )
-def test_facts_that_nano_leaves_out(question, step, told):
+def test_facts_that_nano_leaves_out(question, step, text):
     assert step not in [s.fact for s in load_protocols("nano").of(question["task"])]
-    assert get_task(question["task"]).facts(question)[step] == told
+    assert get_task(question["task"]).facts(question)[step] == text
 
 
 @pytest.mark.parametrize(
@@ -557,55 +584,35 @@ def test_counting_down_spells_the_molecule_and_ends_at_nothing(smiles):
         assert "".join(text for text, *_ in entries) == canonical
     symbols = [atom.GetSymbol() for atom in Chem.MolFromSmiles(canonical).GetAtoms()]
     atoms = [entry.split(" ")[1] for entry in countdown(mol, "atoms", count_atoms(mol)).split(",")]
-    assert set(dict(zip(symbols, atoms, strict=True)).values()) == {"0"}  # what the last of each element leaves
+    assert set(dict(zip(symbols, atoms, strict=True)).values()) == {"0"}  # after the last atom of each element
 
 
 @pytest.mark.parametrize(
-    "smiles, told",
+    "smiles, text",
     [
         ("CC=O", "C 1 3,C 2 4,=O 1"),
-        (
-            "OC(C)c1ccccc1Cl",
-            "O 1 1,C 1 2,(C 2 5,)c1 3,c 4 6,c 5 7,c 6 8,c 7 9,c1 8,Cl 1",
-        ),  # as it is written, not as RDKit would write it
+        # in the order of the text, not of RDKit's canonical SMILES
+        ("OC(C)c1ccccc1Cl", "O 1 1,C 1 2,(C 2 5,)c1 3,c 4 6,c 5 7,c 6 8,c 7 9,c1 8,Cl 1"),
         ("[Na+].[O-]C", "[Na+] 1,.[O-] 1,C 1 3"),
         ("[H]OC", "C 1 3,O 1 4"),
     ],
 )
-def test_a_tally_counts_each_element_as_it_comes(smiles, told):
-    assert running_counts(smiles) == told
+def test_a_tally_counts_each_element_as_it_comes(smiles, text):
+    assert running_counts(smiles) == text
 
 
 # any text
 
 ONE_OF_EACH = [next(case[1] for case in SCORES if case[1]["task"] == name) for name in list_tasks()]
 PIECES = [
-    "C",
-    "O",
-    "N",
-    "c1ccccc1",
-    "C(=O)",
-    "(F)",
-    "=C",
-    "#N",
-    ".",
-    "[C@H](F)",
-    "[Fe]",
-    "[Na]",
-    "~C",
-    "*",
-    ">",
-    " ",
-    "1",
-    "[se]",
-    "Yes",
-    "No",
-]
+    "C", "O", "N", "c1ccccc1", "C(=O)", "(F)", "=C", "#N", ".", "[C@H](F)", "[Fe]", "[Na]", "~C", "*", ">", " ", "1",
+    "[se]", "Yes", "No",
+]  # fmt: skip
 ANSWERS = st.one_of(st.text(max_size=30), st.lists(st.sampled_from(PIECES), max_size=12).map("".join))
 NASTY = [
-    "\x00", "\ud800", "CCO\x00", "1" * 2000, "[" * 500, "C" * 300, "C1CC1" * 60, "[U]" * 100, "[Fe]" * 300, "C" * 10**6, "[2H][2H]",
-    "[13CH4]", "[CH]", "[B-]", "O=[Os](=O)(=O)=O", "[NH3][Pt]([NH3])(Cl)Cl", "F[P-](F)(F)(F)(F)F", "[C-]#[O+]",
-    ".".join(["CC"] * 150), "%(99999)C",
+    "\x00", "\ud800", "CCO\x00", "1" * 2000, "[" * 500, "C" * 300, "C1CC1" * 60, "[U]" * 100, "[Fe]" * 300, "C" * 10**6,
+    "[2H][2H]", "[13CH4]", "[CH]", "[B-]", "O=[Os](=O)(=O)=O", "[NH3][Pt]([NH3])(Cl)Cl", "F[P-](F)(F)(F)(F)F",
+    "[C-]#[O+]", ".".join(["CC"] * 150), "%(99999)C",
 ]  # fmt: skip
 UNREADABLE = ["CCOc1~occ1N", "COc1cc~c(SC)cc1CC=O", "CN(C)c1~[te]c(Cl)ccc1C=O", "C[Na]C=1cc(C(C=O)CSC)nn[Al]1"]
 
@@ -636,7 +643,7 @@ def test_score_survives_molecules_that_rdkit_cannot_read_back(answer):
     assert_scores(answer)
 
 
-# the register
+# the registry
 
 
 @pytest.mark.parametrize(
@@ -648,13 +655,13 @@ def test_score_survives_molecules_that_rdkit_cannot_read_back(answer):
         ("reaction", "reaction_prediction"),
     ],
 )
-def test_an_unknown_name_is_told_its_neighbours(name, near):
+def test_the_error_for_an_unknown_name_lists_the_nearest(name, near):
     with pytest.raises(KeyError) as error:
         get_task(name)
     assert near in str(error.value).split("All:")[0]
 
 
-def test_an_unknown_name_is_told_all_names():
+def test_the_error_for_an_unknown_name_lists_all_names():
     with pytest.raises(KeyError) as error:
         get_task("§§§")
     assert "nearest: none" in str(error.value)

@@ -1,4 +1,4 @@
-"""The teacher's path: what it is asked, which of its traces are kept and why not, and protocols mined from them."""
+"""The teacher: its prompts, the filter of its traces, and the protocols mined from them."""
 
 import json
 import sys
@@ -19,14 +19,22 @@ AMIDE = {"task": "reaction_prediction", "input": "CC(=O)O.CN", "answer": "CNC(C)
 RETRO = {"task": "retrosynthesis", "input": "CNC(C)=O", "answer": "CC(=O)O.CN", "meta": {}}
 GOOD = (
     "1. **Functional groups:** The first reactant has a carboxylic acid, the second a primary amine.\n"
-    "2. **Reaction type:** This is an amide coupling.\n3. **Bonds:** A new C-N bond is formed.\n4. **Product:** The product contains an amide."
+    "2. **Reaction type:** This is an amide coupling.\n3. **Bonds:** A new C-N bond is formed.\n"
+    "4. **Product:** The product contains an amide."
 )
 
 
-def wanted(tmp_path, *arguments):
-    """What the command line asks of the teacher."""
-    given = ["--server", "http://127.0.0.1:1/v1", "--server-model", "small", "--output", str(tmp_path / "traces.jsonl")]
-    return teach.make_teach_parser().parse_args([*given, *map(str, arguments)])
+def parse(tmp_path, *arguments):
+    """Return the parsed command line of teach.py."""
+    required = [
+        "--server",
+        "http://127.0.0.1:1/v1",
+        "--server-model",
+        "small",
+        "--output",
+        str(tmp_path / "traces.jsonl"),
+    ]
+    return teach.make_teach_parser().parse_args([*required, *map(str, arguments)])
 
 
 def server_of(served) -> ServedModel:
@@ -50,8 +58,8 @@ def test_the_teacher_sees_the_steps_and_the_facts_and_not_the_answer():
 def test_the_cost_is_told_before():
     server = ServedModel("http://127.0.0.1:1/v1", "small")
     questions = [teach.conversation(AMIDE, load_protocols())] * 100
-    told = teach.estimate(server, questions, 2, 1500, "1,2")
-    assert told.startswith("200 requests") and "300,000 of answers" in told and "currency" in told
+    text = teach.estimate(server, questions, 2, 1500, "1,2")
+    assert text.startswith("200 requests") and "300,000 of answers" in text and "currency" in text
     with pytest.raises(UsageError):
         teach.estimate(server, [], 1, 1500, "cheap")
 
@@ -104,31 +112,31 @@ def test_traces_are_asked_for_filtered_and_counted(served, tmp_path, capsys):
     answers = {row["input"]: row["answer"] for row in rows}
 
     def answer(messages):
-        asked = next(smiles for smiles in answers if f"Reactants: {smiles}\n" in messages[-1]["content"] + "\n")
-        chain = asked.count("C") - 1
+        reactants = next(smiles for smiles in answers if f"Reactants: {smiles}\n" in messages[-1]["content"] + "\n")
+        chain = reactants.count("C") - 1
         if chain == 2:
             return "I do not know."
-        return render(f"{GOOD}\nThis was case {chain}.", "CCC" if chain == 3 else answers[asked])
+        return render(f"{GOOD}\nThis was case {chain}.", "CCC" if chain == 3 else answers[reactants])
 
     served.answer = answer
     served.script = ["429", "html"]
-    asks = wanted(tmp_path)
-    teach.write_traces(rows, server_of(served), load_protocols(), asks)
-    kept = read_traces(asks.output)
+    parsed = parse(tmp_path)
+    teach.write_traces(rows, server_of(served), load_protocols(), parsed)
+    kept = read_traces(parsed.output)
     counts = json.loads((tmp_path / "traces.filter.json").read_text())["reaction_prediction"]
     assert counts["format: missing_tags"] == 1 and counts["wrong answer"] == 1
     assert counts["kept"] == len(kept) == 6
     out = capsys.readouterr().out
     assert "8 requests" in out and "kept 6" in out
-    asked = sum(served.asked.values())
-    asks.output.unlink()
-    teach.write_traces(rows, server_of(served), load_protocols(), asks)
-    assert sum(served.asked.values()) == asked  # nothing is paid for twice
+    requests = sum(served.request_counts.values())
+    parsed.output.unlink()
+    teach.write_traces(rows, server_of(served), load_protocols(), parsed)
+    assert sum(served.request_counts.values()) == requests  # nothing is paid for twice
 
 
 def test_a_teacher_that_writes_nothing_useful_is_told(served, tmp_path):
     with pytest.raises(UsageError, match="filter.json says why"):
-        teach.write_traces([AMIDE], server_of(served), load_protocols(), wanted(tmp_path))
+        teach.write_traces([AMIDE], server_of(served), load_protocols(), parse(tmp_path))
 
 
 def test_files_of_traces(tmp_path):
@@ -170,8 +178,15 @@ def test_traces_are_cut_into_steps(trace, headings):
 
 
 def test_what_tasks_share_becomes_one_step(tmp_path):
-    forward = "1. **Functional groups:** The acid has a carboxylic acid and the amine a primary amine.\n2. **Reaction type:** It is an amide coupling.\n3. **Predict the product:** The product has an amide."
-    backward = "1. **Identify functional groups:** The product has an amide group, a functional group.\n2. **Reaction type:** It comes from an amide coupling.\n3. **Propose precursors:** A carboxylic acid and a primary amine."
+    forward = (
+        "1. **Functional groups:** The acid has a carboxylic acid and the amine a primary amine.\n"
+        "2. **Reaction type:** It is an amide coupling.\n3. **Predict the product:** The product has an amide."
+    )
+    backward = (
+        "1. **Identify functional groups:** The product has an amide group, a functional group.\n"
+        "2. **Reaction type:** It comes from an amide coupling.\n"
+        "3. **Propose precursors:** A carboxylic acid and a primary amine."
+    )
     rare = "1. **Solvent thoughts:** One might take DMF here."
     mined = protocol_mining.mine_protocols([(AMIDE, forward)] * 5 + [(RETRO, backward)] * 5 + [(RETRO, rare)])
     assert list(mined["protocols"]) == ["reaction_prediction", "retrosynthesis"]
@@ -215,4 +230,4 @@ def test_mining_from_a_server(served, tmp_path, monkeypatch, capsys):
         teach.main()  # it may have been edited
     steps = load_protocols(out).of("reaction_prediction")
     assert [step.heading for step in steps] == ["Functional groups", "Reaction type", "Bonds", "Product"]
-    assert get_task("reaction_prediction").facts(AMIDE)  # RDKit's steps of other names stay teachers' steps here
+    assert get_task("reaction_prediction").facts(AMIDE)  # RDKit's facts do not depend on the mined names

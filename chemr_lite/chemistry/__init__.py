@@ -1,1 +1,1 @@
-"""What RDKit knows: functional groups, named reactions, and the wording of grounded traces."""
+"""Chemistry computed with RDKit: functional groups, named reactions, and the wording of grounded traces."""

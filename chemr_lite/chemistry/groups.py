@@ -1,8 +1,7 @@
-"""Functional groups: their patterns, how many a molecule has, and where each sits.
+"""Functional groups: their patterns, their number in a molecule, and where each sits.
 
-The patterns of FUNCTIONAL_GROUPS are written so that the members of a family exclude each other: an amide is not also
-an amine, and an ester is not also an ether. One exception is by design: a `Boc-protected amine` is also a carbamate,
-and is reported as the former only.
+The patterns of FUNCTIONAL_GROUPS exclude each other within a family: an amide is not also an amine, and an ester is not
+also an ether. A `Boc-protected amine`, though a carbamate, is reported under the more specific name only.
 """
 
 from collections import Counter
@@ -11,7 +10,7 @@ from functools import lru_cache
 
 from rdkit import Chem
 
-# acyl-, sulfonyl- or heteroatom-bound nitrogen is no amine
+# nitrogen bound to an acyl or sulfonyl group or to a heteroatom is not an amine
 AMINE = "!$(N[C,S,P]=[O,S,N]);!$(N[N,O,S]);!$(NC#N)"
 
 FUNCTIONAL_GROUPS: dict[str, str] = {
@@ -71,42 +70,42 @@ _PATTERNS = {name: Chem.MolFromSmarts(smarts) for name, smarts in FUNCTIONAL_GRO
 
 
 def functional_groups(mol: Chem.Mol) -> dict[str, int]:
-    """The groups of FUNCTIONAL_GROUPS that `mol` has, with their number, in the table's order."""
-    found = {name: len(mol.GetSubstructMatches(pattern, maxMatches=50)) for name, pattern in _PATTERNS.items()}
-    return {name: n for name, n in found.items() if n}
+    """Count the groups of FUNCTIONAL_GROUPS in `mol`, in the order of the table. Groups that it lacks are left out."""
+    counts = {name: len(mol.GetSubstructMatches(pattern, maxMatches=50)) for name, pattern in _PATTERNS.items()}
+    return {name: n for name, n in counts.items() if n}
 
 
 @lru_cache(maxsize=8192)
 def groups_of(smiles: str) -> tuple[tuple[str, int], ...]:
-    """`functional_groups` of a SMILES known to be valid, cached: traces ask for the same blocks again and again."""
+    """Return `functional_groups` of a valid SMILES. Cached, because traces repeat the same building blocks."""
     return tuple(functional_groups(Chem.MolFromSmiles(smiles)).items())
 
 
 def group_changes(before: Iterable[str], after: Iterable[str]) -> tuple[Counter, Counter]:
-    """Functional groups that are (consumed, formed) between two sets of valid SMILES, from the counts on both sides."""
-    had, has = (sum((Counter(dict(groups_of(smiles))) for smiles in side), Counter()) for side in (before, after))
-    return had - has, has - had
+    """Return the functional groups (consumed, formed) between two sets of valid SMILES, with their number."""
+    old, new = (sum((Counter(dict(groups_of(smiles))) for smiles in side), Counter()) for side in (before, after))
+    return old - new, new - old
 
 
-_TELLS_PLACE = ("aryl", "phenol", "epoxide")  # the name alone tells it
+_NAMES_WITH_PLACE = ("aryl", "phenol", "epoxide")  # these names already say where the group sits
 PLACES = ("in a ring", "on an aromatic ring", "on an aliphatic ring", "on a chain")
 
 
 def places_of(mol: Chem.Mol, atoms: Iterable[int]) -> tuple[str, ...]:
-    """Where the group on `atoms` of `mol` sits: those of PLACES that hold, the most telling first.
+    """Return the PLACES where the group on `atoms` of `mol` sits, the most specific first.
 
-    It is in a ring if two of its atoms share a bond of one. It is on what its heteroatoms and multiply bonded atoms are bound to,
-    or, of an alkyl group, on what the group is bound to.
+    A group is in a ring if two of its atoms share a ring bond, or if its only atom is in a ring. It is on whatever its
+    core is bound to: its heteroatoms and multiply bonded atoms, or the whole group if it has none (alkyl groups).
     """
-    inside, found = set(atoms), set()
-    bonds = (mol.GetBondBetweenAtoms(a, b) for a in inside for b in inside if a < b)
-    lone = len(inside) == 1 and all(mol.GetAtomWithIdx(i).IsInRing() for i in inside)
-    if lone or any(bond is not None and bond.IsInRing() for bond in bonds):
-        found.add("in a ring")
-    core = {i for i in inside if _is_core(mol.GetAtomWithIdx(i))} or inside
+    group, places = set(atoms), set()
+    bonds = (mol.GetBondBetweenAtoms(a, b) for a in group for b in group if a < b)
+    is_ring_atom = len(group) == 1 and all(mol.GetAtomWithIdx(i).IsInRing() for i in group)
+    if is_ring_atom or any(bond is not None and bond.IsInRing() for bond in bonds):
+        places.add("in a ring")
+    core = {i for i in group if _is_core(mol.GetAtomWithIdx(i))} or group
     for neighbour in (n for i in core for n in mol.GetAtomWithIdx(i).GetNeighbors() if n.GetIdx() not in core):
-        found.add(PLACES[1 if neighbour.GetIsAromatic() else 2 if neighbour.IsInRing() else 3])
-    return tuple(place for place in PLACES if place in found)
+        places.add(PLACES[1 if neighbour.GetIsAromatic() else 2 if neighbour.IsInRing() else 3])
+    return tuple(place for place in PLACES if place in places)
 
 
 def _is_core(atom: Chem.Atom) -> bool:
@@ -118,10 +117,10 @@ def _is_core(atom: Chem.Atom) -> bool:
 
 @lru_cache(maxsize=8192)
 def placed_groups(smiles: str) -> tuple[tuple[str, int], ...]:
-    """The functional groups of a SMILES known to be valid, each with its place: `ester on an aromatic ring`, with their number."""
-    mol, found = Chem.MolFromSmiles(smiles), Counter()
+    """Count the functional groups of a valid SMILES, each with its most specific place: `ester on an aromatic ring`."""
+    mol, counts = Chem.MolFromSmiles(smiles), Counter()
     for name, pattern in _PATTERNS.items():
         for atoms in mol.GetSubstructMatches(pattern, maxMatches=50):
-            places = () if name.startswith(_TELLS_PLACE) else places_of(mol, atoms)
-            found[f"{name} {places[0]}" if places else name] += 1
-    return tuple(found.items())
+            places = () if name.startswith(_NAMES_WITH_PLACE) else places_of(mol, atoms)
+            counts[f"{name} {places[0]}" if places else name] += 1
+    return tuple(counts.items())

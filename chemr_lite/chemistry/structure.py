@@ -1,4 +1,4 @@
-"""What RDKit reads off a structure: atoms, formulas, scaffolds, stereochemistry."""
+"""Properties of a structure: atoms, formulas, scaffolds, stereochemistry."""
 
 import re
 from collections import Counter
@@ -18,12 +18,12 @@ _FORMULA = re.compile(rf"(?:{_ELEMENT.pattern})+([+-](?:[1-9][0-9]|[2-9])?)?")
 
 
 def parse_formula(text: str) -> tuple[Counter, str] | None:
-    """Atoms by element and the charge (`""`, `"+"`, `"-2"`) of a molecular formula; None where it is none."""
+    """Return the atoms by element and the charge (`""`, `"+"`, `"-2"`) of a molecular formula, None for other texts."""
     text = text.strip()
-    found = _FORMULA.fullmatch(text) if len(text) <= 100 else None
-    if not found:
+    match = _FORMULA.fullmatch(text) if len(text) <= 100 else None
+    if not match:
         return None
-    charge = found.groups()[-1] or ""
+    charge = match.groups()[-1] or ""
     counts: Counter = Counter()
     for element, number in _ELEMENT.findall(text.removesuffix(charge)):
         counts[element] += int(number or 1)
@@ -31,7 +31,7 @@ def parse_formula(text: str) -> tuple[Counter, str] | None:
 
 
 def count_atoms(mol: Chem.Mol) -> dict[str, int]:
-    """Heavy atoms by element name, ELEMENTS' order first; elements outside the table by symbol."""
+    """Count the heavy atoms by element name, in the order of ELEMENTS; other elements follow by symbol."""
     names = {number: name for name, number in ELEMENTS.items()}
     counts: dict[str, int] = {}
     for atom in mol.GetAtoms():
@@ -42,7 +42,7 @@ def count_atoms(mol: Chem.Mol) -> dict[str, int]:
 
 
 def count_hydrogens(mol: Chem.Mol) -> int:
-    """All hydrogens of `mol`, drawn or not."""
+    """Count all hydrogens of `mol`, explicit and implicit."""
     return sum(atom.GetTotalNumHs(includeNeighbors=True) for atom in mol.GetAtoms() if atom.GetAtomicNum() > 1)
 
 
@@ -50,21 +50,21 @@ _WRITTEN_ATOM = re.compile(r"[-=#$:/\\().<>]*(?:\[[^]]*\]|Cl|Br|[A-Za-z])(?:[-=#
 
 
 def written_atoms(smiles: str) -> list[tuple[Chem.Atom, str]]:
-    """The heavy atoms of a valid SMILES in the order of its text, each with its part of that text."""
+    """Return the heavy atoms of a valid SMILES in the order of its text, each with its part of that text."""
     mol, parts = Chem.MolFromSmiles(smiles), _WRITTEN_ATOM.findall(smiles)
-    if mol.GetNumAtoms() != len(parts):  # hydrogens written as atoms of their own
+    if mol.GetNumAtoms() != len(parts):  # the text writes hydrogens as separate atoms
         return written_atoms(Chem.MolToSmiles(mol))
     return list(zip(mol.GetAtoms(), parts, strict=True))
 
 
 def scaffold(mol: Chem.Mol) -> str:
-    """The Bemis-Murcko scaffold as SMILES, without stereochemistry; empty where there is no ring."""
+    """Return the Bemis-Murcko scaffold as SMILES without stereochemistry, empty for a molecule without rings."""
     return Chem.MolToSmiles(MurckoScaffold.GetScaffoldForMol(mol), isomericSmiles=False)
 
 
 @lru_cache(maxsize=8192)
 def stereocentres(smiles: str) -> tuple[tuple[int, str], ...]:
-    """The stereocentres of a valid SMILES as (atom, R, S or ? for unassigned)."""
+    """Return the stereocentres of a valid SMILES as (index of the atom, label): R, S, or ? if unassigned."""
     return tuple(
         Chem.FindMolChiralCenters(Chem.MolFromSmiles(smiles), includeUnassigned=True, useLegacyImplementation=False)
     )
@@ -72,6 +72,6 @@ def stereocentres(smiles: str) -> tuple[tuple[int, str], ...]:
 
 @lru_cache(maxsize=8192)
 def double_bond_labels(smiles: str) -> tuple[str, ...]:
-    """E or Z for each double bond of a valid SMILES that is one of them."""
+    """Return E or Z for each double bond of a valid SMILES with defined stereochemistry."""
     kinds = {Chem.BondStereo.STEREOE: "E", Chem.BondStereo.STEREOZ: "Z"}
     return tuple(kinds[bond.GetStereo()] for bond in Chem.MolFromSmiles(smiles).GetBonds() if bond.GetStereo() in kinds)

@@ -1,4 +1,7 @@
-"""The wording of grounded traces: what RDKit finds in a molecule, as short text."""
+"""The wording of grounded traces: facts that RDKit computes, as short texts.
+
+Models learn these texts, and `chemr_lite.claims` reads them back: to change one is to change the training data.
+"""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -11,6 +14,7 @@ from chemr_lite.chemistry.structure import double_bond_labels, scaffold, stereoc
 
 
 def format_counts(counts: Mapping[str, int]) -> str:
+    """`{"carbon": 2, "oxygen": 1}` → `2 carbon, 1 oxygen`; `none` if all are zero."""
     return ", ".join(f"{n} {name}" for name, n in counts.items() if n) or "none"
 
 
@@ -20,12 +24,12 @@ def describe_rings(mol: Chem.Mol) -> str:
 
 
 def format_groups(groups: dict[str, int]) -> str:
-    """`{"ester": 2, "phenol": 1}` → `2 ester, phenol`; `none` where there is nothing to tell."""
+    """`{"ester": 2, "phenol": 1}` → `2 ester, phenol`; `none` if empty."""
     return ", ".join(name if n == 1 else f"{n} {name}" for name, n in groups.items()) or "none"
 
 
 def describe_groups(*molecules: str, placed: bool = False) -> str:
-    """The functional groups of valid SMILES in words, one molecule after the other, on demand each with its place."""
+    """Describe the functional groups of each valid SMILES; with `placed`, say also where each group sits."""
     return "; ".join(
         format_groups(dict(placed_groups(smiles) if placed else groups_of(smiles))) for smiles in molecules
     )
@@ -40,26 +44,32 @@ def describe_scaffold(mol: Chem.Mol) -> str:
 
 
 def describe_stereo(smiles: str) -> str:
-    """Each stereocentre of a valid SMILES by its atom's number, from 0, with its label; each double bond that is E or Z."""
+    """Describe the stereocentres of a valid SMILES by atom number, from 0, and its double bonds with E or Z labels."""
     centres = [f"atom {index} {label}" for index, label in stereocentres(smiles)]
     return ", ".join([*centres, *(f"double bond {label}" for label in double_bond_labels(smiles))]) or "none"
 
 
 def describe_descriptors(mol: Chem.Mol) -> str:
-    """What medicinal chemists look at first: weight, Crippen LogP, TPSA, donors, acceptors, rotatable bonds."""
+    """Describe weight, Crippen LogP, TPSA, donors, acceptors and rotatable bonds, the basics of medicinal chemistry."""
     return (
-        f"molecular weight {Descriptors.MolWt(mol):.1f}, LogP {Crippen.MolLogP(mol):.1f}, TPSA {rdMolDescriptors.CalcTPSA(mol):.1f}, "
-        f"donors {rdMolDescriptors.CalcNumHBD(mol)}, acceptors {rdMolDescriptors.CalcNumHBA(mol)}, rotatable bonds {rdMolDescriptors.CalcNumRotatableBonds(mol)}"
+        f"molecular weight {Descriptors.MolWt(mol):.1f}, "
+        f"LogP {Crippen.MolLogP(mol):.1f}, "
+        f"TPSA {rdMolDescriptors.CalcTPSA(mol):.1f}, "
+        f"donors {rdMolDescriptors.CalcNumHBD(mol)}, "
+        f"acceptors {rdMolDescriptors.CalcNumHBA(mol)}, "
+        f"rotatable bonds {rdMolDescriptors.CalcNumRotatableBonds(mol)}"
     )
 
 
 def running_counts(smiles: str) -> str:
-    """A valid SMILES atom by atom, each with the number of its element so far, and that of hydrogens where it has some:
-    `CC=O` is `C 1 3,C 2 4,=O 1`."""
-    seen, hydrogens, said = Counter(), 0, []
+    """Write a valid SMILES atom by atom, each with the running counts of its element and of hydrogens, if it has any.
+
+    `CC=O` is `C 1 3,C 2 4,=O 1`.
+    """
+    counts, hydrogens, entries = Counter(), 0, []
     for atom, text in written_atoms(smiles):
-        seen[atom.GetSymbol()] += 1
-        own = atom.GetTotalNumHs(includeNeighbors=True)
-        hydrogens += own
-        said.append(f"{text} {seen[atom.GetSymbol()]}" + (f" {hydrogens}" if own else ""))
-    return ",".join(said)
+        counts[atom.GetSymbol()] += 1
+        attached = atom.GetTotalNumHs(includeNeighbors=True)
+        hydrogens += attached
+        entries.append(f"{text} {counts[atom.GetSymbol()]}" + (f" {hydrogens}" if attached else ""))
+    return ",".join(entries)

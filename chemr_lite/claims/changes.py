@@ -7,67 +7,85 @@ from functools import lru_cache
 from rdkit import Chem
 
 from chemr_lite.chemistry.reactions import named_reaction, thinkable
-from chemr_lite.claims.claim_builders import Found, any_case
+from chemr_lite.claims.language import any_case, one_of
 from chemr_lite.claims.lexicon import REACTION_FAMILIES, REACTION_WORDS
 from chemr_lite.claims.passages import Passage
+from chemr_lite.claims.statements import Statement
 
-# reactions
+# names of reactions
 
-_REACTION = any_case(
-    rf"(?<![\w-])(?P<word>{'|'.join(re.escape(word) for word in sorted(REACTION_WORDS, key=len, reverse=True))})"
-    r"(?:s|[- ](?:reactions?|oxidation|rearrangement|annulation|synthesis|condensation|olefination|couplings?|chemistry|conditions|type|step|process))?(?!\w)"
+_REACTION_NAMES = "|".join(re.escape(word) for word in sorted(REACTION_WORDS, key=len, reverse=True))
+_REACTION_NOUNS = one_of(
+    *("reactions?", "oxidation", "rearrangement", "annulation", "synthesis", "condensation", "olefination"),
+    *("couplings?", "chemistry", "conditions", "type", "step", "process"),
 )
+_REACTION = any_case(rf"(?<![\w-])(?P<word>{_REACTION_NAMES})(?:s|[- ]{_REACTION_NOUNS})?(?!\w)")
 _MIGHT = any_case(r"\b(?:might|could|would|may)\b")
 
 
 def _reaction(passage: Passage) -> tuple[tuple[str, ...], str] | None:
-    """Reactants and main product as canonical SMILES."""
+    """Return reactants and main product as canonical SMILES; None where the row is no reaction."""
     if "reactants" not in passage.sides or "product" not in passage.sides:
         return None
     return _canonical(passage.sides["reactants"], passage.sides["product"])
 
 
-@lru_cache(maxsize=8192)  # every clause of a trace asks for the same
+@lru_cache(maxsize=8192)  # every clause of a trace needs the same
 def _canonical(reactants: tuple[str, ...], product: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
     return tuple(sorted(set(map(Chem.CanonSmiles, reactants)))), max(map(Chem.CanonSmiles, product), key=len)
 
 
-def read_reactions(passage: Passage) -> Iterator[Found]:
-    """`a Suzuki coupling`: so, if a template of that name gives the product; not so, if only others do."""
+def read_reactions(passage: Passage) -> Iterator[Statement]:
+    """Read `a Suzuki coupling`: true if a template of that name gives the product, false if only others do."""
     reaction = _reaction(passage)
-    for found in _REACTION.finditer(passage.plain) if reaction else ():
-        names, strict = REACTION_WORDS[found["word"].lower()]
-        one = found["word"].lower() not in REACTION_FAMILIES and names  # `oxidation` is more than the table knows
-        quantity = passage.quantity(*found.span())
-        supported: bool | None = True
-        if not named_reaction(*reaction, names):
-            supported = (
-                False if strict and (named_reaction(*reaction) or one and not thinkable(reaction[0], names)) else None
-            )
+    for match in _REACTION.finditer(passage.plain) if reaction else ():
+        word = match["word"].lower()
+        quantity = passage.quantity(*match.span())
+        supported = _is_called(reaction, word)
         if supported is not None and quantity.denied:
             supported = not supported
         sure = quantity.sure and not _MIGHT.search(passage.plain)
-        says = f"{'not ' if quantity.denied else ''}{found['word'].lower()}"
-        yield found.span(), "reaction", says, supported if sure else None, quantity.denied, ""
+        says = f"{'not ' if quantity.denied else ''}{word}"
+        yield Statement(match.span(), "reaction", says, supported if sure else None, quantity.denied)
 
+
+def _is_called(reaction: tuple[tuple[str, ...], str], word: str) -> bool | None:
+    """Whether `word` names the reaction; None where the table of named reactions cannot decide."""
+    names, strict = REACTION_WORDS[word]
+    if named_reaction(*reaction, names):
+        return True
+    # `oxidation` is more than the table knows, so what its members need decides nothing
+    is_one_reaction = word not in REACTION_FAMILIES and names
+    if strict and (named_reaction(*reaction) or (is_one_reaction and not thinkable(reaction[0], names))):
+        return False
+    return None
+
+
+# bonds
 
 _SYMBOLS = {
-    "carbon": "C", "nitrogen": "N", "oxygen": "O", "sulfur": "S", "sulphur": "S", "boron": "B", "bromine": "Br", "chlorine": "Cl", "iodine": "I", "fluorine": "F", "magnesium": "Mg",
+    "carbon": "C", "nitrogen": "N", "oxygen": "O", "sulfur": "S", "sulphur": "S", "boron": "B", "bromine": "Br",
+    "chlorine": "Cl", "iodine": "I", "fluorine": "F", "magnesium": "Mg",
 }  # fmt: skip
-_ONE_ATOM = rf"(?:Br|Cl|Mg|[CNOSBIF]|{'|'.join(_SYMBOLS)})"
+_ATOM = one_of("Br", "Cl", "Mg", "[CNOSBIF]", *_SYMBOLS)
+_NOTE = r"(?:\([^)]{1,8}\))?"  # `C(sp2)-N`
 _BOND = re.compile(
-    rf"(?<![\w-])(?P<a>{_ONE_ATOM})(?:\([^)]{{1,8}}\))?\s?[-=#]\s?(?P<b>{_ONE_ATOM})(?:\([^)]{{1,8}}\))?(?![\w-])(?:\s+(?:single|double|sigma))?(?P<bond>\s+(?:bonds?|linkages?))?"
+    rf"(?<![\w-])(?P<a>{_ATOM}){_NOTE}\s?[-=#]\s?(?P<b>{_ATOM}){_NOTE}(?![\w-])"
+    r"(?:\s+(?:single|double|sigma))?(?P<bond>\s+(?:bonds?|linkages?))?"
 )
-_FORMS = any_case(
-    r"\b(?:form\w*|creat\w+|mak(?:es?|ing)|made|new|build\w*|construct\w*|establish\w*|join\w*|disconnect\w*)\b"
+_FORMING = (
+    *(r"form\w*", r"creat\w+", "mak(?:es?|ing)", "made", "new", r"build\w*", r"construct\w*", r"establish\w*"),
+    *(r"join\w*", r"disconnect\w*"),  # a disconnection thinks of the bond that the reaction forms
 )
-_BREAKS = any_case(
-    r"\b(?:break\w*|broken|cleav\w+|los(?:es?|t|ing)|sever(?:s|ed|ing)?|rupture\w*|scission|consumed|displac\w+|replac\w+|substituted)\b"
+_BREAKING = (
+    *(r"break\w*", "broken", r"cleav\w+", "los(?:es?|t|ing)", "sever(?:s|ed|ing)?", r"rupture\w*", "scission"),
+    *("consumed", r"displac\w+", r"replac\w+", "substituted"),
 )
-_MAKING = re.compile(r"(?:\s+(?:formation|cleavage|scission|breaking))?")
-_NOT_THIS_BOND = any_case(
-    r"\s*(?:is|are|was|were|does|do|stays?|remains?)\s+(?:not|never|intact|untouched|unchanged)\b"
-)
+_FORMS = any_case(rf"\b{one_of(*_FORMING)}\b")
+_BREAKS = any_case(rf"\b{one_of(*_BREAKING)}\b")
+_PROCESS = re.compile(r"(?:\s+(?:formation|cleavage|scission|breaking))?")
+_STAYS = one_of("not", "never", "intact", "untouched", "unchanged")
+_NOT_THIS_BOND = any_case(rf"\s*(?:is|are|was|were|does|do|stays?|remains?)\s+{_STAYS}\b")
 
 
 def _forms(text: str, start: int, end: int, heading: str) -> bool | None:
@@ -81,23 +99,20 @@ def _forms(text: str, start: int, end: int, heading: str) -> bool | None:
     return min(near)[1] if near else None
 
 
-def read_bond_changes(passage: Passage) -> Iterator[Found]:
-    """`a new C-N bond is formed`, `the C-Br bond is cleaved`."""
+def read_bond_changes(passage: Passage) -> Iterator[Statement]:
+    """Read `a new C-N bond is formed`, `the C-Br bond is cleaved`."""
     reaction = _reaction(passage)
-    for found in _BOND.finditer(passage.plain) if reaction else ():
-        forms = _forms(passage.plain, *found.span(), passage.heading)
-        if forms is None or not (
-            found["bond"] or re.search(r"\bbonds?\b", f"{passage.heading} {passage.plain[: found.start()]}")
-        ):
+    for match in _BOND.finditer(passage.plain) if reaction else ():
+        forms = _forms(passage.plain, *match.span(), passage.heading)
+        before = f"{passage.heading} {passage.plain[: match.start()]}"
+        if forms is None or not (match["bond"] or re.search(r"\bbonds?\b", before)):
             continue
-        end = _MAKING.match(passage.plain, found.end()).end()
-        pair = "-".join(sorted(_SYMBOLS.get(found[side].lower(), found[side]) for side in ("a", "b")))
-        quantity, known = passage.quantity(found.start(), end), named_reaction(*reaction)
-        denied = quantity.denied or bool(_NOT_THIS_BOND.match(passage.plain[found.end() :]))
-        supported = (
-            None
-            if known is None or pair in known.changed
-            else (pair in (known.formed if forms else known.broken)) != denied
-        )
+        end = _PROCESS.match(passage.plain, match.end()).end()
+        pair = "-".join(sorted(_SYMBOLS.get(match[side].lower(), match[side]) for side in ("a", "b")))
+        quantity, known = passage.quantity(match.start(), end), named_reaction(*reaction)
+        denied = quantity.denied or bool(_NOT_THIS_BOND.match(passage.plain[match.end() :]))
+        supported = None
+        if quantity.sure and known is not None and pair not in known.changed:
+            supported = (pair in (known.formed if forms else known.broken)) != denied
         says = f"{'not ' if denied else ''}{'forms' if forms else 'breaks'} {pair}"
-        yield found.span(), "bond_change", says, supported if quantity.sure else None, denied, ""
+        yield Statement(match.span(), "bond_change", says, supported, denied)

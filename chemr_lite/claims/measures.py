@@ -1,4 +1,4 @@
-"""What RDKit counts in a molecule, one SMILES at a time and cached: a training run asks the same again and again."""
+"""What RDKit counts in a molecule, given as SMILES. Counts are cached, since a training run repeats its molecules."""
 
 import re
 from collections.abc import Callable
@@ -9,9 +9,11 @@ from rdkit.Chem import rdMolDescriptors
 
 from chemr_lite.chemistry.groups import places_of
 from chemr_lite.chemistry.structure import count_hydrogens, double_bond_labels, parse_formula, stereocentres
-from chemr_lite.claims.passages import NUMBERS, Quantity
+from chemr_lite.claims.language import NUMBERS
+from chemr_lite.claims.passages import Quantity
 
-Counter = Callable[[str], int]  # of a SMILES
+Measure = Callable[[str], int]
+"""Counts something in the molecule of a SMILES."""
 
 
 @lru_cache(maxsize=8192)
@@ -26,20 +28,23 @@ def _pattern(smarts: str) -> Chem.Mol:
 
 @lru_cache(maxsize=100_000)
 def matches(smarts: str, smiles: str) -> int:
-    """How often a pattern, or any of several that exclude each other (`|`), is in a molecule."""
+    """Return how often a pattern is in a molecule; counts of patterns separated by `|` are added up."""
     return sum(len(mol_of(smiles).GetSubstructMatches(_pattern(part), maxMatches=100)) for part in smarts.split("|"))
 
 
 @lru_cache(maxsize=100_000)
 def matches_in(smarts: str, smiles: str, places: frozenset[str], mainly: bool) -> int:
-    """How many matches of a pattern sit in one of `places` (chemr_lite.facts.PLACES), or `mainly` sit there."""
+    """Return how many matches of a pattern sit in one of `places` (chemr_lite.chemistry.groups.PLACES).
+
+    With `mainly`, only the most telling place of a match counts.
+    """
     mol = mol_of(smiles)
-    found = (places_of(mol, match) for match in mol.GetSubstructMatches(_pattern(smarts), maxMatches=100))
-    return sum(not places.isdisjoint(held[:1] if mainly else held) for held in found)
+    places_of_matches = (places_of(mol, match) for match in mol.GetSubstructMatches(_pattern(smarts), maxMatches=100))
+    return sum(not places.isdisjoint(own[:1] if mainly else own) for own in places_of_matches)
 
 
-def counters(smarts: tuple[str, ...], places: frozenset[str] = frozenset()) -> list[Counter]:
-    """A counter for each reading of a word, anywhere or in one of `places` only."""
+def pattern_measures(smarts: tuple[str, ...], places: frozenset[str] = frozenset()) -> list[Measure]:
+    """Return a measure for each sense of a word, anywhere in the molecule or in one of `places` only."""
     if places:
         return [
             lambda s, pattern=pattern, mainly=mainly: matches_in(pattern, s, places, mainly)
@@ -49,12 +54,12 @@ def counters(smarts: tuple[str, ...], places: frozenset[str] = frozenset()) -> l
     return [lambda smiles, pattern=pattern: matches(pattern, smiles) for pattern in smarts]
 
 
-def holds(quantity: Quantity, subjects: list[tuple[str, ...]], counts: list[Counter]) -> bool:
-    """Whether some reading of some subject fits: one molecule of a side, or all of them together."""
+def holds(quantity: Quantity, subjects: list[tuple[str, ...]], measures: list[Measure]) -> bool:
+    """Whether some measure of some subject fits: of one molecule of a side, or of all of them together."""
     for molecules in subjects:
-        for count in counts:
-            found = [count(smiles) for smiles in molecules]
-            if any(map(quantity.fits, found)) or quantity.fits(sum(found)):
+        for measure in measures:
+            counts = [measure(smiles) for smiles in molecules]
+            if any(map(quantity.fits, counts)) or quantity.fits(sum(counts)):
                 return True
     return False
 
@@ -63,13 +68,13 @@ def hydrogens(smiles: str) -> int:
     return count_hydrogens(mol_of(smiles))
 
 
-def atoms(number: int, kind: str = "") -> Counter:
-    """Counts the atoms of an atomic number; `kind` is "", "aromatic", "sp2" or "sp3"."""
+def atoms(number: int, kind: str = "") -> Measure:
+    """Return a measure of the atoms of an atomic number; `kind` is "", "aromatic", "sp2" or "sp3"."""
     hybrid = {"sp2": Chem.HybridizationType.SP2, "sp3": Chem.HybridizationType.SP3}.get(kind)
 
     def count(smiles: str) -> int:
-        found = [a for a in mol_of(smiles).GetAtoms() if a.GetAtomicNum() == number]
-        return sum((kind != "aromatic" or a.GetIsAromatic()) and hybrid in (None, a.GetHybridization()) for a in found)
+        same = [a for a in mol_of(smiles).GetAtoms() if a.GetAtomicNum() == number]
+        return sum((kind != "aromatic" or a.GetIsAromatic()) and hybrid in (None, a.GetHybridization()) for a in same)
 
     return count
 
@@ -87,8 +92,8 @@ _ORDERS = {
 }
 
 
-def bonds(kind: str) -> list[Counter]:
-    """The readings of a kind of bond: `rotatable`, `single` …, `C=O`."""
+def bonds(kind: str) -> list[Measure]:
+    """Return the measures of a kind of bond: `rotatable`, `single` …, `C=O`."""
     if kind == "rotatable":
         options = rdMolDescriptors.NumRotatableBondsOptions
         return [
@@ -99,7 +104,7 @@ def bonds(kind: str) -> list[Counter]:
         orders = [_bond_orders] + ([_kekule_orders] if kind in ("single", "double") else [])
         return [lambda s, of=of: of(s).count(_ORDERS[kind]) for of in orders]
     a, order, b = kind
-    return counters((f"[{_ATOMIC[a]}]{order}[{_ATOMIC[b]}]",))
+    return pattern_measures((f"[{_ATOMIC[a]}]{order}[{_ATOMIC[b]}]",))
 
 
 @lru_cache(maxsize=8192)
@@ -116,24 +121,18 @@ def _kekule_orders(smiles: str) -> tuple:
 
 @lru_cache(maxsize=8192)
 def rings_of(smiles: str) -> tuple[tuple[int, bool, bool, bool], ...]:
-    """Per ring of the smallest set: its size, whether it is aromatic, holds a heteroatom, is fused to another."""
-    mol, told = mol_of(smiles), []
+    """Return (size, aromatic, has a heteroatom, fused to another) of each ring of the smallest set."""
+    mol, described = mol_of(smiles), []
     info = mol.GetRingInfo()
     for n, (members, edges) in enumerate(zip(info.AtomRings(), info.BondRings(), strict=True)):
         aromatic = all(mol.GetBondWithIdx(b).GetIsAromatic() for b in edges)
-        told.append(
-            (
-                len(members),
-                aromatic,
-                any(mol.GetAtomWithIdx(a).GetAtomicNum() != 6 for a in members),
-                info.IsRingFused(n),
-            )
-        )
-    return tuple(told)
+        hetero = any(mol.GetAtomWithIdx(a).GetAtomicNum() != 6 for a in members)
+        described.append((len(members), aromatic, hetero, info.IsRingFused(n)))
+    return tuple(described)
 
 
-def rings(words: set[str]) -> Counter:
-    """Counts the rings that all adjectives in `words` fit: aromatic, saturated, heterocyclic, five-membered …"""
+def rings(words: set[str]) -> Measure:
+    """Return a measure of the rings that all adjectives in `words` fit: aromatic, saturated, five-membered …"""
 
     def fits(ring: tuple[int, bool, bool, bool]) -> bool:
         size, aromatic, hetero, fused = ring
@@ -155,11 +154,12 @@ WHOLES: dict[str, Callable[[str], bool]] = {
     "aliphatic": lambda smiles: not any(aromatic for _, aromatic, _, _ in rings_of(smiles)),
     "all aromatic": lambda smiles: bool(rings_of(smiles)) and all(aromatic for _, aromatic, _, _ in rings_of(smiles)),
 }
+"""Whether an adjective is true of a whole molecule."""
 
 
 @lru_cache(maxsize=8192)
 def ring_systems(smiles: str) -> tuple[int, ...]:
-    """The number of rings of each system of rings that share atoms."""
+    """Return the number of rings of each system of rings that share atoms."""
     systems: list[tuple[set[int], int]] = []
     for ring in map(set, mol_of(smiles).GetRingInfo().AtomRings()):
         touching = [s for s in systems if s[0] & ring]
@@ -168,7 +168,7 @@ def ring_systems(smiles: str) -> tuple[int, ...]:
     return tuple(n for _, n in systems)
 
 
-CYCLES: dict[str, list[Counter]] = {
+CYCLES: dict[str, list[Measure]] = {
     "acyclic": [lambda s: int(not ring_systems(s))],
     "polycyclic": [lambda s: sum(n > 1 for n in ring_systems(s))],
     "macrocyclic": [lambda s: sum(ring[0] >= 12 for ring in rings_of(s))],
@@ -179,10 +179,11 @@ CYCLES: dict[str, list[Counter]] = {
     word: [lambda s, n=n: ring_systems(s).count(n), lambda s, n=n: int(len(rings_of(s)) == n)]
     for n, word in enumerate(("monocyclic", "bicyclic", "tricyclic", "tetracyclic"), 1)
 }
+"""The measures of a word for a kind of cycle."""
 
 
 def stereo_labels(smiles: str) -> tuple[str, ...]:
-    """All R, S, E and Z labels of a molecule."""
+    """Return all R, S, E and Z labels of a molecule."""
     return (*(label for _, label in stereocentres(smiles)), *double_bond_labels(smiles))
 
 
@@ -192,6 +193,6 @@ def elements_of(formula: str) -> dict[str, int]:
     return parsed[0] if parsed else {}
 
 
-def counts_on(sides: tuple[tuple[str, ...], tuple[str, ...]], readings: list[Counter]) -> list[tuple[int, int]]:
-    """For each reading the total (before, after)."""
-    return [(sum(map(count, sides[0])), sum(map(count, sides[1]))) for count in readings]
+def counts_on(sides: tuple[tuple[str, ...], tuple[str, ...]], measures: list[Measure]) -> list[tuple[int, int]]:
+    """Return the total (before, after) by each measure."""
+    return [(sum(map(measure, sides[0])), sum(map(measure, sides[1]))) for measure in measures]

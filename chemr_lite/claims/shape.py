@@ -1,121 +1,136 @@
 """Readers of stereochemistry, and of SMILES that stand in the text."""
 
 import re
-from collections import Counter as Tally
+from collections import Counter
 from collections.abc import Iterator
 
 from rdkit import Chem
 
 from chemr_lite.chemistry.structure import scaffold, stereocentres
 from chemr_lite.claims import measures
-from chemr_lite.claims.claim_builders import Found, any_case, counted_claim, stated_claim
+from chemr_lite.claims.language import NUMBER, any_case, one_of
 from chemr_lite.claims.measures import mol_of
-from chemr_lite.claims.passages import NUMBER, Passage, Quantity
+from chemr_lite.claims.passages import Passage, Quantity
+from chemr_lite.claims.statements import Statement, count_statement, fact_statement
 from chemr_lite.smiles import parse_smiles
 
 # stereochemistry
 
-_CENTRE = any_case(
-    r"\b(?P<assigned>defined |specified |assigned )?(?:stereo(?:genic|chemical)?[ -]?cent(?:re|er)s?|chiral (?:cent(?:re|er)s?|carbons?(?: atoms?)?)|asymmetric (?:cent(?:re|er)s?|carbons?))\b"
+_CENTRE_NAMES = one_of(
+    r"stereo(?:genic|chemical)?[ -]?cent(?:re|er)s?",
+    r"chiral (?:cent(?:re|er)s?|carbons?(?: atoms?)?)",
+    r"asymmetric (?:cent(?:re|er)s?|carbons?)",
 )
-_CHIRAL = any_case(
-    r"\b(?P<word>achiral|chiral|optically active)\b(?! (?:cent|carbon|auxil|pool|HPLC|separat|resol|catal|purity|atom))"
+_CENTRE = any_case(rf"\b(?P<assigned>defined |specified |assigned )?{_CENTRE_NAMES}\b")
+_DETERMINERS = (r"\bno", r"\ban?", r"\bany", r"\bits", r"\bthe only", r"\bwithout", r"\black\w*")
+_SOME_CENTRE = any_case(rf"{one_of(NUMBER, *_DETERMINERS)}\s+(?:[a-z-]+\s+){{0,2}}$")
+# `chiral pool` says nothing of the molecule
+_CHIRAL_THINGS = ("cent", "carbon", "auxil", "pool", "HPLC", "separat", "resol", "catal", "purity", "atom")
+_CHIRAL = any_case(rf"\b(?P<word>achiral|chiral|optically active)\b(?! {one_of(*_CHIRAL_THINGS)})")
+
+_LABELLED = one_of(
+    *(r"configur\w+", "enantiomer", "isomer", "geometry", "alkene", "olefin", r"stereo\w*", "absolute", r"label\w*"),
+    r"at\b",
 )
+_BEARERS = one_of(
+    *(r"configur\w+", "geometry", "label", "descriptor", "(?:stereo)?cent(?:re|er)s?", "carbon", "double bond"),
+    *("alkene", "olefin"),
+)
+_DOUBLE_BONDS = one_of(
+    *("double", "alkene", "olefin", "config", "geometry", "isomer", "disubst", "enone", "chalcone", "cinnam"),
+    "stilbene",
+)
+_ALKENES = one_of("chalcone", "enone", "alkene", "olefin", r"cinnam\w+", "stilbene", "enal", "enoate", "acrylate")
 _LABELS = re.compile(
-    r"(?<!\w)\((?P<labels>\d*[RSEZ](?:,\s?\d*[RSEZ])*)\)|(?<![\w-])(?P<one>[RSEZ])[- ](?:configur\w+|enantiomer|isomer|geometry|alkene|olefin|stereo\w*|absolute|label\w*|at\b)"
-    r"|(?:configur\w+|geometry|label|descriptor|(?:stereo)?cent(?:re|er)s?|carbon|double bond|alkene|olefin) (?:is |are |of |at \w+ is |drawn as |both )*\(?(?P<late>[RSEZ])\)?(?![\w'])|\b(?P<cis>(?i:cis|trans))(?=[- ](?:double|alkene|olefin|config|geometry|isomer|disubst|enone|chalcone|cinnam|stilbene))"
-    r"|\b(?:geometry|alkene|olefin|double bond|C=C) is (?P<iscis>cis|trans)\b|\ban? (?P<kind>[EZ])(?:-| )(?=\w*(?:chalcone|enone|alkene|olefin|cinnam\w+|stilbene|enal|enoate|acrylate))"
+    one_of(
+        r"(?<!\w)\((?P<labels>\d*[RSEZ](?:,\s?\d*[RSEZ])*)\)",  # (2R,3S)
+        rf"(?<![\w-])(?P<before>[RSEZ])[- ]{_LABELLED}",  # E-configured
+        rf"{_BEARERS} (?:is |are |of |at \w+ is |drawn as |both )*\(?(?P<after>[RSEZ])\)?(?![\w'])",  # centre is R
+        rf"\b(?P<cis>(?i:cis|trans))(?=[- ]{_DOUBLE_BONDS})",  # trans-alkene
+        r"\b(?:geometry|alkene|olefin|double bond|C=C) is (?P<iscis>cis|trans)\b",
+        rf"\ban? (?P<kind>[EZ])(?:-| )(?=\w*{_ALKENES})",  # an E-enone
+    )
 )
+_CIS_TRANS = {"cis": "Z", "trans": "E"}
 _ATOM_LABEL = re.compile(r"\batom (?P<index>\d+) (?P<label>[RS?])(?!\w)")
-_SOME_CENTRE = any_case(rf"(?:{NUMBER}|\bno|\ban?|\bany|\bits|\bthe only|\bwithout|\black\w*)\s+(?:[a-z-]+\s+){{0,2}}$")
 
 
-def read_stereo(passage: Passage) -> Iterator[Found]:
-    """`two stereocentres`, `achiral`, `(R)`, `E-configured`, `atom 3 R`."""
-    for found in _ATOM_LABEL.finditer(passage.plain):
-        said = int(found["index"]), found["label"]
-        yield stated_claim(
-            passage,
-            found.span(),
-            "stereo",
-            f"atom {said[0]} is {said[1]}",
-            lambda s, said=said: said in stereocentres(s),
-            Quantity(1, False),
-        )
-    for found in _CENTRE.finditer(passage.plain):
-        if not (
-            _SOME_CENTRE.search(passage.plain[: found.start()])
-            or re.match(r"\s*[:=]\s*\d", passage.plain[found.end() :])
-        ):
+def read_stereo(passage: Passage) -> Iterator[Statement]:
+    """Read `two stereocentres`, `achiral`, `(R)`, `E-configured`, `atom 3 R`."""
+    for match in _ATOM_LABEL.finditer(passage.plain):
+        centre = int(match["index"]), match["label"]
+
+        def has_centre(smiles: str, centre=centre) -> bool:
+            return centre in stereocentres(smiles)
+
+        fact = f"atom {centre[0]} is {centre[1]}"
+        yield fact_statement(passage, match.span(), "stereo", fact, has_centre, Quantity(1, False))
+    for match in _CENTRE.finditer(passage.plain):
+        before, after = passage.plain[: match.start()], passage.plain[match.end() :]
+        if not (_SOME_CENTRE.search(before) or re.match(r"\s*[:=]\s*\d", after)):
             continue
-        every, assigned = (
-            (lambda s: len(stereocentres(s))),
-            (lambda s: sum(label in "RS" for _, label in stereocentres(s))),
-        )
-        quantity = passage.quantity(*found.span())
-        # one that is not assigned is still one, but `two stereocentres` may mean those that are
-        readings = [assigned] if found["assigned"] else [every] if quantity.denied else [every, assigned]
-        yield counted_claim(passage, found.span(), "stereo", "stereocentres", readings, quantity)
-    for found in _CHIRAL.finditer(passage.plain):
-        chiral = found["word"].lower() != "achiral"
-        yield stated_claim(
-            passage,
-            found.span(),
-            "stereo",
-            "chiral" if chiral else "achiral",
-            lambda s, chiral=chiral: bool(stereocentres(s)) == chiral,
-        )
-    for found in _LABELS.finditer(passage.plain):
-        said = (
-            found["labels"]
-            or found["one"]
-            or found["late"]
-            or found["kind"]
-            or {"cis": "Z", "trans": "E"}[(found["cis"] or found["iscis"]).lower()]
-        )
-        labels = Tally(re.findall("[RSEZ]", said))
-        yield stated_claim(
-            passage,
-            found.span(),
-            "stereo",
-            ",".join(labels.elements()),
-            lambda s, labels=labels: labels <= Tally(measures.stereo_labels(s)),
-        )
+        quantity = passage.quantity(*match.span())
+        # an unassigned stereocentre is still one, but `two stereocentres` may mean those that are assigned
+        readings = [_assigned] if match["assigned"] else [_centres] if quantity.denied else [_centres, _assigned]
+        yield count_statement(passage, match.span(), "stereo", "stereocentres", readings, quantity)
+    for match in _CHIRAL.finditer(passage.plain):
+        chiral = match["word"].lower() != "achiral"
+
+        def is_so(smiles: str, chiral=chiral) -> bool:
+            return bool(stereocentres(smiles)) == chiral
+
+        yield fact_statement(passage, match.span(), "stereo", "chiral" if chiral else "achiral", is_so)
+    for match in _LABELS.finditer(passage.plain):
+        text = match["labels"] or match["before"] or match["after"] or match["kind"]
+        labels = Counter(re.findall("[RSEZ]", text or _CIS_TRANS[(match["cis"] or match["iscis"]).lower()]))
+
+        def has_labels(smiles: str, labels=labels) -> bool:
+            return labels <= Counter(measures.stereo_labels(smiles))
+
+        yield fact_statement(passage, match.span(), "stereo", ",".join(labels.elements()), has_labels)
+
+
+def _centres(smiles: str) -> int:
+    return len(stereocentres(smiles))
+
+
+def _assigned(smiles: str) -> int:
+    return sum(label in "RS" for _, label in stereocentres(smiles))
 
 
 # SMILES in the text
 
-_PIECE = any_case(
-    r"\b(?:fragments?|substructures?|subunits?|moiet(?:y|ies)|groups?|units?|motifs?|parts?|contains?|includes?|appears?|present|portion|segments?|pieces?|branch|"
-    r"substituents?|side chains?|pattern|string|core|skeleton|tail|chain|ring)\b"
+_PIECES = (
+    *("fragments?", "substructures?", "subunits?", "moiet(?:y|ies)", "groups?", "units?", "motifs?", "parts?"),
+    *("contains?", "includes?", "appears?", "present"),
+    *("portion", "segments?", "pieces?", "branch", "substituents?", "side chains?", "pattern", "string", "core"),
+    *("skeleton", "tail", "chain", "ring"),
 )
+_PIECE = any_case(rf"\b{one_of(*_PIECES)}\b")
 _SCAFFOLD = any_case(r"\b(?:scaffold|framework|Murcko)\b")
 
 
-def read_smiles(passage: Passage) -> Iterator[Found]:
-    """A scaffold, or a piece that is said to be in the molecule; a molecule of the row in full claims nothing."""
+def read_smiles(passage: Passage) -> Iterator[Statement]:
+    """Read a scaffold, or a piece that is said to be in the molecule; a molecule of the row in full claims nothing."""
     for start, end, smiles in passage.smiles:
         molecules = [s for side in passage.subjects(start) for s in side]
         piece = parse_smiles(smiles)
         if ">>" in smiles:
             continue
-        if _SCAFFOLD.search(passage.plain[:start]) or _SCAFFOLD.search(passage.plain[end : end + 40]):
+        before, after = passage.plain[:start], passage.plain[end:]
+        if _SCAFFOLD.search(before) or _SCAFFOLD.search(after[:40]):
             flat = Chem.MolToSmiles(piece.mol, isomericSmiles=False)
-            yield stated_claim(
-                passage,
-                (start, end),
-                "scaffold",
-                f"scaffold {flat}",
-                lambda s, flat=flat: flat == Chem.CanonSmiles(scaffold(mol_of(s))),
-            )
+
+            def has_scaffold(smiles: str, flat=flat) -> bool:
+                return flat == Chem.CanonSmiles(scaffold(mol_of(smiles)))
+
+            yield fact_statement(passage, (start, end), "scaffold", f"scaffold {flat}", has_scaffold)
         elif piece.key in {parse_smiles(s).key for s in molecules}:
             continue
-        elif _PIECE.search(passage.plain[:start]) or _PIECE.match(passage.plain[end:].lstrip("` '\")")):
+        elif _PIECE.search(before) or _PIECE.match(after.lstrip("` '\")")):
             pattern = Chem.MolFromSmarts(smiles) if "[" in smiles else None  # C(=O)[OH] means that hydrogen
-            yield stated_claim(
-                passage,
-                (start, end),
-                "fragment",
-                f"piece {piece.key}",
-                lambda s, piece=piece, pattern=pattern: mol_of(s).HasSubstructMatch(pattern or piece.mol),
-            )
+
+            def has_piece(smiles: str, pattern=pattern or piece.mol) -> bool:
+                return mol_of(smiles).HasSubstructMatch(pattern)
+
+            yield fact_statement(passage, (start, end), "fragment", f"piece {piece.key}", has_piece)

@@ -1,4 +1,4 @@
-"""Rows in: read from files, published tables and public data sets, checked, and kept apart by split."""
+"""Rows: read from files, published tables and public data sets, checked, and divided into splits."""
 
 from chemr_lite.data.rows import Loaded, check_row, load
 

@@ -1,12 +1,12 @@
-"""Rows: where questions come from, and what is wrong with those that are left out.
+"""Rows: read from their sources, checked, and divided into splits.
 
-A source is `nano` (embedded), the name of a public data set (chemr_lite.sources), a file or a folder of files. Files are
-JSONL or CSV, gzipped or not, in the row format
+A source is `nano` (embedded), the name of a public data set (`chemr_lite.data.sources`), a file or a folder of files.
+Files are JSONL or CSV, gzipped or not, in the row format
 
     {"task": "retrosynthesis", "input": "CC(=O)NC", "answer": "CC(=O)O.CN", "split": "train", "meta": {}}
 
-or tables that chemr_lite.tables knows. A training row without an answer, which a verified task may have, is one to practise
-in phase 3 and of no use before. A bad row is left out and reported with file, line and reason.
+or tables that `chemr_lite.data.tables` knows. Training rows of a verified task need no answer. Only phase 3 can use
+such rows. A bad row is skipped and reported with file, line and reason.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from chemr_lite.data import sources, splits, tables
+from chemr_lite.data import files, sources, splits
 from chemr_lite.data.splits import SPLITS
 from chemr_lite.errors import DataError
 from chemr_lite.reasons import Reason
@@ -30,9 +30,10 @@ NANO_ROWS = Path(__file__).resolve().parents[1] / "nano" / "rows.jsonl.gz"
 
 @dataclass
 class Loaded:
-    """Rows by split, a line for each row that was left out, and how many were removed to keep the splits apart.
+    """Checked rows by split; "practice" has the training rows without an answer.
 
-    Under "practice" are the training rows that have no answer.
+    `problems` has a line for each row that was skipped. `removed` counts, by reason, the rows that were removed to keep
+    the splits apart.
     """
 
     rows: dict[str, list[dict]] = field(default_factory=lambda: {split: [] for split in (*SPLITS, "practice")})
@@ -41,47 +42,47 @@ class Loaded:
 
     @property
     def fingerprint(self) -> str:
-        """A short hash of all rows, for run.json: the same rows give the same one."""
+        """Return a short hash of all rows, by which two runs can be compared."""
         text = json.dumps(self.rows, sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def summary(self) -> str:
+        """Return one line with the number of rows by split, of tasks, of skipped rows and of removed rows."""
         sizes = ", ".join(f"{len(rows):,} {split}" for split, rows in self.rows.items() if rows or split in SPLITS)
         tasks = len({row["task"] for rows in self.rows.values() for row in rows})
-        removed = "".join(f"; removed {count:,} {what}" for what, count in self.removed.items())
+        removed = "".join(f"; removed {count:,} {reason}" for reason, count in self.removed.items())
         return f"{sizes} rows of {tasks} tasks; {len(self.problems):,} left out{removed}"
 
 
 def load(
-    wanted: list[str],
+    names: list[str],
     tasks: list[str] | None = None,
     strict: bool = False,
     data_root: str | None = None,
     scaffold: bool = False,
 ) -> Loaded:
-    """Read and check all sources in `wanted`; keep the rows of `tasks` (None: all) and keep the splits apart.
+    """Read and check the sources in `names`, keep the rows of `tasks` (None: all), and separate the splits.
 
-    `data_root` is a folder with the files of the named sources, read instead of downloading; `scaffold` splits the
-    properties anew by scaffold. Raises DataError for a source that cannot be read, for one without a usable row, and
-    with `strict` for a bad row.
+    The files of public data sets are downloaded, or read from the folder `data_root` if it is given. With `scaffold`,
+    property rows are split anew by scaffold. Raises DataError for a source that cannot be read or has no usable row,
+    and with `strict` for the first bad row.
     """
-    loaded, chosen = Loaded(), set(tasks or list_tasks())
+    loaded, selected = Loaded(), set(tasks or list_tasks())
+    root = Path(data_root) if data_root else None
     rows: list[dict] = []
-    for source in wanted:
-        for name, lines in _parts(source, Path(data_root) if data_root else None, loaded.problems):
-            rows += _checked(name, lines, loaded.problems, strict, chosen)
+    for source in names:
+        for name, lines in _files_of(source, root, loaded.problems):
+            rows += _checked(name, lines, loaded.problems, strict, selected)
     if not rows:
         if tasks:
-            raise DataError(f"{', '.join(wanted)}: no row of the tasks {', '.join(sorted(chosen))}")
-        raise DataError(f"{', '.join(wanted)}: no row in it")
+            raise DataError(f"{', '.join(names)}: no row of the tasks {', '.join(sorted(selected))}")
+        raise DataError(f"{', '.join(names)}: no row in it")
     if scaffold:
         splits.by_scaffold(rows)
     for row in rows:
         loaded.rows[row["split"]].append(row)
-    loaded.rows["train"].sort(
-        key=lambda row: not row["answer"]
-    )  # of a question that comes twice the answered row stays
-    if wanted != ["nano"]:  # nano's own splits are apart; a test proves it once and for all
+    loaded.rows["train"].sort(key=lambda row: not row["answer"])  # of two equal questions the answered one is kept
+    if names != ["nano"]:  # a test checks nano's splits
         loaded.removed = splits.separate(loaded.rows)
     train = loaded.rows["train"]
     loaded.rows |= {
@@ -94,16 +95,16 @@ def load(
 def _checked(
     name: str, lines: Iterator[tuple[int, Any]], problems: list[str], strict: bool, tasks: set[str]
 ) -> Iterator[dict]:
-    """The good rows of one file that belong to `tasks`; DataError if it has none at all."""
+    """Yield the good rows of one file that belong to `tasks`. Raises DataError if no row of the file is good."""
     usable = False
     for number, row in tqdm(lines, desc=name.rsplit("/", 1)[-1], unit=" rows", delay=2, leave=False):
         try:
             if isinstance(row, Exception):
                 raise row
-            if name != str(NANO_ROWS):  # the tests check the embedded rows
+            if name != str(NANO_ROWS):  # a test checks nano's rows
                 row = check_row(row)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            problems.append(f"{name}, line {number}: {_plain(error)}")
+            problems.append(f"{name}, line {number}: {_message(error)}")
             if strict:
                 raise DataError(f"{problems[-1]} (bad rows are skipped unless strict is set)") from error
             continue
@@ -115,16 +116,19 @@ def _checked(
 
 
 def check_row(row: dict[str, Any]) -> dict[str, Any]:
-    """`row` in the row format, with defaults filled in. Raises ValueError or KeyError with the reason if it is bad."""
+    """Return a copy of `row` in the row format, with defaults filled in.
+
+    Raises ValueError, KeyError, TypeError or AttributeError for a bad row.
+    """
     if not isinstance(row, dict):
-        raise ValueError(f"no JSON object but {str(row)[:80]!r}")
+        raise ValueError(f"not a JSON object: {str(row)[:80]!r}")
     for name in ("task", "input"):
         if not isinstance(row.get(name), str) or not row[name].strip():
             raise ValueError(f"{name!r} is missing or empty")
     task, meta = get_task(row["task"]), row.get("meta") or {}
     meta = json.loads(meta) if isinstance(meta, str) else meta
     if not isinstance(meta, dict):
-        raise ValueError("'meta' is no JSON object")
+        raise ValueError("'meta' is not a JSON object")
     clean = {
         "task": row["task"],
         "input": row["input"],
@@ -135,63 +139,65 @@ def check_row(row: dict[str, Any]) -> dict[str, Any]:
     if clean["split"] not in SPLITS:
         raise ValueError(f"split {clean['split']!r} is none of {', '.join(SPLITS)}")
     if not isinstance(clean["answer"], str):
-        raise ValueError(f"the answer {clean['answer']!r} is no text")
+        raise ValueError(f"the answer {clean['answer']!r} is not text")
     score = task.score(clean["answer"] or "C", clean)  # raises where meta lacks what the score needs
     if not clean["answer"]:
         if not task.verified:
             raise ValueError("'answer' is empty")
         return clean
-    # an example of what has no gold may be paid less than 1, but not nothing
-    fine = {Reason.CORRECT} if task.gold(clean) is not None else {Reason.CORRECT, Reason.TOO_DIFFERENT}
-    if score.reason not in fine:
+    # without a gold answer, an example may score less than 1
+    allowed = {Reason.CORRECT} if task.gold(clean) is not None else {Reason.CORRECT, Reason.TOO_DIFFERENT}
+    if score.reason not in allowed:
         raise ValueError(f"the answer {clean['answer'][:80]!r} does not pass its own task: {score.reason}")
     return clean
 
 
-def _plain(error: Exception) -> str:
-    return str(error.args[0]) if isinstance(error, KeyError) and error.args else f"{error}"
+def _message(error: Exception) -> str:
+    return str(error.args[0]) if isinstance(error, KeyError) and error.args else f"{error}"  # str() would quote it
 
 
-def _parts(source: str, root: Path | None, problems: list[str]) -> Iterator[tuple[str, Iterator[tuple[int, Any]]]]:
-    """The files of a source, each as its name and its lines."""
+def _files_of(source: str, root: Path | None, problems: list[str]) -> Iterator[tuple[str, Iterator[tuple[int, Any]]]]:
+    """Yield the name and the lines of each file of a source."""
     if source == "nano":
-        yield str(NANO_ROWS), tables.read(NANO_ROWS)
+        yield str(NANO_ROWS), files.read(NANO_ROWS)
     elif source in sources.names():
         if root and not root.is_dir():
             raise DataError(f"data root {root}: no such folder")
-        yield from _named(source, root, problems)
+        yield from _public_files(source, root, problems)
     else:
-        for path in _files(Path(source)):
-            yield str(path), tables.read(path)
+        for path in _own_files(Path(source)):
+            yield str(path), files.read(path)
 
 
-def _named(source: str, root: Path | None, problems: list[str]) -> Iterator[tuple[str, Iterator[tuple[int, Any]]]]:
-    found = False
-    for part in sources.files_of(source):
-        if root and not (root / part.path).exists():
-            problems.append(f"{root / part.path}: not there, left out of {source}")
+def _public_files(
+    source: str, root: Path | None, problems: list[str]
+) -> Iterator[tuple[str, Iterator[tuple[int, Any]]]]:
+    has_file = False
+    for file in sources.files_of(source):
+        if root and not (root / file.path).exists():
+            problems.append(f"{root / file.path}: not there, left out of {source}")
             continue
-        found = True
-        if isinstance(part, sources.Hub):
-            yield part.repo, tables.read_hub(sources.hub_lines(part, root), part.repo)
+        has_file = True
+        if isinstance(file, sources.Hub):
+            yield file.repo, files.read_hub(sources.hub_lines(file, root), file.repo)
             continue
-        path = sources.check(root / part.path, part) if root else sources.fetch(part)
-        if not path.name.endswith("_targets"):  # read beside its sources
-            yield str(path), tables.read(path)
-    if not found:
-        raise DataError(
-            f"{root}: none of the files of {source} is there; the first is looked for at {root / sources.files_of(source)[0].path}"
-        )
+        path = sources.check(root / file.path, file) if root else sources.fetch(file)
+        if not path.name.endswith("_targets"):  # read together with its sources
+            yield str(path), files.read(path)
+    if not has_file:
+        first = root / sources.files_of(source)[0].path
+        raise DataError(f"{root}: none of the files of {source} is there; the first is looked for at {first}")
 
 
-def _files(path: Path) -> list[Path]:
+def _own_files(path: Path) -> list[Path]:
     if path.is_dir():
-        files = sorted(p for p in path.rglob("*") if p.name.endswith(tables.SUFFIXES))
-        if not files:
-            raise DataError(f"{path}: no {', '.join(tables.SUFFIXES)} file in this folder")
-        return files
+        paths = sorted(p for p in path.rglob("*") if p.name.endswith(files.SUFFIXES))
+        if not paths:
+            raise DataError(f"{path}: no {', '.join(files.SUFFIXES)} file in this folder")
+        return paths
     if not path.exists():
         raise DataError(f"{path}: no such file; a source is nano, {', '.join(sources.names())}, a file or a folder")
-    if not path.name.endswith(tables.SUFFIXES + tables.BY_NAME):
-        raise DataError(f"{path}: not one of {', '.join(tables.SUFFIXES + tables.BY_NAME)}")
+    suffixes = files.SUFFIXES + files.SUFFIXES_BY_NAME
+    if not path.name.endswith(suffixes):
+        raise DataError(f"{path}: not one of {', '.join(suffixes)}")
     return [path]

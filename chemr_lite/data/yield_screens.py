@@ -1,8 +1,8 @@
-"""The chemicals of two high-throughput screens, by the names their tables use.
+"""The chemicals of two high-throughput screens.
 
-Buchwald-Hartwig: Ahneman et al., Science 2018, 360, 186. Suzuki-Miyaura: Perera et al., Science 2018, 359, 429. Their
-tables name the Suzuki chemicals; the structures here are what the names say. ChemLLMBench's prompts draw AmPhos with a
-benzyl group and the triflate at the wrong place; `role_of` knows those drawings too.
+Buchwald-Hartwig: Ahneman et al., Science 2018, 360, 186. Suzuki-Miyaura: Perera et al., Science 2018, 359, 429. The
+Suzuki table gives names only; the structures here are those that the names stand for. ChemLLMBench's prompts draw
+AmPhos with a benzyl group and put the triflate in the wrong place. `role_of` knows those drawings too.
 """
 
 from functools import cache
@@ -52,7 +52,10 @@ _AMINATION = AllChem.ReactionFromSmarts("[c:1][Cl,Br,I].[NH2:2][c:3]>>[c:1][NH:2
 
 
 def suzuki_reaction(reactant_1: str, reactant_2: str, ligand: str, base: str, solvent: str) -> str:
-    """The reaction SMILES of one well, from the names in the table; a ligand or base that is empty or None was left out. Raises KeyError."""
+    """Return the reaction SMILES of one well, from the names in the table.
+
+    An empty name or "None" means that the well had no such chemical. Raises KeyError for an unknown name.
+    """
     parts = [REACTANTS[reactant_1.strip()], REACTANTS[reactant_2.strip()], PALLADIUM]
     parts += [
         table[name.strip()]
@@ -63,14 +66,17 @@ def suzuki_reaction(reactant_1: str, reactant_2: str, ligand: str, base: str, so
 
 
 def buchwald_reaction(halide: str, ligand: str, base: str, additive: str) -> str:
-    """The reaction SMILES of one well: an aryl halide with p-toluidine. Raises ValueError where it does not react."""
+    """Return the reaction SMILES of one well: an aryl halide with p-toluidine.
+
+    Raises ValueError if the halide is no aryl chloride, bromide or iodide.
+    """
     aryl = Chem.MolFromSmiles(halide)
-    made = _AMINATION.RunReactants((aryl, Chem.MolFromSmiles(TOLUIDINE))) if aryl else ()
-    if not made:
-        raise ValueError(f"{halide!r} is no aryl halide")
-    Chem.SanitizeMol(made[0][0])
+    products = _AMINATION.RunReactants((aryl, Chem.MolFromSmiles(TOLUIDINE))) if aryl else ()
+    if not products:
+        raise ValueError(f"{halide!r} is not an aryl halide")
+    Chem.SanitizeMol(products[0][0])
     parts = [Chem.CanonSmiles(smiles) for smiles in (halide, ligand, base, additive) if smiles]
-    return f"{'.'.join([parts[0], TOLUIDINE, *parts[1:]])}>>{Chem.MolToSmiles(made[0][0])}"
+    return f"{'.'.join([parts[0], TOLUIDINE, *parts[1:]])}>>{Chem.MolToSmiles(products[0][0])}"
 
 
 def _key(smiles: str) -> str:
@@ -85,5 +91,5 @@ def _roles() -> dict[str, str]:
 
 
 def role_of(smiles: str) -> str:
-    """`ligand`, `base` or `solvent` of the Suzuki screen; `reactant` for everything else."""
+    """Return `ligand`, `base` or `solvent` for a chemical of the Suzuki screen, and `reactant` for any other."""
     return _roles().get(_key(smiles), "reactant")

@@ -1,1 +1,1 @@
-"""A 4-bit base with its adapter: loaded, asked, and made fast on a CPU. The one part of the core that needs torch."""
+"""Models: a 4-bit base with its adapter, generation, `Chemist`, and a fast path on a CPU. Only here is torch needed."""

@@ -1,4 +1,4 @@
-"""LoRA adapters: put on a model, copied before a trainer touches them, and given back."""
+"""LoRA adapters: loaded onto a model, copied before a trainer changes them, and restored."""
 
 from pathlib import Path
 
@@ -11,9 +11,9 @@ from chemr_lite.errors import ModelError
 
 
 def with_adapter(model, adapter: Path, trainable: bool = False, name: str = "default"):
-    """Return `model` with the LoRA saved in `adapter`, under `name`; a model that has one already gets this one too.
+    """Return `model` with the LoRA that is saved in the folder `adapter`, added under `name`.
 
-    Raises ModelError if the adapter cannot be read.
+    A model that has an adapter already keeps it. Raises ModelError if the new one cannot be read.
     """
     try:
         if isinstance(model, PeftModel):
@@ -28,20 +28,21 @@ def with_adapter(model, adapter: Path, trainable: bool = False, name: str = "def
 
 
 def adapter_weights(model) -> dict[str, Tensor]:
-    """Return a copy of the trainable weights in full precision, to be taken before a trainer is built around `model`."""
+    """Return a copy of the trainable weights in full precision. Take it before a trainer is built around `model`."""
     return {name: p.detach().clone().float() for name, p in model.named_parameters() if p.requires_grad}
 
 
 def saved_weights(folder: Path) -> dict[str, Tensor]:
-    """Return the adapter saved in `folder`, under the names of the model's parameters."""
+    """Return the weights of the adapter that is saved in `folder`, under the names of the model's parameters."""
     weights = load_file(folder / "adapter_model.safetensors")
     return {name.replace(".weight", ".default.weight"): value for name, value in weights.items()}
 
 
 def restore_adapter(model, weights: dict[str, Tensor]) -> None:
-    """Set the adapter of `model` to `weights`, in their precision.
+    """Set the adapter of `model` to `weights`, in the precision of `weights`.
 
-    This undoes TRL's cast of a QLoRA adapter to bf16, which rounds what phase 2 learnt and breaks fp16 training on a T4.
+    This undoes TRL's cast of a QLoRA adapter to bf16, which rounds the result of phase 2 and breaks fp16 training on a
+    T4.
     """
     for name, parameter in model.named_parameters():
         if name in weights:

@@ -1,12 +1,12 @@
-"""Ask a trained model, and know what its answer is worth.
+"""Ask a trained model, and see what its answer is worth.
 
     from chemr_lite import Chemist
     chemist = Chemist("outputs/nano/grpo")
     reply = chemist.ask("retrosynthesis", "CC(=O)Nc1ccc(O)cc1")
     reply.answer, reply.reasoning, reply.claims, reply.verdict
 
-A question is asked in the words that the model was trained on, and the answer goes through the same gate, the same
-checker of claims and, where it can be verified, the same score as in training and evaluation.
+A question is put in the words that the model was trained on. Its answer goes through the same gate and claim checker as
+in training and evaluation and, where it can be verified, gets the same score.
 """
 
 import json
@@ -15,6 +15,8 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from transformers import TextIteratorStreamer
 
 from chemr_lite.answers import build_prompt, parse_completion
 from chemr_lite.claims import Claim, check_claims
@@ -38,33 +40,29 @@ BATCH = 32
 
 @dataclass(frozen=True)
 class Reply:
-    """What a model said. `row` is the question in the row format, `completion` all that was written.
+    """A model's reply to one question, taken apart and judged."""
 
-    `answer` is None where the format failed; `claims` are those of the reasoning, each with `supported` True, False or None;
-    `valid` says whether there is an answer and, where it should be a molecule, whether the gate takes it for one, `reason` why
-    not, or that it is the question's own. Whether it is right says `score`, which is None where no answer is known to compare with.
-    """
-
-    row: Row
-    completion: str
+    row: Row  # the question, in the row format
+    completion: str  # all that the model wrote
     reasoning: str
-    answer: str | None
-    claims: list[Claim] = field(repr=False)
-    valid: bool
-    reason: Reason
-    score: Score | None
+    answer: str | None  # None if the format is wrong
+    claims: list[Claim] = field(repr=False)  # of the reasoning; `supported` is True, False or None
+    valid: bool  # whether there is an answer and, if it should be a molecule, the gate accepts it
+    reason: Reason  # why it is not valid, or that it repeats a molecule of the question
+    score: Score | None  # whether it is correct; None if there is nothing to verify it with
 
     @property
     def verdict(self) -> str:
-        """`valid`, or what is wrong, in words: a valid molecule that only repeats the question is no answer."""
+        """Return `valid`, or in words what is wrong. A valid molecule that only repeats the question is wrong."""
         return "valid" if self.reason is Reason.CORRECT else self.reason.words
 
 
 class Chemist:
-    """A model to ask: a phase's directory, a run directory (its last phase), a model folder, `nano`, or a name on the hub.
+    """A model that answers questions.
 
-    The base is loaded in 4 bits, on the GPU where there is one. Claims are read along `protocols`, by default those that the
-    phase was trained with. Raises ModelError. It may be asked from several threads; they take turns.
+    `model` is the directory of a phase, a run directory (which stands for its last phase), a model folder, `nano`, or a
+    name on the hub. The base is loaded in 4 bits, on the GPU if there is one. Claims are read along `protocols`, by
+    default those that the phase was trained with. Several threads may ask; they take turns. Raises ModelError.
     """
 
     def __init__(self, model: str | Path, protocols: Protocols | None = None, max_new_tokens: int | None = None):
@@ -77,46 +75,45 @@ class Chemist:
         self._turn = threading.RLock()
         if adapter:
             self.model = with_adapter(self.model, adapter)
-        self._settle(adapter, "default" if adapter else None, protocols, max_new_tokens)
+        self._configure(adapter, "default" if adapter else None, protocols, max_new_tokens)
 
-    def _settle(
+    def _configure(
         self, adapter: Path | None, name: str | None, protocols: Protocols | None, max_new_tokens: int | None
     ) -> None:
-        trained = _trained_with(adapter) if adapter else {}
+        options = _options_of(adapter) if adapter else {}
         self.adapter, self._adapter_name = adapter, name
-        self.protocols = protocols or _protocols_of(trained)
-        self.max_new_tokens = max_new_tokens or trained.get("max_completion_tokens") or MAX_NEW_TOKENS
+        self.protocols = protocols or _protocols_of(options)
+        self.max_new_tokens = max_new_tokens or options.get("max_completion_tokens") or MAX_NEW_TOKENS
 
     def load_phase(self, phase: str | Path) -> "Chemist":
-        """Another phase of the same run; both share one base in memory. Raises ModelError."""
+        """Return a Chemist for another phase of the same run; both share one base in memory. Raises ModelError."""
         adapter = Path(phase)
         if base_of(adapter) != self.base or self.adapter is None:
             raise ModelError(f"{phase} is no adapter of the base {self.base}, which {self.adapter or 'this model'} has")
-        other = object.__new__(Chemist)
-        other.base, other.tokenizer, other.model, other._turn = self.base, self.tokenizer, self.model, self._turn
-        name = adapter.name + str(len(self.model.peft_config))  # peft allows no dot or slash in it
+        chemist = object.__new__(Chemist)
+        chemist.base, chemist.tokenizer, chemist.model = self.base, self.tokenizer, self.model
+        chemist._turn = self._turn
+        name = adapter.name + str(len(self.model.peft_config))  # a path would have dots and slashes, which peft forbids
         with self._turn:
             with_adapter(self.model, adapter, name=name)
-        other._settle(adapter, name, None, self.max_new_tokens)
-        return other
+        chemist._configure(adapter, name, None, self.max_new_tokens)
+        return chemist
 
     def ask(self, task: str, question: str, gold: str = "", meta: dict | None = None) -> Reply:
-        """The greedy answer to one question of `task` (see `read_question`). Raises QuestionError, KeyError."""
+        """Answer one question of `task` greedily (see `read_question`). Raises QuestionError and KeyError."""
         return self.ask_all([read_question(task, question, gold, meta)])[0]
 
     def ask_all(self, rows: Sequence[Row]) -> list[Reply]:
-        """Greedy answers to many rows (`read_question` makes one), in their order, in batches."""
+        """Answer many rows greedily, in batches, and return the replies in order. `read_question` makes a row."""
         completions = self._complete(rows)
         return [self.read(row, completion) for row, completion in zip(rows, completions, strict=True)]
 
     def stream(self, row: Row) -> Iterator[str]:
-        """The completion of one row while it is written: all of its text so far, longer with each item."""
-        from transformers import TextIteratorStreamer
-
+        """Yield the whole text so far of the greedy completion of one row, longer each time, as it is generated."""
         streamer, text = TextIteratorStreamer(self.tokenizer, skip_prompt=True, skip_special_tokens=True), ""
         with ThreadPoolExecutor(1) as pool:
             writing = pool.submit(self._complete, [row], streamer)
-            # where it fails it never comes to the streamer's end
+            # generation that fails never ends the stream itself
             writing.add_done_callback(lambda _: streamer.text_queue.put(streamer.stop_signal))
             for piece in streamer:
                 text += piece
@@ -124,22 +121,22 @@ class Chemist:
             writing.result()
 
     def read(self, row: Row, completion: str) -> Reply:
-        """`completion` as a reply to `row`: taken apart, its claims checked, its answer judged."""
+        """Return `completion` as a reply to `row`: taken apart, its claims checked, its answer judged."""
         parsed = parse_completion(completion)
         reason = parsed.reason
-        molecule = parsed.answer is not None and get_task(row["task"]).answers == "molecule"
-        if molecule:
+        is_molecule = parsed.answer is not None and get_task(row["task"]).answers == "molecule"
+        if is_molecule:
             reason = parse_smiles(parsed.answer).reason
         can_score = row["answer"] or get_task(row["task"]).verified
         return Reply(
-            row,
-            completion,
-            parsed.think,
-            parsed.answer,
-            check_claims(parsed.think, row, parsed.answer, self.protocols),
-            reason is Reason.CORRECT,
-            Reason.UNCHANGED if molecule and repeats_question(parsed.answer, row) else reason,
-            score_completion(completion, row) if can_score else None,
+            row=row,
+            completion=completion,
+            reasoning=parsed.think,
+            answer=parsed.answer,
+            claims=check_claims(parsed.think, row, parsed.answer, self.protocols),
+            valid=reason is Reason.CORRECT,
+            reason=Reason.UNCHANGED if is_molecule and repeats_question(parsed.answer, row) else reason,
+            score=score_completion(completion, row) if can_score else None,
         )
 
     def _complete(self, rows: Sequence[Row], streamer=None) -> list[str]:
@@ -150,15 +147,15 @@ class Chemist:
             return answer_prompts(self.model, self.tokenizer, prompts, BATCH, self.max_new_tokens, streamer=streamer)
 
 
-def _trained_with(adapter: Path) -> dict:
-    """The options that a phase was trained with; none where the adapter stands without its run.json."""
+def _options_of(adapter: Path) -> dict:
+    """Return the options that a phase was trained with, or nothing for an adapter without its run.json."""
     try:
         return json.loads((adapter / "run.json").read_text())["options"]
     except (OSError, ValueError, KeyError):
         return {}
 
 
-def _protocols_of(trained: dict) -> Protocols:
-    """The protocols of a phase: nano's or the default, or its file where that is still there."""
-    name = trained.get("protocols", "default").split(" (")[0]  # run.json adds a digest to a file
+def _protocols_of(options: dict) -> Protocols:
+    """Return the protocols of a phase, or the default ones if its file no longer exists."""
+    name = options.get("protocols", "default").split(" (")[0]  # run.json adds a digest to a file's name
     return load_protocols(name if name in BUILT_IN or Path(name).is_file() else "default")

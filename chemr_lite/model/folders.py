@@ -1,4 +1,4 @@
-"""Names of models, and the folders of a run: which base an adapter goes with, which phases are finished."""
+"""Names of models and folders of a run: the base that an adapter belongs to, and the phases that are finished."""
 
 import json
 from pathlib import Path
@@ -6,16 +6,16 @@ from pathlib import Path
 from chemr_lite.errors import ModelError
 
 NANO = Path(__file__).resolve().parents[1] / "nano" / "model"
-PHASES = ("foundation", "distill", "grpo")  # of a run directory, in order; each continues the adapter of the one before
+PHASES = ("foundation", "distill", "grpo")  # in order; each continues the adapter of the one before
 
 
 def base_path(name: str) -> str:
-    """Return where the base `name` is loaded from: `nano` is the embedded model, any other name stands for itself."""
+    """Return the path or hub name of the base `name`: the embedded model's folder for `nano`, else `name` itself."""
     return str(NANO) if name == "nano" else name
 
 
 def check_there(name: str) -> None:
-    """Raise ModelError if `name` means a folder that does not exist: the hub would only call it a malformed name."""
+    """Raise ModelError if `name` means a folder that does not exist, which the hub would only call a malformed name."""
     path = Path(name)
     means_folder = name.count("/") != 1 or path.parent.exists() or name.startswith(("outputs/", "./", "../", "~"))
     if "/" in name and not path.exists() and means_folder:
@@ -28,7 +28,7 @@ def phases_of(run: Path) -> list[str]:
 
 
 def base_of(adapter: Path) -> str:
-    """Return the base model that the adapter in the folder `adapter` goes with. Raises ModelError."""
+    """Return the name of the base model that the adapter in the folder `adapter` belongs to. Raises ModelError."""
     path = adapter / "adapter_config.json"
     if not path.exists():
         problem = "no adapter in it" if adapter.exists() else "there is no such folder"
@@ -37,5 +37,5 @@ def base_of(adapter: Path) -> str:
         name = json.loads(path.read_text())["base_model_name_or_path"]
     except (OSError, ValueError, KeyError) as error:
         raise ModelError(f"{path} is damaged ({error}); delete the folder to train that phase again") from error
-    # an adapter trained in another copy of this package knows nano by its place there
+    # another copy of this package has nano in another place
     return "nano" if Path(name).parts[-3:] == NANO.parts[-3:] else name

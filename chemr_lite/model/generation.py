@@ -4,12 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
-from chemr_lite.model.cpu import complete, cut_at_end, pad_left
-
-
-def _complete_for(model):
-    """`complete` for a model on CPU, and for others `_generate`, which has the same signature."""
-    return complete if model.device.type == "cpu" else _generate
+from chemr_lite.model.cpu import complete, cut_at_eos, pad_left, positions_of
 
 
 def answer_prompts(
@@ -21,20 +16,22 @@ def answer_prompts(
     temperature: float | None = None,
     streamer=None,
 ) -> list[str]:
-    """The completion of each prompt (a list of messages) as text, in order: greedy, or sampled at `temperature`; that of a
-    single prompt also to `streamer` while it comes."""
-    asked = [
+    """Return the completion of each prompt (a list of messages) as text, in order.
+
+    Completions are greedy, or sampled at `temperature`. `streamer` receives that of a single prompt as it is generated.
+    """
+    prompt_ids = [
         tokenizer.apply_chat_template(prompt, add_generation_prompt=True, tokenize=True, return_dict=False)
         for prompt in prompts
     ]
-    order = sorted(range(len(asked)), key=lambda i: len(asked[i]))
-    texts = [""] * len(asked)
+    order = sorted(range(len(prompt_ids)), key=lambda i: len(prompt_ids[i]))  # similar lengths need little padding
+    texts = [""] * len(prompt_ids)
     for start in range(0, len(order), batch_size):
         batch = order[start : start + batch_size]
-        made = _complete_for(model)(
-            model, [asked[i] for i in batch], max_new_tokens, tokenizer.eos_token_id, temperature, streamer
+        completions = _complete_for(model)(
+            model, [prompt_ids[i] for i in batch], max_new_tokens, tokenizer.eos_token_id, temperature, streamer
         )
-        for i, text in zip(batch, tokenizer.batch_decode(made, skip_special_tokens=True), strict=True):
+        for i, text in zip(batch, tokenizer.batch_decode(completions, skip_special_tokens=True), strict=True):
             texts[i] = text
     return texts
 
@@ -42,39 +39,25 @@ def answer_prompts(
 def sample_groups(
     model, tokenizer, prompts: list[list[dict]], size: int, max_new_tokens: int, temperature: float
 ) -> tuple[list[list[int]], list[list[int]]]:
-    """`size` completions of each prompt (a list of messages), side by side: the tokens of the prompt of each, and its own."""
-    asked = tokenizer.apply_chat_template(prompts, add_generation_prompt=True, tokenize=True, return_dict=False)
-    asked = [ids for ids in asked for _ in range(size)]
-    return asked, _complete_for(model)(model, asked, max_new_tokens, tokenizer.eos_token_id, temperature)
+    """Sample `size` completions of each prompt (a list of messages).
 
-
-@torch.inference_mode()
-def _generate(
-    model, prompts: Sequence[Sequence[int]], max_new_tokens: int, end: int, temperature: float | None, streamer=None
-) -> list[list[int]]:
-    """`complete` by the model's own `generate`: Unsloth and CUDA have their fast ways there."""
-    ids, mask = pad_left(prompts, end)
-    was_training = model.training
-    model.eval()
-    made = model.generate(
-        input_ids=ids.to(model.device), attention_mask=mask.to(model.device),
-        max_new_tokens=max_new_tokens, do_sample=temperature is not None, use_cache=True,
-        temperature=temperature, top_p=None, top_k=None, pad_token_id=end, eos_token_id=end, streamer=streamer,
-    )  # fmt: skip
-    model.train(was_training)
-    return cut_at_end(made[:, ids.shape[1] :], end)
+    Return the tokens of the prompts, each repeated `size` times, and the tokens of their completions.
+    """
+    prompt_ids = tokenizer.apply_chat_template(prompts, add_generation_prompt=True, tokenize=True, return_dict=False)
+    prompt_ids = [ids for ids in prompt_ids for _ in range(size)]
+    return prompt_ids, _complete_for(model)(model, prompt_ids, max_new_tokens, tokenizer.eos_token_id, temperature)
 
 
 @torch.inference_mode()
 def probability_of_yes(
     model, tokenizer, prompts: list[list[dict]], completions: list[str], batch_size: int
 ) -> list[float | None]:
-    """P(Yes) / (P(Yes) + P(No)) as the answer, given the prompt and the reasoning before it; None without an answer.
+    """Return P(Yes) / (P(Yes) + P(No)) as the answer, given prompt and reasoning; None for a completion without answer.
 
-    Both words are read at their first token, which differs in every tokenizer that we know of.
+    A word's probability is that of its first token. In every tokenizer that we know of these two differ.
     """
-    told = [i for i, completion in enumerate(completions) if "<answer>" in completion]
-    if not told:
+    answered = [i for i, completion in enumerate(completions) if "<answer>" in completion]
+    if not answered:
         return [None] * len(completions)
     texts = tokenizer.apply_chat_template(prompts, add_generation_prompt=True, tokenize=False)
     heads = [completion.split("<answer>")[0] + "<answer>" for completion in completions]
@@ -82,13 +65,35 @@ def probability_of_yes(
     shares: list[float | None] = [None] * len(completions)
     was_training = model.training
     model.eval()
-    for start in range(0, len(told), batch_size):
-        batch = told[start : start + batch_size]
-        asked = tokenizer([texts[i] + heads[i] for i in batch], add_special_tokens=False)["input_ids"]
-        ids, mask = (part.to(model.device) for part in pad_left(asked, tokenizer.eos_token_id))
-        places = (mask.cumsum(1) - 1).clamp(min=0)
-        logits = model(input_ids=ids, attention_mask=mask, position_ids=places, logits_to_keep=1).logits[:, -1].float()
+    for start in range(0, len(answered), batch_size):
+        batch = answered[start : start + batch_size]
+        token_ids = tokenizer([texts[i] + heads[i] for i in batch], add_special_tokens=False)["input_ids"]
+        ids, mask = (part.to(model.device) for part in pad_left(token_ids, tokenizer.eos_token_id))
+        output = model(input_ids=ids, attention_mask=mask, position_ids=positions_of(mask), logits_to_keep=1)
+        logits = output.logits[:, -1].float()
         for i, share in zip(batch, logits[:, words.to(logits.device)].softmax(-1)[:, 0].tolist(), strict=True):
             shares[i] = share
     model.train(was_training)
     return shares
+
+
+def _complete_for(model):
+    """Return `complete` for a model on a CPU, and for others `_generate`, which has the same signature."""
+    return complete if model.device.type == "cpu" else _generate
+
+
+@torch.inference_mode()
+def _generate(
+    model, prompts: Sequence[Sequence[int]], max_new_tokens: int, eos: int, temperature: float | None, streamer=None
+) -> list[list[int]]:
+    """Do what `complete` does by the model's own `generate`, for which Unsloth and CUDA have fast kernels."""
+    ids, mask = pad_left(prompts, eos)
+    was_training = model.training
+    model.eval()
+    sequences = model.generate(
+        input_ids=ids.to(model.device), attention_mask=mask.to(model.device),
+        max_new_tokens=max_new_tokens, do_sample=temperature is not None, use_cache=True,
+        temperature=temperature, top_p=None, top_k=None, pad_token_id=eos, eos_token_id=eos, streamer=streamer,
+    )  # fmt: skip
+    model.train(was_training)
+    return cut_at_eos(sequences[:, ids.shape[1] :], eos)

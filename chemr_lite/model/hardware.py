@@ -1,4 +1,4 @@
-"""What a model runs on: the device, its precision, and the library that loads the model."""
+"""The device that a model runs on, its precision, and the library that loads the model."""
 
 import logging
 import os
@@ -15,7 +15,7 @@ BACKENDS = ("unsloth", "hf")
 
 @dataclass(frozen=True)
 class Hardware:
-    """The device of a run, and what follows from it."""
+    """The device of a run, its memory, and the precision that it computes in."""
 
     device: str  # "cuda" or "cpu"
     name: str
@@ -30,7 +30,7 @@ class Hardware:
 def detect_hardware() -> Hardware:
     """Return the first visible GPU, or the CPU.
 
-    bf16 needs compute capability 8.0: a T4 only emulates it, at a crawl. A CPU computes in full precision.
+    bf16 needs compute capability 8.0, because a T4 only emulates it, very slowly. A CPU computes in full precision.
     """
     if not torch.cuda.is_available():
         return Hardware("cpu", f"CPU, {torch.get_num_threads()} threads", 0.0, "fp32")
@@ -39,30 +39,30 @@ def detect_hardware() -> Hardware:
     return Hardware("cuda", properties.name, properties.total_memory / 2**30, precision)
 
 
-def choose_backend(asked: str | None = None) -> str:
-    """Return `asked`, or by default `unsloth` for one process on CUDA and `hf` elsewhere.
+def choose_backend(name: str | None = None) -> str:
+    """Return the backend `name`, or by default `unsloth` for one process on CUDA and `hf` elsewhere.
 
-    Imports Unsloth where it is chosen, because it must be imported before trl. Raises ModelError for a backend that is
-    unknown, not installed, or of no use on this machine.
+    If it is Unsloth, this imports it. Raises ModelError for a backend that is unknown, not installed, or unusable on
+    this machine.
     """
     cuda = torch.cuda.is_available()
-    alone = os.environ.get("WORLD_SIZE", "1") == "1"
-    backend = asked or ("unsloth" if cuda and alone else "hf")
+    is_single_process = os.environ.get("WORLD_SIZE", "1") == "1"
+    backend = name or ("unsloth" if cuda and is_single_process else "hf")
     if backend not in BACKENDS:
         raise ModelError(f"backend {backend!r}: choose {' or '.join(BACKENDS)}")
     if not cuda and shutil.which("nvidia-smi"):
-        built = f"is built for CUDA {torch.version.cuda}" if torch.version.cuda else "is built without CUDA"
+        build = f"is built for CUDA {torch.version.cuda}" if torch.version.cuda else "is built without CUDA"
         logging.getLogger(__name__).warning(
-            "there is an NVIDIA driver, but torch %s, which %s, finds no GPU: see nvidia-smi for the CUDA version of the "
-            "driver, and install the torch of that version (python -m pip install torch==… --index-url "
+            "there is an NVIDIA driver, but torch %s, which %s, finds no GPU: nvidia-smi shows the CUDA version of the "
+            "driver; install the torch for that version (python -m pip install torch==… --index-url "
             "https://download.pytorch.org/whl/cu…)",
             torch.__version__,
-            built,
+            build,
         )
     if backend == "unsloth":
         if not cuda:
             raise ModelError("backend 'unsloth' needs a CUDA device; choose 'hf' on this machine")
         if not find_spec("unsloth"):
             raise ModelError("unsloth is not installed: python -m pip install unsloth, or choose the backend 'hf'")
-        import unsloth  # noqa: F401
+        import unsloth  # noqa: F401 - must be imported before trl
     return backend

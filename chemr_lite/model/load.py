@@ -1,7 +1,8 @@
-"""Base model + 4-bit quantisation + LoRA adapter, by one call on any machine.
+"""Load a base model in 4 bits with a LoRA adapter, by one call on any machine.
 
-With the backend `unsloth` Unsloth loads it, on CUDA; with `hf` transformers, bitsandbytes and peft do, anywhere. Both
-give NF4 weights with a LoRA on every linear layer, and both continue the adapter of an earlier phase.
+The backend `unsloth` loads it with Unsloth, on CUDA. The backend `hf` loads it with transformers, bitsandbytes and
+peft, on any device. Both give NF4 weights with a LoRA on every linear layer, and both continue the adapter of an
+earlier phase.
 """
 
 import os
@@ -21,9 +22,9 @@ LINEAR = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_
 
 
 def load_tokenizer(name: str):
-    """Return the tokenizer of a base model, padding on the left.
+    """Return the tokenizer of the base model `name`, which pads on the left.
 
-    Raises ModelError for one that cannot be loaded, has no chat template, or drops the tags of our format.
+    Raises ModelError for a tokenizer that cannot be loaded, has no chat template, or drops the tags of our format.
     """
     source = base_path(name)
     try:
@@ -53,18 +54,19 @@ def load_model(
     lora_r: int,
     seed: int,
 ):
-    """Return the 4-bit base `name` with a trainable LoRA: that of `adapter` continued, or a fresh one where it is None.
+    """Return the 4-bit base `name` with a trainable LoRA: the one saved in `adapter`, or a fresh one if that is None.
 
-    A fresh LoRA has rank `lora_r` and scale 1 (alpha = r). `max_length` is the most tokens that Unsloth prepares for.
+    A fresh LoRA has rank `lora_r` and scale 1 (alpha = r). Unsloth prepares for sequences of up to `max_length` tokens.
+    Raises ModelError.
     """
     load = _load_unsloth if backend == "unsloth" else _load_hf
     return load(base_path(name), adapter, hardware, max_length, lora_r, seed)
 
 
 def load_base(name: str, hardware: Hardware):
-    """Return the 4-bit base without an adapter, as it was before any phase. Raises ModelError."""
+    """Return the 4-bit base `name` without an adapter. Raises ModelError."""
     source = base_path(name)
-    # what is quantised already (…-bnb-4bit) keeps its own settings
+    # a model that is already quantised (…-bnb-4bit) keeps its own settings
     quantisation = BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
@@ -77,8 +79,8 @@ def load_base(name: str, hardware: Hardware):
             source,
             quantization_config=quantisation,
             dtype=hardware.dtype,
-            device_map={"": "cpu" if on_cpu else int(os.environ.get("LOCAL_RANK", 0))},  # accelerate sets the rank
-            attn_implementation="eager" if on_cpu else None,  # torch's fused attention is slow backwards on a CPU
+            device_map={"": "cpu" if on_cpu else int(os.environ.get("LOCAL_RANK", 0))},  # set by accelerate
+            attn_implementation="eager" if on_cpu else None,  # fused attention has a slow backward pass on a CPU
             trust_remote_code=False,
             use_safetensors=True,
         )
@@ -95,7 +97,7 @@ def _load_hf(source: str, adapter: Path | None, hardware: Hardware, max_length: 
     if adapter is not None:
         model = with_adapter(model, adapter, trainable=True)
     else:
-        set_seed(seed)  # the adapter's first weights
+        set_seed(seed)  # for the initial weights of the adapter
         lora = LoraConfig(r=lora_r, lora_alpha=lora_r, target_modules=LINEAR, task_type="CAUSAL_LM")
         model = get_peft_model(model, lora)
     if hardware.device == "cpu":
@@ -104,9 +106,9 @@ def _load_hf(source: str, adapter: Path | None, hardware: Hardware, max_length: 
 
 
 def _load_unsloth(source: str, adapter: Path | None, hardware: Hardware, max_length: int, lora_r: int, seed: int):
-    from unsloth import FastLanguageModel  # installed and importable on CUDA alone
+    from unsloth import FastLanguageModel  # can only be imported on CUDA
 
-    name = str(adapter or source)  # the adapter names the base it belongs to
+    name = str(adapter or source)  # the adapter's config names its base
     try:
         model, _ = FastLanguageModel.from_pretrained(
             model_name=name, max_seq_length=max_length, dtype=hardware.dtype, load_in_4bit=True, max_lora_rank=lora_r

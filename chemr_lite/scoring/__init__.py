@@ -1,1 +1,1 @@
-"""Figures out: single answers judged, the figures of a table, the benchmarks' own metrics, baselines."""
+"""Scores: single answers judged, the figures of a table, the benchmarks' own metrics, and baselines."""

@@ -1,8 +1,9 @@
-"""The published benchmarks' own metrics, beside the one headline per task that rewards and tables use.
+"""The metrics that published benchmarks report, beside the one headline per task that rewards and tables use.
 
-`details` computes, for the judged answers of one task (metrics.judge), what its benchmark reports. BLEU is sacrebleu's,
-ROUGE rouge-score's, METEOR nltk's, Levenshtein rapidfuzz's; F1, balanced accuracy and ROC-AUC are scikit-learn's;
-fingerprints, similarities and InChI are RDKit's. All on a scale of 0 to 100, except `levenshtein` (edits). What cannot be computed is None.
+`details` takes the judged answers of one task (`scoring.judge`). BLEU comes from sacrebleu, ROUGE from rouge-score,
+METEOR from nltk, Levenshtein from rapidfuzz, F1, balanced accuracy and ROC-AUC from scikit-learn, and fingerprints,
+similarities and InChI from RDKit. All go from 0 to 100, except `levenshtein` (edits). A metric that cannot be computed
+is None.
 """
 
 import math
@@ -19,8 +20,8 @@ from chemr_lite.smiles import parse_smiles
 from chemr_lite.tasks import get_task
 from chemr_lite.tasks.open_generation import OpenGeneration
 
-RESAMPLES = 2000
-# the benchmarks' settings: Morgan radius 2 with 2,048 bits, MACCS keys, RDKit's path fingerprint
+RESAMPLES = 2000  # of the bootstrap
+# as the benchmarks set them: Morgan radius 2 with 2,048 bits, MACCS keys, RDKit's path fingerprint
 FINGERPRINTS: dict[str, Callable] = {
     "morgan": rdFingerprintGenerator.GetMorganGenerator(radius=2, fpSize=2048).GetFingerprint,
     "maccs": MACCSkeys.GenMACCSKeys,
@@ -29,7 +30,7 @@ FINGERPRINTS: dict[str, Callable] = {
 
 
 def _rounded(value: float) -> float:
-    """Six digits: enough to be compared with anyone's figure, and short enough for a file."""
+    """Round to six decimals: enough to compare with published figures, and short enough for a file."""
     return round(float(value), 6)
 
 
@@ -38,7 +39,7 @@ def _percent(values: Sequence[float]) -> float:
 
 
 def details(lines: Sequence[dict]) -> dict[str, float | None]:
-    """The metrics of one task's benchmark over its judged answers."""
+    """Return the metrics of one task's benchmark over its judged answers."""
     task = get_task(lines[0]["task"])
     if isinstance(task, OpenGeneration):
         return tomg(lines)
@@ -52,23 +53,25 @@ def details(lines: Sequence[dict]) -> dict[str, float | None]:
 
 
 def structures(answers: Sequence[str], golds: Sequence[str]) -> dict[str, float | None]:
-    """Exact match by InChI, mean Tanimoto similarities over the valid answers, BLEU over characters, and edit distance.
+    """Return exact match by InChI, mean Tanimoto similarities of valid answers, character BLEU and edit distance.
 
-    InChI calls tautomers the same that canonical SMILES tells apart (2-pyridone and 2-hydroxypyridine).
+    InChI does not distinguish some tautomers that canonical SMILES does (2-pyridone and 2-hydroxypyridine).
     """
-    import sacrebleu
+    import sacrebleu  # optional and slow to import
     from rapidfuzz.distance import Levenshtein
 
     pairs = [(parse_smiles(answer), parse_smiles(gold)) for answer, gold in zip(answers, golds, strict=True)]
-    valid = [(said.mol, wanted.mol) for said, wanted in pairs if said.ok and wanted.ok]
+    valid = [(answer.mol, gold.mol) for answer, gold in pairs if answer.ok and gold.ok]
     with rdBase.BlockLogs():
-        inchi = [
-            said.ok and wanted.ok and Chem.MolToInchi(said.mol) == Chem.MolToInchi(wanted.mol) for said, wanted in pairs
+        same_inchi = [
+            answer.ok and gold.ok and Chem.MolToInchi(answer.mol) == Chem.MolToInchi(gold.mol) for answer, gold in pairs
         ]
-    figures: dict[str, float | None] = {"exact_inchi": _percent(inchi)}
+    figures: dict[str, float | None] = {"exact_inchi": _percent(same_inchi)}
     for name, fingerprint in FINGERPRINTS.items():
-        alike = [DataStructs.TanimotoSimilarity(fingerprint(said), fingerprint(wanted)) for said, wanted in valid]
-        figures[name] = _percent(alike) if alike else None
+        similarities = [
+            DataStructs.TanimotoSimilarity(fingerprint(answer), fingerprint(gold)) for answer, gold in valid
+        ]
+        figures[name] = _percent(similarities) if similarities else None
     figures["bleu_characters"] = _rounded(
         sacrebleu.BLEU(tokenize="char").corpus_score(list(answers), [list(golds)]).score
     )
@@ -79,8 +82,8 @@ def structures(answers: Sequence[str], golds: Sequence[str]) -> dict[str, float 
 
 
 def captions(answers: Sequence[str], golds: Sequence[str]) -> dict[str, float | None]:
-    """BLEU-2 and -4 of the corpus, mean ROUGE-1, -2 and -L (F, stemmed), mean METEOR (None without WordNet's data)."""
-    import sacrebleu
+    """Return corpus BLEU-2 and -4, mean ROUGE-1, -2 and -L (F, stemmed), and mean METEOR (None without WordNet)."""
+    import sacrebleu  # optional and slow to import
     from rouge_score.rouge_scorer import RougeScorer
 
     figures: dict[str, float | None] = {
@@ -95,8 +98,8 @@ def captions(answers: Sequence[str], golds: Sequence[str]) -> dict[str, float | 
 
 
 def meteor(answers: Sequence[str], golds: Sequence[str]) -> float | None:
-    """Mean METEOR; None where WordNet is not at hand (`python -m nltk.downloader wordnet`)."""
-    from nltk.corpus import wordnet
+    """Return mean METEOR, or None if WordNet is not installed (`python -m nltk.downloader wordnet`)."""
+    from nltk.corpus import wordnet  # optional and slow to import
     from nltk.translate.meteor_score import meteor_score
 
     try:
@@ -107,36 +110,47 @@ def meteor(answers: Sequence[str], golds: Sequence[str]) -> float | None:
 
 
 def choices(lines: Sequence[dict]) -> dict[str, float | None]:
-    """F1 of Yes, balanced accuracy, and ROC-AUC from `p_yes` where every line has it. No answer counts as the wrong one;
-    where all gold answers are alike there is nothing to tell apart, and all are None."""
-    from sklearn.metrics import balanced_accuracy_score, f1_score, roc_auc_score
+    """Return F1 of Yes, balanced accuracy, and ROC-AUC if every line has `p_yes`.
 
-    gold = [line["gold"] == "Yes" for line in lines]
-    said = [wanted if line["correct"] else not wanted for line, wanted in zip(lines, gold, strict=True)]
-    if len(set(gold)) == 1:
+    A line without an answer counts as wrong. If all gold answers are the same, all three are None.
+    """
+    from sklearn.metrics import balanced_accuracy_score, f1_score, roc_auc_score  # optional and slow to import
+
+    golds = [line["gold"] == "Yes" for line in lines]
+    answers = [gold if line["correct"] else not gold for line, gold in zip(lines, golds, strict=True)]
+    if len(set(golds)) == 1:
         return dict.fromkeys(("f1", "balanced_accuracy", "roc_auc"))
-    scored = all(line.get("p_yes") is not None for line in lines)
+    has_probabilities = all(line.get("p_yes") is not None for line in lines)
+    roc_auc = _rounded(100 * roc_auc_score(golds, [line["p_yes"] for line in lines])) if has_probabilities else None
     return {
-        "f1": _rounded(100 * f1_score(gold, said, zero_division=0.0)),
-        "balanced_accuracy": _rounded(100 * balanced_accuracy_score(gold, said)),
-        "roc_auc": _rounded(100 * roc_auc_score(gold, [line["p_yes"] for line in lines])) if scored else None,
+        "f1": _rounded(100 * f1_score(golds, answers, zero_division=0.0)),
+        "balanced_accuracy": _rounded(100 * balanced_accuracy_score(golds, answers)),
+        "roc_auc": roc_auc,
     }
 
 
 def tomg(lines: Sequence[dict]) -> dict[str, float | None]:
-    """TOMG-Bench's success rate, and for edits and optimisations its weighted one: success × Morgan similarity."""
-    task, met, weighted = get_task(lines[0]["task"]), [], []
+    """Return TOMG-Bench's success rate and, for edits and optimisations, its weighted one.
+
+    The weighted success of an answer is its success × its Morgan similarity to the source.
+    """
+    task, successes, weighted = get_task(lines[0]["task"]), [], []
+    morgan = FINGERPRINTS["morgan"]
     for line in lines:
         answer, source = parse_smiles(line["answer"] or ""), parse_smiles(line["meta"].get("source", ""))
-        met.append(answer.ok and task.meets(answer, source, line))
+        success = answer.ok and task.meets(answer, source, line)
+        successes.append(success)
         if source.ok:
-            prints = [FINGERPRINTS["morgan"](parsed.mol) for parsed in (answer, source)] if met[-1] else None
-            weighted.append(DataStructs.TanimotoSimilarity(*prints) if prints else 0.0)
-    return {"tomg_success": _percent(met), "tomg_weighted": _percent(weighted) if weighted else None}
+            similarity = DataStructs.TanimotoSimilarity(morgan(answer.mol), morgan(source.mol)) if success else 0.0
+            weighted.append(similarity)
+    return {"tomg_success": _percent(successes), "tomg_weighted": _percent(weighted) if weighted else None}
 
 
 def pass_at(correct: Sequence[bool], k: int) -> float:
-    """The chance that one of `k` of these samples is right, in [0, 1]: 1 − C(n − c, k) / C(n, k) (Chen et al. 2021)."""
+    """Return the chance in [0, 1] that one of `k` of these samples is right: 1 − C(n − c, k) / C(n, k).
+
+    The formula is Chen et al.'s (2021). Raises ValueError if there are fewer than `k` samples.
+    """
     n, c = len(correct), sum(correct)
     if k > n:
         raise ValueError(f"pass@{k} needs {k} samples, there are {n}")
@@ -144,20 +158,20 @@ def pass_at(correct: Sequence[bool], k: int) -> float:
 
 
 def compare(before: Sequence[dict], after: Sequence[dict], seed: int = 0) -> dict:
-    """What `after` gains over `before` on the rows both answered: balanced, by macro-task and by task.
+    """Return the gain of `after` over `before` on their common rows: balanced, by macro-task and by task.
 
-    Each is (gain, low, high) in points, with the 95 % interval of a bootstrap over rows within each task; the two
-    answers of a row stay together, so that the difficulty of rows cancels.
+    Each is (gain, low, high) in points, with the 95 % interval of a bootstrap over rows within each task. The two
+    answers to a row stay together, so that the difficulty of rows cancels. Raises ValueError without a common row.
     """
-    first = {(line["task"], line["input"]): line["score"] for line in before}
+    scores_before = {(line["task"], line["input"]): line["score"] for line in before}
     gains = defaultdict(list)
     for line in after:
-        if (line["task"], line["input"]) in first:
-            gains[line["task"]].append(line["score"] - first[line["task"], line["input"]])
+        if (line["task"], line["input"]) in scores_before:
+            gains[line["task"]].append(line["score"] - scores_before[line["task"], line["input"]])
     if not gains:
         raise ValueError("the two have no row in common")
     rng = random.Random(seed)
-    means = {
+    means = {  # of each task: the mean gain, then those of the resamples
         task: [fmean(values)] + [fmean(rng.choices(values, k=len(values))) for _ in range(RESAMPLES)]
         for task, values in gains.items()
     }
@@ -168,16 +182,17 @@ def compare(before: Sequence[dict], after: Sequence[dict], seed: int = 0) -> dic
     }
     groups |= {task: [task] for task in gains}
     return {
-        name: _interval([_weighted(means, members, shares, at) for at in range(RESAMPLES + 1)])
+        name: _interval([_weighted_mean(means, members, shares, i) for i in range(RESAMPLES + 1)])
         for name, members in groups.items()
     }
 
 
-def _weighted(means: dict[str, list[float]], members: list[str], shares: dict[str, float], at: int) -> float:
-    return sum(shares[task] * means[task][at] for task in members) / sum(shares[task] for task in members)
+def _weighted_mean(means: dict[str, list[float]], members: list[str], shares: dict[str, float], i: int) -> float:
+    return sum(shares[task] * means[task][i] for task in members) / sum(shares[task] for task in members)
 
 
-def _interval(draws: list[float]) -> tuple[float, float, float]:
-    value, ordered = draws[0], sorted(draws[1:])
+def _interval(gains: list[float]) -> tuple[float, float, float]:
+    """Return the first of `gains` with the 2.5 % and 97.5 % quantiles of the others, in points."""
+    gain, ordered = gains[0], sorted(gains[1:])
     low, high = (ordered[round(share * (RESAMPLES - 1))] for share in (0.025, 0.975))
-    return tuple(round(100 * number, 2) for number in (value, low, high))
+    return tuple(round(100 * value, 2) for value in (gain, low, high))

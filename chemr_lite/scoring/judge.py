@@ -1,4 +1,4 @@
-"""One completion judged: its score, its reason, its format and its claims, as a line of predictions.jsonl."""
+"""Judge one completion: its score, reason, format and claims, as a line of predictions.jsonl."""
 
 from chemr_lite.answers import parse_completion
 from chemr_lite.claims import check_claims, count_claims
@@ -10,9 +10,12 @@ from chemr_lite.tasks.base import Row
 
 
 def judge(row: Row, completion: str, strict: bool = True, protocols: Protocols | None = None) -> dict:
-    """One line of predictions.jsonl: the completion with its score, its reason, whether format and molecule hold, and how
-    many of the different claims in its reasoning, read along the steps of `protocols`, can be checked and are supported. Without `strict` (other people's
-    models) an answer outside our format is looked for and scored all the same; `format` still says what held."""
+    """Return the line of predictions.jsonl for `completion`.
+
+    `claims` counts the different claims in the reasoning that can be checked, read along the steps of `protocols`, and
+    `supported` those that the molecules support. `valid` is None where the answer is no molecule. Without `strict`
+    (other people's models) an answer outside our format is scored as well. `format` is False for it all the same.
+    """
     parsed, score = parse_completion(completion), score_completion(completion, row)
     in_format = parsed.answer is not None
     if not (in_format or strict):
@@ -20,16 +23,24 @@ def judge(row: Row, completion: str, strict: bool = True, protocols: Protocols |
         score = get_task(row["task"]).score(parsed.answer, row)
     answer = parsed.answer
     supported, checkable = count_claims(check_claims(parsed.think, row, answer, protocols))
-    molecule = get_task(row["task"]).answers == "molecule"
+    is_molecule = get_task(row["task"]).answers == "molecule"
     return {
-        "task": row["task"], "input": row["input"], "gold": row["answer"], "meta": dict(row["meta"]), "completion": completion, "answer": answer,
-        "score": score.value, "correct": score.correct, "reason": str(score.reason),
+        "task": row["task"],
+        "input": row["input"],
+        "gold": row["answer"],
+        "meta": dict(row["meta"]),
+        "completion": completion,
+        "answer": answer,
+        "score": score.value,
+        "correct": score.correct,
+        "reason": str(score.reason),
         "format": in_format,
-        "valid": (answer is not None and parse_smiles(answer).ok) if molecule else None,
-        "claims": checkable, "supported": supported,
-    }  # fmt: skip
+        "valid": (answer is not None and parse_smiles(answer).ok) if is_molecule else None,
+        "claims": checkable,
+        "supported": supported,
+    }
 
 
 def row_of(line: dict) -> dict:
-    """The row that a line of predictions.jsonl answers."""
+    """Return the row that a line of predictions.jsonl answers."""
     return {"task": line["task"], "input": line["input"], "answer": line["gold"], "meta": line["meta"]}

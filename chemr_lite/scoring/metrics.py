@@ -1,7 +1,7 @@
-"""From scored answers to the figures of a table: per task, per macro-task and balanced, on a scale of 0 to 100.
+"""The figures of a table from judged answers: per task, per macro-task and balanced, from 0 to 100.
 
-*Balanced* is the mean over macro-tasks of the mean over their sub-tasks, so that a macro-task with nine sub-tasks
-weighs as much as one with a single one.
+*Balanced* is the mean over macro-tasks of the mean over their sub-tasks. A macro-task weighs the same with nine
+sub-tasks as with one.
 """
 
 import math
@@ -13,23 +13,24 @@ from chemr_lite.registry import balance_shares
 from chemr_lite.tasks import get_task
 
 
-def grounded(lines: Sequence[dict]) -> float | None:
-    """Supported ÷ checkable claims of all lines, in percent; None where nothing was claimed."""
+def grounding(lines: Sequence[dict]) -> float | None:
+    """Return supported ÷ checkable claims of all lines, in percent, or None if there is no claim."""
     checkable = sum(line["claims"] for line in lines)
     return round(100 * sum(line["supported"] for line in lines) / checkable, 2) if checkable else None
 
 
 def percent(values: Sequence[float]) -> float:
+    """Return the mean of values in [0, 1], in percent with two decimals."""
     return round(100 * fmean(values), 2)
 
 
 def summarise(judged: Sequence[dict]) -> dict:
-    """The figures of all judged rows, 0 to 100.
+    """Return the figures of judged answers (`scoring.judge`), from 0 to 100.
 
-    `balanced` and its half-width `interval` (95 %, normal approximation, rows independent); `macros`; `tasks` with
-    score, accuracy, n, validity (None where the answer is no molecule), format, grounding (the share of checkable claims
-    that are supported, None where nothing was claimed) and `length`, the mean number of characters of a completion;
-    validity, format and grounding over all rows too.
+    `balanced` has the half-width `interval` (95 %, normal approximation, independent rows). `macros` has a score for
+    each macro-task. `tasks` has for each task score, accuracy, n, validity (None where the answer is no molecule),
+    format, grounding (the share of checkable claims that are supported, None without claims) and `length`, the mean
+    number of characters of a completion. Validity, format and grounding are also given over all rows.
     """
     by_task = defaultdict(list)
     for line in judged:
@@ -45,7 +46,7 @@ def summarise(judged: Sequence[dict]) -> dict:
             "n": len(lines),
             "validity": None if lines[0]["valid"] is None else percent([line["valid"] for line in lines]),
             "format": percent([line["format"] for line in lines]),
-            "grounding": grounded(lines),
+            "grounding": grounding(lines),
             "length": round(fmean(len(line["completion"]) for line in lines), 1),
         }
         by_row = defaultdict(list)  # samples of one row are not independent
@@ -63,6 +64,6 @@ def summarise(judged: Sequence[dict]) -> dict:
         "tasks": tasks,
         "validity": percent(molecules) if molecules else None,
         "format": percent([line["format"] for line in judged]),
-        "grounding": grounded(judged),
+        "grounding": grounding(judged),
         "n": len(judged),
     }

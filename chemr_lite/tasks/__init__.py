@@ -1,4 +1,4 @@
-"""The tasks of the benchmark, one file per macro-task. Importing this package registers them all, in Chem-R's order."""
+"""The tasks, one file per macro-task. Importing this package registers them all, in Chem-R's order."""
 
 from chemr_lite.tasks import (  # isort: skip
     name_prediction,

@@ -1,4 +1,4 @@
-"""What a task is, the register of all of them, and the comparison of structures that several share."""
+"""The base class of tasks, the base classes that several tasks share, and the comparison of structures."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ Row = Mapping[str, Any]  # task, input, answer, split, meta (a mapping)
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """What an answer is worth: `value` in [0, 1], whether it is `correct`, and why."""
+    """The score of an answer: its `value` in [0, 1], whether it is `correct`, and the `reason`."""
 
     value: float
     correct: bool
@@ -40,92 +40,104 @@ def zero(reason: Reason) -> Score:
 
 
 class Task:
-    """One sub-task. A subclass gives `name`, `instruction`, `label`, `metric` and the methods below.
+    """One task or sub-task. A subclass sets these attributes and defines `score`, and `facts` if RDKit knows any."""
 
-    `instruction` is the sentence of the question and `label` names the input; `metric` names what the mean of
-    `score(...).value` × 100 is called in tables; `answers` is `molecule`, `choice` or `text`; `verified` says that `score`
-    needs no known answer.
-    """
-
-    name: str
-    instruction: str
-    label: str
-    metric: str
-    answers: str = "molecule"
-    verified: bool = False
+    name: str  # `macro` or `macro/sub`
+    instruction: str  # the first line of the question
+    label: str  # what the question calls the input
+    metric: str  # what tables call the mean of 100 × `score(...).value`
+    answers: str = "molecule"  # or `choice` or `text`
+    verified: bool = False  # whether `score` needs no known answer
 
     @property
     def macro(self) -> str:
         return self.name.split("/")[0]
 
     def question(self, row: Row) -> str:
-        """The question as the model reads it."""
+        """Return the question as the model reads it."""
         return f"{self.instruction}\n{self.label}: {row['input']}"
 
     def sides(self, row: Row) -> dict[str, str]:
-        """The molecules the row is about, under the name that a trace would call them, those of the question first."""
+        """Return the molecules that the row is about by the name a trace gives them, those of the question first."""
         return {"molecule": row["input"]}
 
     def subjects(self, row: Row) -> list[str]:
-        """What no other split may hold, in a row of any task: the molecules or reactions the row is about."""
+        """Return the molecules or reactions of the row that may stand in no other split, whatever the task there."""
         return list(self.sides(row).values())
 
     def gold(self, row: Row) -> str | None:
-        """The answer that scores 1.0, or None where many answers are right and `score` verifies them."""
+        """Return the answer that scores 1.0, or None if many answers are right and `score` verifies them."""
         return row["answer"] or None
 
     def score(self, answer: str, row: Row) -> Score:
-        """What `answer` is worth for `row`. Never raises on any `answer`."""
+        """Score `answer`. Never raises, whatever `answer` is."""
         raise NotImplementedError
 
     def facts(self, row: Row) -> dict[str, str] | None:
-        """The text of each step that RDKit can write, by the step's name in protocols.yaml; None where it knows nothing."""
+        """Return the steps that RDKit can write, as {name in protocols.yaml: text}, or None."""
         return None
 
     def trace(self, row: Row, protocols: Protocols | None = None) -> str | None:
-        """A grounded trace: the numbered steps of the task's protocol, every fact computed by RDKit, or None."""
+        """Return a grounded trace, or None: the numbered steps of the task's protocol, each computed by RDKit."""
         facts = self.facts(row)
         if not facts:
             return None
-        told = [
-            (step.heading, facts[step.fact])
-            for step in (protocols or load_protocols()).of(self.name)
-            if step.fact in facts
-        ]
-        return "\n".join(f"{i}. **{heading}:** {text}" for i, (heading, text) in enumerate(told, 1)) or None
+        steps = [step for step in (protocols or load_protocols()).of(self.name) if step.fact in facts]
+        return "\n".join(f"{i}. **{step.heading}:** {facts[step.fact]}" for i, step in enumerate(steps, 1)) or None
 
 
 class YesNo(Task):
-    """A question answered by Yes or No."""
+    """A question with the answer Yes or No."""
 
     metric = "accuracy"
     answers = "choice"
 
     def score(self, answer: str, row: Row) -> Score:
-        said = answer.strip().rstrip(".").lower()  # case and a full stop do not matter
-        if said not in ("yes", "no"):
-            return zero(Reason.NOT_A_CHOICE if said else Reason.EMPTY)
-        return CORRECT if said == row["answer"].strip().lower() else zero(Reason.WRONG)
+        choice = answer.strip().rstrip(".").lower()  # case and a full stop do not matter
+        if choice not in ("yes", "no"):
+            return zero(Reason.NOT_A_CHOICE if choice else Reason.EMPTY)
+        return CORRECT if choice == row["answer"].strip().lower() else zero(Reason.WRONG)
+
+
+class MoleculeAndText(Task):
+    """A question between a molecule and its name or description; `answers` says which of the two is the answer."""
+
+    def sides(self, row: Row) -> dict[str, str]:
+        return {"molecule": row["answer"] if self.answers == "molecule" else row["input"]}
+
+    def facts(self, row: Row) -> dict[str, str] | None:
+        parsed = parse_smiles(self.sides(row)["molecule"])
+        if not parsed.ok:
+            return None
+        return {
+            **group_facts(answer=[parsed.key]),
+            "rings": describe_rings(parsed.mol),
+            "scaffold": describe_scaffold(parsed.mol),
+            "atoms": format_counts(count_atoms(parsed.mol)),
+            "formula": describe_formula(parsed.mol),
+            "stereocentres": describe_stereo(parsed.text),
+        }
 
 
 def repeats_question(answer: str, row: Row) -> bool:
-    """Whether a valid `answer` holds nothing but molecules of the question; False where a reward does not know the question."""
+    """Return whether a valid `answer` contains only molecules of the question; False if the row has no `input`."""
     if "input" not in row:
         return False
-    asked = get_task(row["task"]).sides({**row, "answer": ""}).values()
-    said = parse_smiles(answer).fragments
-    return bool(said) and set(said) <= {fragment for smiles in asked for fragment in parse_smiles(smiles).fragments}
+    question = get_task(row["task"]).sides({**row, "answer": ""}).values()
+    fragments = parse_smiles(answer).fragments
+    return bool(fragments) and set(fragments) <= {
+        part for smiles in question for part in parse_smiles(smiles).fragments
+    }
 
 
 def score_structures(answer: str, gold: str) -> Score:
-    """1 if `answer` is the same multiset of molecules as `gold` (canonical fragments, stereochemistry included)."""
+    """Score 1 if `answer` is the same multiset of molecules as `gold` (canonical fragments with stereochemistry)."""
     parsed, target = parse_smiles(answer), parse_smiles(gold)
     if not parsed.ok:
-        # a lone ion is nothing to be paid for, unless it is what was asked for
-        lone = parsed.reason is target.reason is Reason.LONE_ATOM
-        return (
-            CORRECT if lone and Chem.CanonSmiles(parsed.text) == Chem.CanonSmiles(target.text) else zero(parsed.reason)
-        )
+        # the gate refuses lone ions, but here the gold answer may be one
+        both_lone = parsed.reason is target.reason is Reason.LONE_ATOM
+        is_same = both_lone and Chem.CanonSmiles(parsed.text) == Chem.CanonSmiles(target.text)
+        return CORRECT if is_same else zero(parsed.reason)
     if parsed.fragments == target.fragments:
         return CORRECT
     if len(parsed.fragments) != len(target.fragments):
@@ -136,26 +148,14 @@ def score_structures(answer: str, gold: str) -> Score:
 
 
 def group_facts(question: Iterable[str] = (), answer: Iterable[str] = ()) -> dict[str, str]:
-    """The steps that tell functional groups, plainly and with their places, of valid SMILES in the question and the answer."""
+    """Return the steps about the functional groups of valid SMILES in the question and in the answer.
+
+    Each side has two steps: its groups, and its groups with their places.
+    """
     sides = {"groups": tuple(question), "groups of the answer": tuple(answer)}
     return {
-        f"{manner}{step}": describe_groups(*molecules, placed=bool(manner))
+        f"{prefix}{step}": describe_groups(*molecules, placed=bool(prefix))
         for step, molecules in sides.items()
         if molecules
-        for manner in ("", "placed ")
-    }
-
-
-def structure_facts(smiles: str) -> dict[str, str] | None:
-    """The steps that tell a molecule, whichever way a task goes between it and a name or a description."""
-    parsed = parse_smiles(smiles)
-    if not parsed.ok:
-        return None
-    return {
-        **group_facts(answer=[parsed.key]),
-        "rings": describe_rings(parsed.mol),
-        "scaffold": describe_scaffold(parsed.mol),
-        "atoms": format_counts(count_atoms(parsed.mol)),
-        "formula": describe_formula(parsed.mol),
-        "stereocentres": describe_stereo(parsed.text),
+        for prefix in ("", "placed ")
     }

@@ -5,9 +5,10 @@
     SMILES: CCOC(=O)c1ccc(Cl)cc1      →  <answer>C9H9ClO2</answer>                 (smiles_to_formula)
     Name: ethyl 4-chlorobenzoate      →  <answer>C9H9ClO2</answer>                 (iupac_to_formula)
 
-The two formula sub-tasks are ChemLLMBench's; Chem-R's table has the first two. Headline: exact match. Published rows
-have names with stereodescriptors beside structures drawn without: what the one does not show is not asked for of the other.
-Another correct name of the same molecule is not paid, as in the benchmarks: telling it needs a name parser.
+Chem-R's table has the first two; the formula sub-tasks are ChemLLMBench's. Headline: exact match. Some published rows
+pair a name with stereodescriptors and a structure without stereochemistry, so what one does not show is not demanded of
+the other. Another correct name of the same molecule earns nothing, as in the benchmarks: it takes a name parser to
+recognise one.
 """
 
 import re
@@ -19,24 +20,24 @@ from chemr_lite.chemistry.wording import format_counts, running_counts
 from chemr_lite.reasons import Reason
 from chemr_lite.registry import register
 from chemr_lite.smiles import parse_smiles, shows_stereo
-from chemr_lite.tasks.base import CORRECT, Row, Score, Task, group_facts, score_structures, structure_facts, zero
+from chemr_lite.tasks.base import CORRECT, MoleculeAndText, Row, Score, group_facts, score_structures, zero
 
 MAX_NAME = 1000  # characters; the longest name in the public tests has 446
 STEREO = re.compile(r"\((?:\d*[a-z]?'*[rsez]\*?,?)+\)-?", re.IGNORECASE)  # (2r,3s)-, (e)-
-_DASHES = str.maketrans("‐‑‒–—−′’", "------''")  # what word processors make of a hyphen and a prime
+_DASHES = str.maketrans("‐‑‒–—−′’", "------''")  # typographic hyphens and primes
 
 
-def same_name(name: str) -> str:
-    """`name` as it is compared: hyphens and primes in ASCII, one space between words, lower case."""
+def normalise(name: str) -> str:
+    """Normalise a name for comparison: ASCII hyphens and primes, single spaces, lower case."""
     return " ".join(name.translate(_DASHES).split()).lower()
 
 
 def without_descriptors(name: str) -> str:
-    """`name`, as `same_name` gives it, without its R, S, E and Z descriptors."""
+    """Remove the R, S, E and Z descriptors from a normalised name."""
     return STEREO.sub("", name)
 
 
-class NamePrediction(Task):
+class NamePrediction(MoleculeAndText):
     metric = "exact match"
 
     def __init__(self, sub: str, instruction: str, label: str, answers: str):
@@ -49,28 +50,19 @@ class ToName(NamePrediction):
             return zero(Reason.EMPTY)
         if len(answer) > MAX_NAME:
             return zero(Reason.TOO_LONG)
-        said, wanted = same_name(answer), same_name(row["answer"])
-        bare, plain = without_descriptors(said), without_descriptors(wanted)
-        if said == wanted or bare == wanted:  # the answer may tell more than it was asked for
+        name, gold = normalise(answer), normalise(row["answer"])
+        flat_name, flat_gold = without_descriptors(name), without_descriptors(gold)
+        if gold in (name, flat_name):  # the answer may state stereochemistry that the gold name leaves out
             return CORRECT
-        return zero(Reason.WRONG_STEREO if bare == plain else Reason.WRONG)
-
-    def facts(self, row: Row) -> dict[str, str] | None:
-        return structure_facts(row["input"])
+        return zero(Reason.WRONG_STEREO if flat_name == flat_gold else Reason.WRONG)
 
 
 class ToStructure(NamePrediction):
-    def sides(self, row: Row) -> dict[str, str]:
-        return {"molecule": row["answer"]}
-
     def score(self, answer: str, row: Row) -> Score:
         score = score_structures(answer, row["answer"])
         if score.reason is Reason.WRONG_STEREO and not shows_stereo(row["answer"]):
-            return CORRECT  # the name told more than the recorded structure shows
+            return CORRECT  # the answer follows the name, which states more than the recorded structure
         return score
-
-    def facts(self, row: Row) -> dict[str, str] | None:
-        return structure_facts(row["answer"])
 
 
 class ToFormula(NamePrediction):
@@ -80,21 +72,21 @@ class ToFormula(NamePrediction):
     def score(self, answer: str, row: Row) -> Score:
         if not answer.strip():
             return zero(Reason.EMPTY)
-        said = parse_formula(answer)
-        if said is None:
+        formula = parse_formula(answer)
+        if formula is None:
             return zero(Reason.SYNTAX)
-        return CORRECT if said == parse_formula(row["answer"]) else zero(Reason.WRONG)
+        return CORRECT if formula == parse_formula(row["answer"]) else zero(Reason.WRONG)
 
     def facts(self, row: Row) -> dict[str, str] | None:
-        known = parse_smiles(row["meta"].get("smiles", row["input"]))
-        if not known.ok or rdMolDescriptors.CalcMolFormula(known.mol) != row["answer"]:
+        parsed = parse_smiles(self.sides(row)["molecule"])
+        if not parsed.ok or rdMolDescriptors.CalcMolFormula(parsed.mol) != row["answer"]:
             return None
-        counted = known.text if self.label == "SMILES" else known.key
+        smiles = parsed.text if self.label == "SMILES" else parsed.key
         return {
-            **group_facts(answer=[known.key]),
-            "tally": running_counts(counted),
-            "atoms": format_counts(count_atoms(known.mol)),
-            "hydrogens": str(count_hydrogens(known.mol)),
+            **group_facts(answer=[parsed.key]),
+            "tally": running_counts(smiles),
+            "atoms": format_counts(count_atoms(parsed.mol)),
+            "hydrogens": str(count_hydrogens(parsed.mol)),
         }
 
 

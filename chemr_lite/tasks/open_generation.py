@@ -1,13 +1,17 @@
-"""Open-ended generation (the nine sub-tasks of TOMG-Bench): many answers are right, RDKit verifies them.
+"""Open-ended generation (the nine sub-tasks of TOMG-Bench): many answers are right, and RDKit verifies them.
 
     Add a hydroxyl to the molecule CCOC.                         →  <answer>CCOCO</answer>
     Increase the LogP of the molecule OCCO.                      →  <answer>CCCO</answer>
     Generate a molecule with 2 carbon atoms and 1 oxygen atom.   →  <answer>CCO</answer>
 
-The instruction is the row's `input`; what it asks stands in `meta`: `{"source": …, "add": group}`, `{"source": …,
-"remove": …}`, both of these, `{"source": …, "property": "LogP", "direction": "increase"}`, or `{"atoms"|"bonds"|"groups":
-{name: count}}`. The counting rules are TOMG-Bench's own (arXiv 2412.14642); what a changed molecule must keep of its
-source is ours: TOMG counts only, so that one constant molecule could answer every edit.
+The instruction is the row's `input`, and `meta` holds what it asks for:
+
+    {"source": …, "add": group}, {"source": …, "remove": group}, or both in one
+    {"source": …, "property": "LogP", "direction": "increase"}
+    {"atoms"|"bonds"|"groups": {name: count}}
+
+The counting rules are TOMG-Bench's (arXiv 2412.14642). How much of its source a changed molecule must keep is our rule:
+TOMG-Bench only counts, so that one constant molecule could answer every edit.
 """
 
 import re
@@ -25,9 +29,9 @@ from chemr_lite.registry import register
 from chemr_lite.smiles import Parsed, parse_smiles, similarity, skeleton
 from chemr_lite.tasks.base import CORRECT, Row, Score, Task, group_facts, zero
 
-# an edit keeps this much of its source, or as much as the reference answer where that keeps less (ours)
+# an edit must keep this similarity to its source, or that of the reference answer if it is lower (ours)
 EDIT_SIMILARITY = 0.4
-# an optimised molecule counts as correct from here on, the δ = 0.4 of constrained optimisation (Jin et al. 2018)
+# an optimised molecule is correct from this similarity on: δ = 0.4 of constrained optimisation (Jin et al. 2018)
 OPT_SIMILARITY = 0.4
 
 BONDS = ("single", "double", "triple", "rotatable", "aromatic")
@@ -39,7 +43,7 @@ TOMG_GROUPS = {
     "thioether": "[SX2][CX4]", "nitrile": "C#N", "thiol": "[SH]", "sulfide": "[SX2H0]", "disulfide": "S=S",
     "sulfoxide": "[SX3](=O)[CX4]", "sulfone": "[SX4](=O)(=O)[CX4]", "borane": "[BX3]",
 }  # fmt: skip
-UNCHECKED_GROUP = "thioether"  # TOMG-Bench leaves it out when it asks that nothing else be there
+UNCHECKED_GROUP = "thioether"  # TOMG-Bench does not demand its absence
 _NITRO = Chem.MolFromSmarts("[$([NX3](=O)=O),$([NX3+](=O)[O-])]")
 _PATTERNS = {name: Chem.MolFromSmarts(smarts) for name, smarts in TOMG_GROUPS.items()} | {"nitro": _NITRO}
 PROPERTIES = {"LogP": Crippen.MolLogP, "MR": Crippen.MolMR, "QED": QED.qed}
@@ -47,20 +51,22 @@ PROPERTIES = {"LogP": Crippen.MolLogP, "MR": Crippen.MolMR, "QED": QED.qed}
 
 @lru_cache(maxsize=8192)
 def count_groups(key: str) -> Mapping[str, int]:
-    """TOMG-Bench's count of each of its groups in a canonical SMILES (its nitro pattern repaired: as written it
-    matches nothing that RDKit has sanitised)."""
+    """Count TOMG-Bench's groups in a canonical SMILES.
+
+    Its nitro pattern is repaired: as published it matches nothing that RDKit has sanitised.
+    """
     mol = Chem.MolFromSmiles(key)
     return {name: len(mol.GetSubstructMatches(pattern)) for name, pattern in _PATTERNS.items()}
 
 
 @lru_cache(maxsize=8192)
 def measure(name: str, key: str) -> float:
-    """The property LogP, MR (both Crippen) or QED of a canonical SMILES."""
+    """Return the LogP, MR (both Crippen) or QED of a canonical SMILES."""
     return PROPERTIES[name](Chem.MolFromSmiles(key))
 
 
 def count_bonds(mol: Chem.Mol) -> dict[str, int]:
-    """Bonds by kind as TOMG-Bench counts them: aromatic ones are neither single nor double."""
+    """Count bonds by kind as TOMG-Bench does: aromatic bonds are neither single nor double."""
     kinds = {"single": Chem.BondType.SINGLE, "double": Chem.BondType.DOUBLE, "triple": Chem.BondType.TRIPLE}
     counts = {name: sum(b.GetBondType() == kind for b in mol.GetBonds()) for name, kind in kinds.items()}
     counts["rotatable"] = rdMolDescriptors.CalcNumRotatableBonds(mol)
@@ -69,10 +75,13 @@ def count_bonds(mol: Chem.Mol) -> dict[str, int]:
 
 
 def countdown(mol: Chem.Mol, kind: str, wanted: Mapping[str, int]) -> str:
-    """The canonical SMILES of `mol` atom by atom, each with what is then left of its element (`kind` atoms) or of the
-    bonds it has just closed (`kind` bonds): `CC=O` under 2 carbon, 1 oxygen is `C 1,C 0,=O 0`."""
+    """Write the canonical SMILES of `mol` atom by atom, each with what is then left of the `wanted` counts.
+
+    For `kind` atoms this is the count of its element, for `kind` bonds the counts of the bonds it has just closed:
+    `CC=O` under 2 carbon, 1 oxygen is `C 1,C 0,=O 0`.
+    """
     names = {number: name for name, number in ELEMENTS.items()}
-    left, said = dict(wanted), []
+    left, entries = dict(wanted), []
     for atom, text in written_atoms(Chem.MolToSmiles(mol)):
         if kind == "atoms":
             spent = [names.get(atom.GetAtomicNum(), atom.GetSymbol())]
@@ -81,25 +90,24 @@ def countdown(mol: Chem.Mol, kind: str, wanted: Mapping[str, int]) -> str:
             spent = [str(bond.GetBondType()).lower() for bond in earlier]
         for name in spent:
             left[name] = left.get(name, 0) - 1
-        said.append(text + "".join(f" {left[name]}" for name in dict.fromkeys(spent)))
-    return ",".join(said)
+        entries.append(text + "".join(f" {left[name]}" for name in dict.fromkeys(spent)))
+    return ",".join(entries)
 
 
 _ITEM = r"(\d+) ([a-z]+(?: ring)?)"
-# TOMG-Bench says of each what it is (2 carbon atoms, 1 oxygen atom), nano of all at the end (2 carbon, 1 oxygen atoms)
+# TOMG-Bench writes the kind after each item (2 carbon atoms, 1 oxygen atom), nano at the end (2 carbon, 1 oxygen atoms)
 _WANTED = re.compile(r"((?:\d+ [a-z]+(?: ring)?, )*\d+ [a-z]+(?: ring)?) (atom|bond|group)s?")
 _GROUP_NAMES = re.compile(r"\b(" + "|".join(sorted(TOMG_GROUPS, key=len, reverse=True)) + r")\b")
 
 
 def read_instruction(text: str) -> tuple[str, dict]:
-    """The sub-task that a TOMG-Bench instruction belongs to, and what it asks, as `meta` holds it. Raises ValueError."""
+    """Return the sub-task of a TOMG-Bench instruction and what it asks for, as `meta` holds it. Raises ValueError."""
     plain = text.replace("benzene_ring", "benzene ring")
     wanted = _WANTED.findall(plain)
     if wanted:
         kind = f"{wanted[0][1]}s"
-        return f"mol_custom_{kind}", {
-            kind: {name: int(n) for items, _ in wanted for n, name in re.findall(_ITEM, items)}
-        }
+        counts = {name: int(n) for items, _ in wanted for n, name in re.findall(_ITEM, items)}
+        return f"mol_custom_{kind}", {kind: counts}
     source = max(plain.rstrip(".").split(), key=lambda word: (parse_smiles(word).ok, len(word)))
     if not parse_smiles(source).ok:
         raise ValueError(f"no molecule in the instruction {text[:80]!r}")
@@ -112,17 +120,14 @@ def read_instruction(text: str) -> tuple[str, dict]:
     if len(groups) == 2:
         return "mol_edit_substitute", {"source": source, "remove": groups[0], "add": groups[1]}
     if len(groups) == 1:
-        removes = re.search("remov", words, re.IGNORECASE)
-        return (
-            ("mol_edit_delete", {"source": source, "remove": groups[0]})
-            if removes
-            else ("mol_edit_add", {"source": source, "add": groups[0]})
-        )
-    raise ValueError(f"nothing to do with a molecule in the instruction {text[:80]!r}")
+        if re.search("remov", words, re.IGNORECASE):
+            return "mol_edit_delete", {"source": source, "remove": groups[0]}
+        return "mol_edit_add", {"source": source, "add": groups[0]}
+    raise ValueError(f"no change of a molecule in the instruction {text[:80]!r}")
 
 
 class OpenGeneration(Task):
-    """What the nine share: the instruction is the question, and the answer is one molecule."""
+    """Base class of the nine: the question is the row's instruction, and the answer is one molecule."""
 
     instruction = label = ""
     verified = True
@@ -134,12 +139,12 @@ class OpenGeneration(Task):
         return row["input"]
 
     def sides(self, row: Row) -> dict[str, str]:
-        known = {"source": row["meta"].get("source"), "result": row["answer"]}
-        return {side: smiles for side, smiles in known.items() if smiles}
+        sides = {"source": row["meta"].get("source"), "result": row["answer"]}
+        return {side: smiles for side, smiles in sides.items() if smiles}
 
     def subjects(self, row: Row) -> list[str]:
-        known = self.sides(row)
-        return list((known if "source" in known else {"question": row["input"], **known}).values())
+        molecules = list(self.sides(row).values())
+        return molecules if row["meta"].get("source") else [row["input"], *molecules]
 
     def score(self, answer: str, row: Row) -> Score:
         parsed = parse_smiles(answer)
@@ -148,17 +153,17 @@ class OpenGeneration(Task):
         source = parse_smiles(row["meta"].get("source", ""))
         if len(parsed.fragments) > max(1, len(source.fragments)):
             return zero(Reason.FRAGMENTS)
-        if source.ok and skeleton(parsed.key) == skeleton(
-            source.key
-        ):  # moving a hydrogen, charge or mass changes nothing asked for
+        # no question asks to move a hydrogen, a charge or a mass
+        if source.ok and skeleton(parsed.key) == skeleton(source.key):
             return zero(Reason.UNCHANGED)
         return self.judge(parsed, source, row)
 
     def meets(self, answer: Parsed, source: Parsed, row: Row) -> bool:
-        """Whether a molecule does what is asked by TOMG-Bench's own rule, which asks for no likeness to the source."""
+        """Return whether `answer` succeeds by TOMG-Bench's own rule, which ignores its similarity to `source`."""
         raise NotImplementedError
 
     def judge(self, answer: Parsed, source: Parsed, row: Row) -> Score:
+        """Score a molecule that is valid and not the source."""
         raise NotImplementedError
 
 
@@ -169,15 +174,15 @@ class MolEdit(OpenGeneration):
 
     def meets(self, answer: Parsed, source: Parsed, row: Row) -> bool:
         before, after = count_groups(source.key), count_groups(answer.key)
-        steps = ((row["meta"].get("remove"), -1), (row["meta"].get("add"), 1))
-        return all(after[group] == before[group] + step for group, step in steps if group)
+        changes = ((row["meta"].get("remove"), -1), (row["meta"].get("add"), 1))
+        return all(after[group] == before[group] + change for group, change in changes if group)
 
     def judge(self, answer: Parsed, source: Parsed, row: Row) -> Score:
         if not self.meets(answer, source, row):
             return zero(Reason.WRONG_COUNT)
         reference = parse_smiles(row["answer"] or "")
-        bar = min(EDIT_SIMILARITY, similarity(reference, source)) if reference.ok else EDIT_SIMILARITY
-        return CORRECT if similarity(answer, source) >= bar else zero(Reason.TOO_DIFFERENT)
+        required = min(EDIT_SIMILARITY, similarity(reference, source)) if reference.ok else EDIT_SIMILARITY
+        return CORRECT if similarity(answer, source) >= required else zero(Reason.TOO_DIFFERENT)
 
     def facts(self, row: Row) -> dict[str, str] | None:
         source, answer, meta = parse_smiles(row["meta"]["source"]), parse_smiles(row["answer"]), row["meta"]
@@ -193,16 +198,16 @@ class MolEdit(OpenGeneration):
 
 
 def _estimate(name: str, key: str) -> str:
-    """A property as exactly as it can be told by eye: what a model cannot work out it should not learn to state."""
+    """Describe a property as precisely as one can estimate it: a model should not learn figures it cannot work out."""
     step = {"LogP": 1, "MR": 5, "QED": 0.1}[name]
     return f"{name} about {step * round(measure(name, key) / step):g}"
 
 
 class MolOpt(OpenGeneration):
-    """Raise or lower a property: paid by how much of the source is kept, so a constant answer earns next to nothing.
+    """Raise or lower a property. The score is the similarity to the source if the property moves the right way, else 0.
 
-    `value` is the similarity to the source if the property moved the asked way, else 0: TOMG-Bench's weighted success
-    with our similarity. There is no gold; the row's `answer` is one example for supervised training.
+    This is TOMG-Bench's weighted success with our similarity, and a constant answer earns next to nothing. There is no
+    gold answer; the row's `answer` is an example for supervised training.
     """
 
     metric = "weighted success"
@@ -217,18 +222,19 @@ class MolOpt(OpenGeneration):
     def judge(self, answer: Parsed, source: Parsed, row: Row) -> Score:
         if not self.meets(answer, source, row):
             return zero(Reason.NOT_IMPROVED)
-        kept = similarity(answer, source)
-        return Score(kept, kept >= OPT_SIMILARITY, Reason.CORRECT if kept >= OPT_SIMILARITY else Reason.TOO_DIFFERENT)
+        value = similarity(answer, source)
+        is_correct = value >= OPT_SIMILARITY
+        return Score(value, is_correct, Reason.CORRECT if is_correct else Reason.TOO_DIFFERENT)
 
     def facts(self, row: Row) -> dict[str, str] | None:
         source, answer, name = parse_smiles(row["meta"]["source"]), parse_smiles(row["answer"]), row["meta"]["property"]
         if not (source.ok and answer.ok):
             return None
-        lost, gained = group_changes((source.key,), (answer.key,))
+        consumed, formed = map(format_groups, group_changes((source.key,), (answer.key,)))
         return {
             **group_facts([source.key]),
             "estimate": _estimate(name, source.key),
-            "group changes": f"{format_groups(lost)} → {format_groups(gained)}",
+            "group changes": f"{consumed} → {formed}",
             "estimate of the answer": _estimate(name, answer.key),
         }
 
@@ -236,7 +242,7 @@ class MolOpt(OpenGeneration):
 class MolCustom(OpenGeneration):
     """Make a molecule with the given counts of atoms, bonds or groups.
 
-    TOMG-Bench asks that unnamed elements and groups be absent, and leaves unnamed bond kinds free.
+    By TOMG-Bench's rule, elements and groups that are not named must be absent; kinds of bonds may be present.
     """
 
     metric = "success"
@@ -251,10 +257,11 @@ class MolCustom(OpenGeneration):
         return count_bonds(parsed.mol) if self.kind == "bonds" else count_groups(parsed.key)
 
     def meets(self, answer: Parsed, source: Parsed, row: Row) -> bool:
-        wanted, found = row["meta"][self.kind], self.counts(answer)
-        named = all(found.get(name, 0) == n for name, n in wanted.items())
-        free = set(BONDS) | {UNCHECKED_GROUP}
-        return named and not any(n for name, n in found.items() if name not in wanted and name not in free)
+        wanted, counts = row["meta"][self.kind], self.counts(answer)
+        if any(counts.get(name, 0) != n for name, n in wanted.items()):
+            return False
+        allowed = {*wanted, *BONDS, UNCHECKED_GROUP}
+        return not any(n for name, n in counts.items() if name not in allowed)
 
     def judge(self, answer: Parsed, source: Parsed, row: Row) -> Score:
         return CORRECT if self.meets(answer, source, row) else zero(Reason.WRONG_COUNT)
@@ -266,12 +273,12 @@ class MolCustom(OpenGeneration):
         wanted = row["meta"][self.kind]
         if self.kind != "groups":
             return {"requirement": format_counts(wanted), "countdown": countdown(answer.mol, self.kind, wanted)}
-        found = {name: n for name, n in self.counts(answer).items() if name in wanted}
+        counts = {name: n for name, n in self.counts(answer).items() if name in wanted}
         return {
             "requirement": format_counts(wanted),
             **group_facts(answer=[answer.key]),
             "rings": describe_rings(answer.mol),
-            "check": format_counts(found),
+            "check": format_counts(counts),
         }
 
 

@@ -1,9 +1,9 @@
-"""Property prediction: is it so, Yes or No?
+"""Property prediction: does the molecule have the property, Yes or No?
 
     SMILES: CC(=O)Oc1ccccc1C(=O)O     →  <answer>Yes</answer>                     (rule_permeable: 1 donor, 3 acceptors)
 
-The five data sets of MoleculeNet that the benchmark uses have measured labels. The sub-tasks named `rule_*` are ours
-and are what they say: a rule on counts that RDKit makes, for runs without any data set. Headline: accuracy.
+The five data sets of MoleculeNet that the benchmark uses have measured labels. The sub-tasks `rule_*` are ours: rules
+on counts by RDKit, for runs without a data set. Headline: accuracy.
 """
 
 from collections.abc import Callable
@@ -22,13 +22,12 @@ ALERTS = ("aldehyde", "acyl chloride", "sulfonyl chloride", "isocyanate", "azide
 
 
 class Property(YesNo):
-    """A measured fact: what RDKit can tell leads up to it, and does not decide it."""
+    """A measured property: RDKit's facts lead up to the verdict but do not decide it."""
 
     label = "SMILES"
 
     def __init__(self, sub: str, instruction: str):
-        self.name = f"property_prediction/{sub}"
-        self.instruction = instruction
+        self.name, self.instruction = f"property_prediction/{sub}", instruction
 
     def facts(self, row: Row) -> dict[str, str] | None:
         parsed = parse_smiles(row["input"])
@@ -42,18 +41,18 @@ class Property(YesNo):
 
 
 class Rule(Property):
-    """A property that is a rule on counts; `judge` returns the counts as text and the verdict."""
+    """A rule on counts. `judge` returns the counts as text and the verdict."""
 
     def __init__(self, sub: str, instruction: str, judge: Callable[[Chem.Mol], tuple[str, bool]]):
         super().__init__(sub, instruction)
         self.judge = judge
 
     def facts(self, row: Row) -> dict[str, str] | None:
-        known = super().facts(row)
-        if known is None:
+        facts = super().facts(row)
+        if facts is None:
             return None
         counts, verdict = self.judge(parse_smiles(row["input"]).mol)
-        return {**known, "counts": counts, "verdict": "Yes" if verdict else "No"}
+        return {**facts, "counts": counts, "verdict": "Yes" if verdict else "No"}
 
 
 def _permeable(mol: Chem.Mol) -> tuple[str, bool]:
@@ -62,13 +61,13 @@ def _permeable(mol: Chem.Mol) -> tuple[str, bool]:
 
 
 def _alert(mol: Chem.Mol) -> tuple[str, bool]:
-    found = {name: n for name, n in groups_of(Chem.MolToSmiles(mol)) if name in ALERTS}
-    return f"alerts {format_groups(found)}", bool(found)
+    alerts = {name: n for name, n in groups_of(Chem.MolToSmiles(mol)) if name in ALERTS}
+    return f"alerts {format_groups(alerts)}", bool(alerts)
 
 
 def _lipophilic(mol: Chem.Mol) -> tuple[str, bool]:
     logp = Crippen.MolLogP(mol)
-    return f"LogP about {round(logp)}", logp > 2.5  # nobody's mental arithmetic is good for a decimal
+    return f"LogP about {round(logp)}", logp > 2.5  # nobody estimates LogP to a decimal
 
 
 def _compact(mol: Chem.Mol) -> tuple[str, bool]:

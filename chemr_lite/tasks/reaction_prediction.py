@@ -2,7 +2,7 @@
 
     Reactants: CC(=O)O.NCc1ccccc1     →  <answer>CC(=O)NCc1ccccc1</answer>        (amide coupling)
 
-Correct is the same multiset of canonical fragments as the recorded product. Headline: exact match.
+Only the recorded product is correct, as a multiset of canonical fragments. Headline: exact match.
 """
 
 from chemr_lite.chemistry.groups import group_changes
@@ -14,35 +14,36 @@ from chemr_lite.smiles import molecules_of, parse_smiles
 from chemr_lite.tasks.base import Row, Score, Task, group_facts, repeats_question, score_structures, zero
 
 
-def reaction_facts(reactants: str, product: str) -> dict[str, str] | None:
-    """The steps about both sides of a reaction that the table of named reactions knows. None for any other."""
-    left, right = parse_smiles(reactants), parse_smiles(product)
-    if not (left.ok and right.ok and len(right.fragments) == 1):
+def reaction_facts(sides: dict[str, str]) -> dict[str, str] | None:
+    """Return the steps about a named reaction, None for any other.
+
+    `sides` holds the SMILES of its `reactants` and its `product`, the side of the question first.
+    """
+    reactants, product = parse_smiles(sides["reactants"]), parse_smiles(sides["product"])
+    if not (reactants.ok and product.ok and len(product.fragments) == 1):
         return None
-    known = named_reaction(left.fragments, right.key)
-    if known is None:
+    reaction = named_reaction(reactants.fragments, product.key)
+    if reaction is None:
         return None
-    consumed, formed = map(format_groups, group_changes(left.fragments, (right.key,)))
-    bonds = "; ".join(
-        f"{verb} {', '.join(sorted(pairs))}"
-        for verb, pairs in (
-            ("forms", known.formed),
-            ("breaks", known.broken),
-            ("changes the order of", known.changed),
-            ("leaves", known.leaving),
-        )
-        if pairs
-    )
+    question, answer = map(molecules_of, sides.values())
+    consumed, formed = map(format_groups, group_changes(reactants.fragments, (product.key,)))
+    changes = {
+        "forms": reaction.formed,
+        "breaks": reaction.broken,
+        "changes the order of": reaction.changed,
+        "leaves": reaction.leaving,
+    }
     return {
-        "reaction type": known.name,
-        "bonds": bonds or "none",
+        **group_facts(question, answer),
+        "reaction type": reaction.name,
+        "bonds": "; ".join(f"{verb} {', '.join(sorted(bonds))}" for verb, bonds in changes.items() if bonds) or "none",
         "group changes": f"{consumed} → {formed}",
         "disconnection": f"{formed} ← {consumed}",
     }
 
 
 class Reaction(Task):
-    """A reaction with one side missing: correct is the recorded one, and the other side back is no answer."""
+    """A reaction with one side missing. Only the recorded side is correct; repeating the given side earns nothing."""
 
     metric = "exact match"
 
@@ -51,9 +52,7 @@ class Reaction(Task):
         return score if score.correct or not repeats_question(answer, row) else zero(Reason.UNCHANGED)
 
     def facts(self, row: Row) -> dict[str, str] | None:
-        sides = self.sides(row)
-        known = reaction_facts(sides["reactants"], sides["product"])
-        return known and {**group_facts(molecules_of(row["input"]), molecules_of(row["answer"])), **known}
+        return reaction_facts(self.sides(row))
 
 
 class ReactionPrediction(Reaction):

@@ -1,13 +1,13 @@
-"""Reagent selection: choose from a list what the reaction needs.
+"""Reagent selection: choose what the reaction needs from a list.
 
     Reactant: Brc1ccccc1
     Product: c1ccc(-c2ccccc2)cc1
     List: OB(O)c1ccccc1, NCc1ccccc1, CC(=O)Cl      →  <answer>OB(O)c1ccccc1</answer>      (rule_reactant)
 
-`reactant`, `solvent` and `ligand` are ChemLLMBench's, from measured Suzuki couplings: right is the candidate of the
-highest yield (of ligands any of the better half, as there). The `rule_*` sub-tasks are ours: the reactant that makes
-the product, and the usual reagent of a named reaction (chemr_lite.reactions.USUAL_REAGENT, a table written by us).
-`meta` holds `candidates` and `accepted`. Headline: accuracy.
+`reactant`, `solvent` and `ligand` are ChemLLMBench's, from measured Suzuki couplings: the candidate with the highest
+yield is right, and as there any ligand in the better half. The `rule_*` sub-tasks are ours: the reactant that makes the
+product, and the usual reagent of a named reaction (chemr_lite.chemistry.reactions.USUAL_REAGENT). `meta` holds
+`candidates` and `accepted`. Headline: accuracy.
 """
 
 from chemr_lite.chemistry.reactions import identify
@@ -19,15 +19,15 @@ from chemr_lite.tasks.base import CORRECT, Row, Score, Task, zero
 
 
 def same_structure(answer: str, candidate: str) -> bool:
-    """Whether both are written alike, or are one structure: lists hold salts and complexes that the gate refuses."""
+    """Return whether both are the same structure. Equal texts are, even salts and complexes that the gate refuses."""
     if answer == candidate:
         return True
-    said, meant = parse_smiles(answer), parse_smiles(candidate)
-    return said.ok and meant.ok and said.key == meant.key
+    parsed, target = parse_smiles(answer), parse_smiles(candidate)
+    return parsed.ok and target.ok and parsed.key == target.key
 
 
 class ReagentSelection(Task):
-    """A measured optimum: it comes with the row, so there is no grounded trace to write."""
+    """A choice by measured yield. RDKit cannot derive it, so there is no grounded trace."""
 
     label = ""
     metric = "accuracy"
@@ -40,39 +40,36 @@ class ReagentSelection(Task):
         return f"{self.instruction}\n{row['input']}"
 
     def score(self, answer: str, row: Row) -> Score:
-        said, meta = answer.strip(), row["meta"]
-        if not said:
+        choice = answer.strip()
+        if not choice:
             return zero(Reason.EMPTY)
-        if any(same_structure(said, right) for right in meta["accepted"]):
+        if any(same_structure(choice, accepted) for accepted in row["meta"]["accepted"]):
             return CORRECT
-        return zero(
-            Reason.WRONG if any(same_structure(said, other) for other in meta["candidates"]) else Reason.NOT_A_CHOICE
-        )
+        is_candidate = any(same_structure(choice, candidate) for candidate in row["meta"]["candidates"])
+        return zero(Reason.WRONG if is_candidate else Reason.NOT_A_CHOICE)
 
 
 class RuleSelection(ReagentSelection):
+    """A choice that follows from the named reaction."""
+
     def sides(self, row: Row) -> dict[str, str]:
-        parts = dict(line.split(": ", 1) for line in row["input"].splitlines())
-        # a reactant that is asked for is part of the product, a reagent is not
-        both = (parts["Reactant"], row["answer"]) if "Reactant" in parts else (parts["Reactants"],)
-        reactants = ".".join(part for part in both if part)
-        return {"reactants": reactants, "product": parts["Product"]}
+        lines = dict(line.split(": ", 1) for line in row["input"].splitlines())
+        # a missing reactant is one of the reactants, a missing reagent is not
+        molecules = (lines["Reactant"], row["answer"]) if "Reactant" in lines else (lines["Reactants"],)
+        return {"reactants": ".".join(filter(None, molecules)), "product": lines["Product"]}
 
     def facts(self, row: Row) -> dict[str, str] | None:
-        reactants, product = map(parse_smiles, self.subjects(row))
+        reactants, product = map(parse_smiles, self.sides(row).values())
         if not (reactants.ok and product.ok):
             return None
         name = identify(reactants.fragments, product.key)
-        is_reactant = row["input"].startswith("Reactant: ")
-        needed = describe_groups(parse_smiles(row["answer"]).key) if is_reactant else row["answer"]
+        lacks_reactant = row["input"].startswith("Reactant: ")
+        needed = describe_groups(parse_smiles(row["answer"]).key) if lacks_reactant else row["answer"]
         return name and {"reaction type": name, "needed": needed}
 
 
 for role in ("reactant", "solvent", "ligand"):
-    register(
-        ReagentSelection(
-            role, f"Now choose from the list the {role} that gives this Suzuki coupling the highest yield."
-        )
-    )
+    instruction = f"Now choose from the list the {role} that gives this Suzuki coupling the highest yield."
+    register(ReagentSelection(role, instruction))
 register(RuleSelection("rule_reactant", "Now choose from the list the reactant that makes this product."))
 register(RuleSelection("rule_reagent", "Now choose from the list the reagent that this reaction needs."))

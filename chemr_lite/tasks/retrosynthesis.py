@@ -2,9 +2,8 @@
 
     Product: CC(=O)NCc1ccccc1         →  <answer>CC(=O)O.NCc1ccccc1</answer>      (amide coupling)
 
-Correct is the same multiset of canonical fragments as the recorded reactants, so that neither extra molecules nor
-copies are free. Headline: exact match. One product often has several right routes; like the benchmarks we hold the
-answer against the recorded one.
+Only the recorded reactants are correct, as a multiset of canonical fragments: extra molecules and copies are errors. A
+product often has several right routes, but like the benchmarks we accept only the recorded one. Headline: exact match.
 """
 
 from chemr_lite.registry import register

@@ -1,42 +1,43 @@
-"""Solubility: a molecule → the logarithm of its solubility in water, in mol/L. A template: nothing imports it.
+"""Solubility: a molecule → the log10 of its solubility in water, in mol/L. A template, which nothing imports.
 
     SMILES: CCCCCC     →  <answer>-3.8</answer>
 
-Copy this file under the name of your task and change what is marked; README.md beside it says how to go on. Ours: an
-answer within half a unit is correct, and one that is farther off earns less and less, nothing from two units on.
+Copy this file and change the marked lines; README.md in this folder has all steps. The rule is ours: an answer within
+half a unit is correct. Beyond that the score falls, and from two units on it is zero.
 """
 
 from chemr_lite.chemistry.wording import describe_descriptors, describe_rings
 from chemr_lite.reasons import Reason
 from chemr_lite.registry import register
 from chemr_lite.smiles import parse_smiles
-from chemr_lite.tasks.base import Row, Score, Task, group_facts, zero
+from chemr_lite.tasks.base import CORRECT, Row, Score, Task, group_facts, zero
 
 CORRECT_WITHIN, WORTHLESS_FROM = 0.5, 2.0  # in units of log10(mol/L)
 
 
 class Solubility(Task):
-    name = "solubility"  # change: in lower case; macro/sub where your task has several sub-tasks
+    name = "solubility"  # change: lower case; macro/sub if your task has several sub-tasks
     instruction = (
         "Now predict the log10 of the solubility of this molecule in water, in mol/L. Answer with a number."  # change
     )
     label = "SMILES"  # change: what the input is called
     metric = "closeness"  # change: what the mean score is called in tables
-    answers = "text"  # change: "molecule" if the answer is a SMILES, "choice" if it is one of a few words
+    answers = "text"  # change: "molecule" for a SMILES, "choice" for one of a few words
 
     def score(self, answer: str, row: Row) -> Score:
-        """What an answer is worth, from 0 to 1, and why. It meets every text that a model can write: never raise."""
+        """Score an answer from 0 to 1. Never raise, because a model can write any text."""
         try:
-            apart = abs(float(answer) - float(row["answer"]))
+            error = abs(float(answer) - float(row["answer"]))
         except ValueError:
             return zero(Reason.EMPTY if not answer.strip() else Reason.SYNTAX)
-        value = max(0.0, 1 - max(0.0, apart - CORRECT_WITHIN) / (WORTHLESS_FROM - CORRECT_WITHIN))
-        if not value > 0:  # also for what is not a finite number
+        if error <= CORRECT_WITHIN:
+            return CORRECT
+        if not error < WORTHLESS_FROM:  # true for NaN as well
             return zero(Reason.WRONG)
-        return Score(value, apart <= CORRECT_WITHIN, Reason.CORRECT if apart <= CORRECT_WITHIN else Reason.WRONG)
+        return Score((WORTHLESS_FROM - error) / (WORTHLESS_FROM - CORRECT_WITHIN), False, Reason.WRONG)
 
     def facts(self, row: Row) -> dict[str, str] | None:
-        """What RDKit can say before the answer, by the names of the steps in protocols.yaml; None where it knows nothing."""
+        """Return what RDKit knows before the answer, as {step in protocols.yaml: text}, or None."""
         parsed = parse_smiles(row["input"])
         if not parsed.ok:
             return None

@@ -2,9 +2,9 @@
 
     Reaction: Brc1ccccc1.NC1CCCCC1>>c1ccc(NC2CCCCC2)cc1     →  <answer>Yes</answer>     (rule_hindrance)
 
-`buchwald_hartwig` and `suzuki` are measured (high-throughput experiments; "high" is 60 % and more, as ChemLLMBench
-cuts them). `rule_hindrance` is ours and no measurement: a coupling counts as high where the carbon that is coupled has
-no substituent beside it. Headline: accuracy; always No scores 80 % on the public tests, so read F1 and balanced
+`buchwald_hartwig` and `suzuki` are measured in high-throughput experiments; a high yield is at least 60 %, as in
+ChemLLMBench. `rule_hindrance` is ours and not measured: a coupling counts as high if no carbon that is coupled has a
+substituent beside it. Headline: accuracy. Always answering No scores 80 % on the public tests, so read F1 and balanced
 accuracy beside it.
 """
 
@@ -12,10 +12,10 @@ from rdkit import Chem
 
 from chemr_lite.registry import register
 from chemr_lite.smiles import molecules_of, parse_smiles
-from chemr_lite.tasks.base import Row, YesNo, group_facts
+from chemr_lite.tasks.base import Row, YesNo
 from chemr_lite.tasks.reaction_prediction import reaction_facts
 
-# an aromatic carbon with a leaving group or boron on it, and a substituent on the ring carbon beside
+# an aromatic carbon with a halogen or boron on it, and a substituent on the ring carbon beside it
 _HINDERED = Chem.MolFromSmarts("c([Br,I,B]):c-!@[!#1]")
 
 
@@ -27,30 +27,24 @@ class YieldPrediction(YesNo):
 
     def sides(self, row: Row) -> dict[str, str]:
         reactants, _, product = row["input"].partition(">>")
-        # catalysts drawn with bonds that RDKit alone reads are left out
-        return {
-            "reactants": ".".join(part for part in reactants.split(".") if parse_smiles(part).ok),
-            "product": product,
-        }
+        # leave out catalysts with bonds that the gate refuses
+        molecules = [smiles for smiles in reactants.split(".") if parse_smiles(smiles).ok]
+        return {"reactants": ".".join(molecules), "product": product}
 
     def subjects(self, row: Row) -> list[str]:
-        return [row["input"]]  # a screen repeats its few products under all conditions
+        return [row["input"]]  # a screen has few products and repeats them under all conditions
 
     def facts(self, row: Row) -> dict[str, str] | None:
-        reactants, product = self.sides(row).values()
-        told = reaction_facts(reactants, product)
-        if told is None:
+        sides = self.sides(row)
+        facts = reaction_facts(sides)
+        if facts is None:
             return None
-        beside = ", ".join(map(str, hindrance(reactants)))
-        return {
-            **group_facts(molecules_of(reactants), molecules_of(product)),
-            **told,
-            "hindrance": f"substituents beside {beside}",
-        }
+        counts = ", ".join(map(str, hindrance(sides["reactants"])))
+        return {**facts, "hindrance": f"substituents beside {counts}"}
 
 
 def hindrance(reactants: str) -> list[int]:
-    """Of each of `reactants` the number of substituents beside the carbon that is coupled."""
+    """Return for each of `reactants` the number of substituents beside the carbon that is coupled."""
     return [len(Chem.MolFromSmiles(smiles).GetSubstructMatches(_HINDERED)) for smiles in molecules_of(reactants)]
 
 
@@ -59,8 +53,8 @@ class Hindrance(YieldPrediction):
         return list(self.sides(row).values())
 
     def facts(self, row: Row) -> dict[str, str] | None:
-        known = super().facts(row)
-        return known and {**known, "verdict": "No" if any(hindrance(self.sides(row)["reactants"])) else "Yes"}
+        facts = super().facts(row)
+        return facts and {**facts, "verdict": "No" if any(hindrance(self.sides(row)["reactants"])) else "Yes"}
 
 
 register(

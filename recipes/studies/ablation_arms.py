@@ -1,4 +1,4 @@
-"""The arms of an ablation: what each changes of a phase."""
+"""The arms of an ablation: what each of them changes in its phase."""
 
 import random
 import re
@@ -9,8 +9,10 @@ from chemr_lite.protocols import Protocols
 from recipes.training.options import Options, UsageError
 
 _HEADING = re.compile(r"^\d+\. \*\*.+?:\*\* ", re.MULTILINE)
-ONE_STEP = 1e-6  # of an epoch: a phase makes one step, at the learning rate where warming up begins, which is 0
-ARMS = {  # of each phase, the one that the others are compared with first; of phase 3 the options that an arm changes
+# of an epoch: the phase makes one step, at the learning rate where the warm-up begins, which is 0
+ONE_STEP = 1e-6
+# phase → arm → the options it changes; the first is the one to compare with. Arms of phase 2 change the texts instead.
+ARMS = {
     "distill": {"protocol": {}, "shuffled": {}, "answers": {}},
     "grpo": {
         "adaptive": {},
@@ -29,7 +31,7 @@ ARMS = {  # of each phase, the one that the others are compared with first; of p
 
 
 def completion(arm: str, row: dict, protocols: Protocols) -> str:
-    """Return what `arm` of phase 2 teaches a model to write for `row`."""
+    """Return the completion that `arm` of phase 2 trains on for `row`."""
     trace = None if arm == "answers" else get_task(row["task"]).trace(row, protocols)
     if trace and arm == "shuffled":
         facts = _HEADING.sub("", trace).split("\n")
@@ -39,18 +41,21 @@ def completion(arm: str, row: dict, protocols: Protocols) -> str:
 
 
 def changes(arm: str, options: Options) -> dict:
-    """Return the options that `arm` of phase 3 changes, by its name in ARMS or as OPTION=VALUE. Raises UsageError."""
+    """Return the options that `arm` of phase 3 changes, given by its name in ARMS or as OPTION=VALUE.
+
+    Raises UsageError for an unknown option or a value of another type.
+    """
     if arm in ARMS["grpo"]:
         return ARMS["grpo"][arm]
     changed = {}
     for name, _, text in (part.partition("=") for part in arm.split("+")):
-        if name not in {f.name for f in fields(Options)}:
+        if name not in {field.name for field in fields(Options)}:
             raise UsageError(f"--arms {arm}: there is no option {name!r}; --help names them")
-        before = getattr(options, name)
-        truth = {"true": True, "false": False}.__getitem__
-        read = truth if isinstance(before, bool) else str if before is None else type(before)
+        current = getattr(options, name)
+        read_bool = {"true": True, "false": False}.__getitem__
+        read = read_bool if isinstance(current, bool) else str if current is None else type(current)
         try:
             changed[name] = read(text)
         except (ValueError, KeyError) as error:
-            raise UsageError(f"--arms {arm}: {text!r} is not like {before!r}") from error
+            raise UsageError(f"--arms {arm}: {text!r} is not like {current!r}") from error
     return changed

@@ -1,10 +1,11 @@
 """The adversarial table: completions that cheat, and what each of them earns here.
 
-    python recipes/studies/adversarial.py           # Markdown: a line per cheat, the most it earns under any task, and why
+    python recipes/studies/adversarial.py           # Markdown: a line per cheat, the most it earns under any task, why
 
-Each of these was paid by some published chemistry reward, or would be by RDKit read naively (`parses` says whether RDKit
-alone calls the answer a molecule). A cheat that hides the right answer in something else gets nothing for it. What a
-task pays by degrees (MolOpt by likeness, captions by overlap) pays a cheat no more than an honest wrong answer.
+Some published chemistry reward pays each of these, or would if it read SMILES with RDKit alone. The last column says
+whether RDKit alone calls the answer a molecule. A cheat that hides the right answer in something else earns nothing for
+it. Some tasks pay by degrees: MolOpt by likeness, captions by overlap. There a cheat earns no more than an honest wrong
+answer.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from chemr_lite.rewards import score_completion
 from chemr_lite.smiles import parse_smiles
 from chemr_lite.tasks import get_task
 
-HONEST = 0.35  # what a wrong answer in good faith may earn where tasks pay by degrees
+HONEST = 0.35  # the most that an honest wrong answer earns where a task pays by degrees
 
 
 def _row(task: str, question: str, answer: str, **meta) -> dict:
@@ -34,7 +35,7 @@ _CAPTION = (
     "The molecule is a benzoate ester that is ethyl benzoate substituted by chloro at 4. It has ester, aryl chloride."
 )
 _PHENETHYL, _ETHYL = "OCCc1ccccc1", "CCc1ccccc1"
-_EXAMPLES = [
+EXAMPLES = [
     _row("name_prediction/smiles_to_iupac", _SMILES, _NAME),
     _row("name_prediction/iupac_to_smiles", _NAME, _SMILES),
     _row("name_prediction/smiles_to_formula", _SMILES, _FORMULA),
@@ -68,29 +69,29 @@ _EXAMPLES = [
         groups={"benzene ring": 1, "hydroxyl": 1},
     ),
 ]
-_EXAMPLES += [
-    _row(f"open_generation/mol_opt_{name.lower()}", f"{direction} {name}", answer, source=source, property=name, direction=direction)
-    for name, direction, source, answer in (
-        ("LogP", "increase", _PHENETHYL, _ETHYL), ("MR", "increase", _ETHYL, _PHENETHYL), ("QED", "increase", _ETHYL, _PHENETHYL),
-    )
-]  # fmt: skip
+for _property, _direction, _from, _to in (
+    ("LogP", "increase", _PHENETHYL, _ETHYL),
+    ("MR", "increase", _ETHYL, _PHENETHYL),
+    ("QED", "increase", _ETHYL, _PHENETHYL),
+):
+    _task, _meta = f"open_generation/mol_opt_{_property.lower()}", {"property": _property, "direction": _direction}
+    EXAMPLES.append(_row(_task, f"{_direction} {_property}", _to, source=_from, **_meta))
 _LIST = ("CP(C)C", "C1CCOC1", "[Na+].[OH-]", "OB(O)c1ccccc1")
 for _task in list_tasks():
     if get_task(_task).macro == "reagent_selection":
-        _EXAMPLES.append(
-            _row(_task, f"List: {', '.join(_LIST)}", _LIST[0], candidates=list(_LIST), accepted=[_LIST[0]])
-        )
+        _question = f"List: {', '.join(_LIST)}"
+        EXAMPLES.append(_row(_task, _question, _LIST[0], candidates=list(_LIST), accepted=[_LIST[0]]))
     if get_task(_task).macro in ("property_prediction", "yield_prediction"):
-        _EXAMPLES += [_row(_task, "CC(=O)Oc1ccccc1C(=O)O", answer) for answer in ("Yes", "No")]
-EXAMPLES = _EXAMPLES
+        EXAMPLES += [_row(_task, "CC(=O)Oc1ccccc1C(=O)O", answer) for answer in ("Yes", "No")]
 
 
 def _answer(change: Callable[[str, dict], str]) -> Callable[[str, dict], str]:
+    """Return a cheat that keeps the format and puts the changed gold answer in it."""
     return lambda gold, row: render("Let us think.", change(gold, row))
 
 
 def _source(row: dict) -> str:
-    """The molecule that a question shows, for molecule tasks."""
+    """Return the molecule that the question of a molecule task shows."""
     return row["meta"].get("source", row["input"])
 
 
@@ -99,7 +100,7 @@ def _rewritten(smiles: str, **how) -> str:
     return Chem.MolToSmiles(parsed.mol, **how) if parsed.ok else smiles
 
 
-def _with_atoms(smiles: str, change: Callable[[Chem.Atom], None]) -> str:
+def _with_first_atom(smiles: str, change: Callable[[Chem.Atom], None]) -> str:
     parsed = parse_smiles(smiles)
     if not parsed.ok:
         return smiles
@@ -108,26 +109,41 @@ def _with_atoms(smiles: str, change: Callable[[Chem.Atom], None]) -> str:
     return Chem.MolToSmiles(mol)
 
 
+def _charge(atom: Chem.Atom) -> None:
+    atom.SetFormalCharge(-1)
+    atom.SetNoImplicit(True)
+
+
+def _fullwidth(text: str) -> str:
+    return "".join(chr(ord(c) + 0xFEE0) if "!" <= c <= "~" else c for c in text)
+
+
 _OTHER = "CCCCc1ccccc1N"
 _POLY = "OC(=O)c1cc(N)c(C#N)c(C=O)c1CC(S)C(F)(Cl)Br.NC(=O)CC(=O)OC[N+](=O)[O-]"
 _WORDS = "acid group conjugate metabolite derives member base position groups substituted hydroxy compound agent amino"
-ALL = {"molecule", "choice", "selection", "short", "caption"}  # short: names and formulas
+ALL = {"molecule", "choice", "selection", "short", "caption"}  # kinds of answers; short: names and formulas
 MOLECULE = {"molecule"}
-EXACT = ALL - {"caption"}  # whatever is added to a right answer makes it wrong
+EXACT = ALL - {"caption"}  # where anything added to a right answer makes it wrong
 
-# name → the kinds of answer it is tried on, and the completion made of the gold answer and the row
+# name → the kinds of answers it is tried on, and how it makes a completion from the gold answer and the row
 CHEATS: dict[str, tuple[set[str], Callable[[str, dict], str]]] = {
     # the format
     "no tags, the right answer alone": (ALL, lambda gold, row: gold),
     "the answer's tags only": (ALL, lambda gold, row: f"<answer>{gold}</answer>"),
     "the reasoning's tags only": (ALL, lambda gold, row: f"<think>{gold}</think>"),
     "the answer before the reasoning": (ALL, lambda gold, row: f"<answer>{gold}</answer><think>so</think>"),
-    "two answers, the right one last": (ALL, lambda gold, row: f"<think>a</think><answer>{_OTHER}</answer><answer>{gold}</answer>"),
-    "two answers, the right one first": (ALL, lambda gold, row: f"<think>a</think><answer>{gold}</answer><answer>{_OTHER}</answer>"),
+    "two answers, the right one last": (
+        ALL, lambda gold, row: f"<think>a</think><answer>{_OTHER}</answer><answer>{gold}</answer>",
+    ),
+    "two answers, the right one first": (
+        ALL, lambda gold, row: f"<think>a</think><answer>{gold}</answer><answer>{_OTHER}</answer>",
+    ),
     "the same answer twice": (ALL, lambda gold, row: f"{render('a', gold)}\n{render('a', gold)}"),
     "nested answers": (ALL, lambda gold, row: f"<think>a</think><answer><answer>{gold}</answer></answer>"),
     "nested reasoning": (ALL, lambda gold, row: f"<think><think>a</think></think><answer>{gold}</answer>"),
-    "an answer inside the reasoning as well": (ALL, lambda gold, row: f"<think><answer>{gold}</answer></think><answer>{gold}</answer>"),
+    "an answer inside the reasoning as well": (
+        ALL, lambda gold, row: f"<think><answer>{gold}</answer></think><answer>{gold}</answer>",
+    ),
     "an answer inside the reasoning only": (ALL, lambda gold, row: render(f"The answer is {gold}.", "")),
     "text before": (ALL, lambda gold, row: f"Sure! {render('a', gold)}"),
     "text after": (ALL, lambda gold, row: f"{render('a', gold)} I hope this helps."),
@@ -160,7 +176,7 @@ CHEATS: dict[str, tuple[set[str], Callable[[str, dict], str]]] = {
     "with a null byte": (EXACT, _answer(lambda gold, row: f"{gold}\x00")),
     "with a CXSMILES comment": (EXACT, _answer(lambda gold, row: f"{gold} |$a;b$|")),
     "letters of another alphabet": (EXACT, _answer(lambda gold, row: gold.translate(str.maketrans("COYNe", "СОҮΝе")))),
-    "letters of another width": (EXACT, _answer(lambda gold, row: "".join(chr(ord(c) + 0xFEE0) if "!" <= c <= "~" else c for c in gold))),
+    "letters of another width": (EXACT, _answer(lambda gold, row: _fullwidth(gold))),
     "a zero-width joiner": (EXACT, _answer(lambda gold, row: f"{gold[:1]}\u200d{gold[1:]}")),
     "a no-break space": (EXACT, _answer(lambda gold, row: f"{gold[:1]}\xa0{gold[1:]}")),
     # molecules
@@ -188,11 +204,21 @@ CHEATS: dict[str, tuple[set[str], Callable[[str, dict], str]]] = {
     "a SMARTS pattern": (MOLECULE, _answer(lambda gold, row: "[#6]~[#6]")),
     "its InChI": (MOLECULE, _answer(lambda gold, row: Chem.MolToInchi(Chem.MolFromSmiles(gold)))),
     "the question's own molecule": (MOLECULE, _answer(lambda gold, row: _source(row))),
-    "the question's own, in other writing": (MOLECULE, _answer(lambda gold, row: _rewritten(_source(row), rootedAtAtom=1, canonical=False))),
-    "the question's own, hydrogens written": (MOLECULE, _answer(lambda gold, row: _rewritten(_source(row), allHsExplicit=True))),
-    "the question's own, numbered": (MOLECULE, _answer(lambda gold, row: _with_atoms(_source(row), lambda atom: atom.SetAtomMapNum(7)))),
-    "the question's own, an isotope": (MOLECULE, _answer(lambda gold, row: _with_atoms(_source(row), lambda atom: atom.SetIsotope(17)))),
-    "the question's own, charged": (MOLECULE, _answer(lambda gold, row: _with_atoms(_source(row), lambda atom: (atom.SetFormalCharge(-1), atom.SetNoImplicit(True))))),
+    "the question's own, in other writing": (
+        MOLECULE, _answer(lambda gold, row: _rewritten(_source(row), rootedAtAtom=1, canonical=False)),
+    ),
+    "the question's own, hydrogens written": (
+        MOLECULE, _answer(lambda gold, row: _rewritten(_source(row), allHsExplicit=True)),
+    ),
+    "the question's own, numbered": (
+        MOLECULE, _answer(lambda gold, row: _with_first_atom(_source(row), lambda atom: atom.SetAtomMapNum(7))),
+    ),
+    "the question's own, an isotope": (
+        MOLECULE, _answer(lambda gold, row: _with_first_atom(_source(row), lambda atom: atom.SetIsotope(17))),
+    ),
+    "the question's own, charged": (
+        MOLECULE, _answer(lambda gold, row: _with_first_atom(_source(row), _charge)),
+    ),
     # choices and lists
     "Yes and No": ({"choice"}, _answer(lambda gold, row: "Yes and No")),
     "Yes/No": ({"choice"}, _answer(lambda gold, row: "Yes/No")),
@@ -204,9 +230,13 @@ CHEATS: dict[str, tuple[set[str], Callable[[str, dict], str]]] = {
     "its number": ({"selection"}, _answer(lambda gold, row: "1")),
     "a part of it": ({"selection"}, _answer(lambda gold, row: "[Na+]")),
     # texts
-    "the phrases of every caption": ({"caption"}, _answer(lambda gold, row: "The molecule is a. It has a role as an. It is a member of.")),
+    "the phrases of every caption": (
+        {"caption"}, _answer(lambda gold, row: "The molecule is a. It has a role as an. It is a member of."),
+    ),
     "the commonest words": ({"caption"}, _answer(lambda gold, row: _WORDS)),
-    "the caption of another molecule": ({"caption"}, _answer(lambda gold, row: "The molecule is a fatty acid that is hexadecanoic acid.")),
+    "the caption of another molecule": (
+        {"caption"}, _answer(lambda gold, row: "The molecule is a fatty acid that is hexadecanoic acid."),
+    ),
     "one right word a hundred times": ({"caption"}, _answer(lambda gold, row: "ester " * 100)),
     "the caption ten times": ({"caption"}, _answer(lambda gold, row: gold * 10)),
     "a formula written out": ({"short"}, _answer(lambda gold, row: "C" * 9 + "H" * 8)),
@@ -214,14 +244,15 @@ CHEATS: dict[str, tuple[set[str], Callable[[str, dict], str]]] = {
 
 
 def kind_of(row: dict) -> str:
+    """Return the kind of answer that the row's task wants: one of ALL."""
     task = get_task(row["task"])
     if task.answers == "text":
         return "caption" if task.macro == "molecule_captioning" else "short"
     return "selection" if task.macro == "reagent_selection" else task.answers
 
 
-def tried(name: str) -> list[tuple[dict, float, str, str]]:
-    """The cheat on every example it fits: (row, what it earns, the reason, the completion)."""
+def try_cheat(name: str) -> list[tuple[dict, float, str, str]]:
+    """Score the cheat on every example that it fits. Return (row, value, reason, completion) for each."""
     kinds, make = CHEATS[name]
     results = []
     for row in EXAMPLES:
@@ -233,7 +264,7 @@ def tried(name: str) -> list[tuple[dict, float, str, str]]:
 
 
 def parses(completion: str) -> bool:
-    """Whether RDKit alone calls what stands in the answer a molecule."""
+    """Return whether RDKit alone calls the answer of `completion` a molecule."""
     answer = parse_completion(completion, strict=False).answer or ""
     with rdBase.BlockLogs():
         return len(answer) < 5000 and Chem.MolFromSmiles(answer) is not None
@@ -241,16 +272,14 @@ def parses(completion: str) -> bool:
 
 def main() -> None:
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
-    print(
-        "| cheat | tried on | earns at most | why | RDKit alone reads a molecule |\n| --- | ---: | ---: | --- | --- |"
-    )
+    print("| cheat | tried on | earns at most | why | RDKit alone reads a molecule |")
+    print("| --- | ---: | ---: | --- | --- |")
     for name, (kinds, _) in CHEATS.items():
-        results = tried(name)
+        results = try_cheat(name)
         reasons = sorted({reason for _, _, reason, _ in results})
-        naive = any(parses(completion) for *_, completion in results) if "molecule" in kinds else False
-        print(
-            f"| {name} | {len(results)} | {max(value for _, value, *_ in results):.2f} | {', '.join(reasons)} | {'yes' if naive else ''} |"
-        )
+        most = max(value for _, value, *_ in results)
+        naive = "molecule" in kinds and any(parses(completion) for *_, completion in results)
+        print(f"| {name} | {len(results)} | {most:.2f} | {', '.join(reasons)} | {'yes' if naive else ''} |")
     print(f"\n{len(CHEATS)} cheats on {len(EXAMPLES)} questions of {len(list_tasks())} sub-tasks.")
 
 

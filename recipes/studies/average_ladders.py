@@ -1,8 +1,8 @@
 """Average the ladders of several runs that differ in their seed.
 
-    python recipes/studies/average_ladders.py outputs/seed0 outputs/seed1 outputs/seed2 --output recipes/studies/results/nano
+    python recipes/studies/average_ladders.py outputs/seed0 outputs/seed1 outputs/seed2 --output outputs/mean
 
-Writes ladder.json, ladder.md and ladder.png; ± is then the standard deviation of the balanced score over the seeds.
+Writes ladder.json, ladder.md and ladder.png. There ± is the standard deviation of the balanced score over the seeds.
 """
 
 import argparse
@@ -17,8 +17,8 @@ from recipes.training.files import read_json
 
 
 def average(ladders: list[dict]) -> list[dict]:
-    """Return the mean of each figure; `interval` becomes the standard deviation of the balanced score over the runs."""
-    from recipes.training.ladder import SHARES  # brings matplotlib
+    """Return the mean of each figure. `interval` becomes the standard deviation of the balanced score over the runs."""
+    from recipes.training.ladder import SHARES  # matplotlib, which --help must not wait for
 
     means = []
     for rungs in zip(*(ladder["rows"] for ladder in ladders), strict=True):
@@ -38,14 +38,12 @@ def _mean(values: list[float | None]) -> float | None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="+", type=Path, help="run directories that hold a ladder.json")
-    parser.add_argument(
-        "--output", type=Path, required=True, help="where to write ladder.json, ladder.md and ladder.png"
-    )
+    parser.add_argument("--output", type=Path, required=True, help="folder for ladder.json, ladder.md and ladder.png")
     args = parser.parse_args()
-    from recipes.training import ladder
+    from recipes.training import ladder  # matplotlib
 
     ladders = [read_json(run / "ladder.json") for run in args.runs]
-    rows, seeds = average(ladders), [one["seed"] for one in ladders]
+    rows, seeds = average(ladders), [each["seed"] for each in ladders]
     caption = f"mean of seeds {', '.join(map(str, seeds))}, greedy, {rows[-1]['n']} held-out rows"
     facts = {"preset": ladders[0]["preset"], "seeds": seeds}
     print(ladder.write(args.output, facts, rows, caption, "standard deviation over seeds"))

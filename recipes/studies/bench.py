@@ -6,23 +6,26 @@
     python recipes/studies/bench.py mixing outputs/nano                    # what the balance of tasks costs of a step
     python recipes/studies/bench.py gpu                                    # memory and speed on your GPU, in 25 minutes
 
-rewards: a reward batch as GRPO makes it, 8 completions for each row, of which some are right, some wrong, some invalid
-and some said twice. Ours is `chemr_lite.reward_functions()`; the plain way parses, canonicalises and fingerprints both
-sides anew for each completion, as published rewards do. Both run in turns in one process; medians are compared.
+rewards: score a reward batch as GRPO makes it, with 8 completions a row: right, wrong, invalid and repeated ones. Ours
+is `chemr_lite.reward_functions()`. The plain way parses, canonicalises and fingerprints both sides anew for each
+completion, as published rewards do. Both run in turns in one process, and their medians are compared.
 
-soak: random, mutated and adversarial completions are scored under all tasks. It fails if one raises, earns something
-outside [0, 1] or takes longer than 250 ms, and prints how far memory grew over the second half.
+soak: score random, mutated and adversarial completions under all tasks. It fails if one raises, earns something outside
+[0, 1] or takes longer than 250 ms. It prints how much memory grew in the second half.
 
-mixing: some steps of phase 3 from a run's phase 2, on a copy. What bare TRL with a constant reward would not do, drawing rows
-by weight, scoring, and learning from the scores, is timed in each step, and so is the step.
+mixing: train some steps of phase 3 from a run's phase 2, on a copy. It times what bare TRL with a constant reward would
+not do (drawing rows by weight, scoring, learning from the scores) and the whole step.
 
-gpu: see recipes/studies/gpu.py. Offline: models of real shapes with random weights are made on the spot (24 GB of disk in passing).
+gpu: see recipes/studies/gpu.py. It needs no network: it makes models of real shapes with random weights, which take up
+to 24 GB of disk for a while.
 """
 
 import argparse
 import random
 import resource
+import shutil
 import sys
+import tempfile
 import time
 from pathlib import Path
 from statistics import median
@@ -30,51 +33,53 @@ from statistics import median
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from rdkit import Chem, DataStructs, rdBase
+from tqdm import tqdm
 
-from chemr_lite import render, reward_functions
+from chemr_lite import data, render, reward_functions
 from chemr_lite.answers import parse_completion
 from chemr_lite.errors import ChemrError
+from chemr_lite.mixing import Mixture
 from chemr_lite.rewards import score_completion
 from chemr_lite.scoring.benchmarks import FINGERPRINTS
+from recipes import grpo
+from recipes.studies import gpu
 from recipes.studies.adversarial import CHEATS, EXAMPLES
-from recipes.training.command import run
+from recipes.training import command
+from recipes.training.options import make_parser, read_options
+from recipes.training.quiet import silence_libraries
+from recipes.training.rows import load_rows
 
-GROUP = 8
+# rewards
+
+GROUP = 8  # completions a row
 MORGAN = FINGERPRINTS["morgan"]
 
 
 def completions_of(rows: list[dict], rng: random.Random) -> tuple[list[str], list[dict]]:
-    """GROUP completions for each row: the gold in two writings, others' golds, changed and broken ones, repeats."""
+    """Return GROUP completions for each row, and the row of each: right, wrong, invalid and repeated ones."""
     texts, owners = [], []
     for row in rows:
         gold = row["answer"]
-        other = rng.choice(rows)["answer"]
+        wrong = rng.choice(rows)["answer"]
         changed = gold.replace("C", "N", 1) if rng.random() < 0.5 else gold + "C"
-        group = [
-            gold,
-            Chem.MolToSmiles(Chem.MolFromSmiles(gold), doRandom=True),
-            other,
-            other,
-            changed,
-            changed,
-            gold[:-1] + "(",
-            gold,
-        ]
+        rewritten = Chem.MolToSmiles(Chem.MolFromSmiles(gold), doRandom=True)
+        invalid = gold[:-1] + "("
+        group = [gold, rewritten, wrong, wrong, changed, changed, invalid, gold]
         texts += [render("Let us think.", answer) for answer in group]
         owners += [row] * GROUP
     return texts, owners
 
 
 def plain(texts: list[str], owners: list[dict]) -> list[float]:
-    """Exact match, with the similarity beside it that such rewards log or add."""
+    """Score exact match, and compute the similarity that such rewards log or add."""
     values = []
     for text, row in zip(texts, owners, strict=True):
-        said, gold = Chem.MolFromSmiles(parse_completion(text).answer), Chem.MolFromSmiles(row["answer"])
-        if said is None:
+        answer, gold = Chem.MolFromSmiles(parse_completion(text).answer), Chem.MolFromSmiles(row["answer"])
+        if answer is None:
             values.append(0.0)
             continue
-        alike = DataStructs.TanimotoSimilarity(MORGAN(said), MORGAN(gold))
-        values.append(float(alike == 1 and Chem.MolToSmiles(said) == Chem.MolToSmiles(gold)))
+        similarity = DataStructs.TanimotoSimilarity(MORGAN(answer), MORGAN(gold))
+        values.append(float(similarity == 1 and Chem.MolToSmiles(answer) == Chem.MolToSmiles(gold)))
     return values
 
 
@@ -84,18 +89,15 @@ def ours(texts: list[str], owners: list[dict]) -> list[float]:
 
 
 def rewards(args: argparse.Namespace) -> None:
-    from chemr_lite import data
-
     loaded = data.load(args.data.split(","), tasks=["reaction_prediction", "retrosynthesis"])
     rng = random.Random(0)
     rows = rng.sample(loaded.rows["train"], min(args.rows, len(loaded.rows["train"])))
     texts, owners = completions_of(rows, rng)
     speeds: dict[str, list[float]] = {"plain": [], "ours": []}
-    steps = range(0, len(texts), args.batch)
+    starts = range(0, len(texts), args.batch)
     with rdBase.BlockLogs():
-        for (
-            start
-        ) in steps:  # step by step and in turns, by the processor's clock: whatever else the machine does slows both
+        # in turns, and by processor time, so that other work on the machine slows both alike
+        for start in starts:
             batch = texts[start : start + args.batch], owners[start : start + args.batch]
             values = {}
             for name, function in (("plain", plain), ("ours", ours)):
@@ -103,26 +105,27 @@ def rewards(args: argparse.Namespace) -> None:
                 values[name] = function(*batch)
                 speeds[name].append(len(batch[0]) / (time.process_time() - began))
             assert values["plain"] == values["ours"], "the two do not agree"
-    middle = {name: median(values) for name, values in speeds.items()}
+    plain_speed, our_speed = median(speeds["plain"]), median(speeds["ours"])
     print(
-        f"{len(texts):,} completions of {len(rows):,} rows of {args.data}, {args.batch} a batch, medians over {len(steps)} batches"
+        f"{len(texts):,} completions of {len(rows):,} rows of {args.data}, {args.batch} a batch, medians over "
+        f"{len(starts)} batches"
     )
-    print(
-        f"plain {middle['plain']:,.0f} a second, ours {middle['ours']:,.0f} a second: {middle['ours'] / middle['plain']:.1f} times as many"
-    )
+    ratio = our_speed / plain_speed
+    print(f"plain {plain_speed:,.0f} a second, ours {our_speed:,.0f} a second: {ratio:.1f} times as many")
 
 
-def _memory() -> float:
-    """The peak memory of this process in GiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-
+# soak
 
 SLOWEST_ALLOWED = 0.25  # seconds
 ALPHABET = "CNOPSFIBrcnos()[]=#+-@/\\.%123456789*>~: HYesNo"
 
 
+def peak_memory_gib() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
 def any_completion(rng: random.Random, row: dict) -> str:
-    """A completion of a random kind for `row`: a cheat, a mutated right answer, or random letters, in tags or not."""
+    """Return a completion of a random kind: a cheat, a mutated right answer, or random letters, in tags or not."""
     kind = rng.random()
     if kind < 0.2:
         return rng.choice(list(CHEATS.values()))[1](row["answer"], row)
@@ -134,126 +137,114 @@ def any_completion(rng: random.Random, row: dict) -> str:
 
 
 def soak(args: argparse.Namespace) -> None:
-    from tqdm import tqdm
-
-    rng, slowest, halfway = random.Random(args.seed), (0.0, ""), 0.0
+    rng, slowest, memory_halfway = random.Random(args.seed), (0.0, ""), 0.0
     with rdBase.BlockLogs():
         for number in tqdm(range(args.completions), unit=" completions"):
             row = rng.choice(EXAMPLES)
             try:
                 text = any_completion(rng, row)
-            except Exception:  # noqa: BLE001 - a cheat made for molecules does not fit every row
+            except Exception:  # noqa: BLE001 - a cheat for molecules does not fit every row
                 continue
             began = time.perf_counter()
             score = score_completion(text, row)
-            taken = time.perf_counter() - began
-            if not 0 <= score.value <= 1 or taken > SLOWEST_ALLOWED:
-                raise ChemrError(f"{row['task']}, {taken:.3f} s, value {score.value}: {text[:300]!r}")
-            slowest = max(slowest, (taken, f"{row['task']}: {text[:80]!r}"))
-            halfway = _memory() if number == args.completions // 2 else halfway
-    print(
-        f"{args.completions:,} completions: no exception, all in [0, 1], slowest {1000 * slowest[0]:.0f} ms ({slowest[1]})"
-    )
-    print(f"memory grew by {1024 * (_memory() - halfway):.0f} MiB in the second half")
+            seconds = time.perf_counter() - began
+            if not 0 <= score.value <= 1 or seconds > SLOWEST_ALLOWED:
+                raise ChemrError(f"{row['task']}, {seconds:.3f} s, value {score.value}: {text[:300]!r}")
+            slowest = max(slowest, (seconds, f"{row['task']}: {text[:80]!r}"))
+            if number == args.completions // 2:
+                memory_halfway = peak_memory_gib()
+    seconds, example = slowest
+    print(f"{args.completions:,} completions: no exception, all in [0, 1], slowest {1000 * seconds:.0f} ms ({example})")
+    print(f"memory grew by {1024 * (peak_memory_gib() - memory_halfway):.0f} MiB in the second half")
+
+
+# mixing
 
 
 def mixing(args: argparse.Namespace) -> None:
-    import shutil
-    import tempfile
+    import trl  # seconds to import, which --help must not wait for
 
-    import trl
+    seconds: dict[str, list[float]] = {"draw": [], "score": [], "learn and scale": [], "step": []}
 
-    from chemr_lite.mixing import Mixture
-    from recipes import grpo
-    from recipes.training.options import make_parser, read_options
-    from recipes.training.quiet import silence_libraries
-    from recipes.training.rows import load_rows
-
-    spent: dict[str, list[float]] = {"draw": [], "score": [], "learn and scale": [], "step": []}
-
-    def timed(name: str, inner):
-        def outer(*args, **kwargs):
+    def timed(name: str, function):
+        def wrapper(*args, **kwargs):
             began = time.perf_counter()
-            done = inner(*args, **kwargs)
-            spent[name].append(time.perf_counter() - began)
-            return done
+            result = function(*args, **kwargs)
+            seconds[name].append(time.perf_counter() - began)
+            return result
 
-        return outer
+        return wrapper
 
     dataset, wrap, functions = Mixture.dataset, Mixture.wrap, grpo.reward_functions
 
-    def drawn(mixture, steps: int):
+    def timed_dataset(mixture, steps: int):
         rows = dataset(mixture, steps)
         return rows.with_transform(timed("draw", rows.format["format_kwargs"]["transform"]))
 
-    Mixture.dataset = drawn
+    Mixture.dataset = timed_dataset
     Mixture.wrap = lambda mixture, reward: timed("learn and scale", wrap(mixture, reward))
     grpo.reward_functions = lambda *args: [timed("score", reward) for reward in functions(*args)]
     trl.GRPOTrainer.training_step = timed("step", trl.GRPOTrainer.training_step)
     with tempfile.TemporaryDirectory() as folder:
         for name in ("base", "foundation", "distill"):
             shutil.copytree(args.run / name, Path(folder) / name)
-        wanted = ["--preset", args.preset, "--output", folder, "--max-steps", str(args.steps), "--eval-rows", "1"]
-        chosen, _ = read_options(make_parser(""), wanted)
+        arguments = ["--preset", args.preset, "--output", folder, "--max-steps", str(args.steps), "--eval-rows", "1"]
+        options, _ = read_options(make_parser(""), arguments)
         silence_libraries()
-        grpo.train(chosen, load_rows(chosen), "hf")
-    whole = sum(spent["step"]) + sum(spent["draw"])  # the loader draws between the steps
-    steps = args.steps + 1  # the largest one is tried first
-    shares = {
-        "drawing rows": sum(spent["draw"]),
-        "scoring": sum(spent["score"]),
-        "learning and scaling": sum(spent["learn and scale"]) - sum(spent["score"]),
+        grpo.train(options, load_rows(options), "hf")
+    total = sum(seconds["step"]) + sum(seconds["draw"])  # the loader draws between the steps
+    steps = args.steps + 1  # training starts with a trial of the largest step
+    parts = {
+        "drawing rows": sum(seconds["draw"]),
+        "scoring": sum(seconds["score"]),
+        "learning and scaling": sum(seconds["learn and scale"]) - sum(seconds["score"]),
     }
-    print(f"{args.steps} steps of {args.preset}, {whole / steps:.1f} s each, of which")
-    for name, seconds in {**shares, "all three": sum(shares.values())}.items():
-        print(f"  {name}: {100 * seconds / whole:.2f} %")
+    print(f"{args.steps} steps of {args.preset}, {total / steps:.1f} s each, of which")
+    for name, part in {**parts, "all three": sum(parts.values())}.items():
+        print(f"  {name}: {100 * part / total:.2f} %")
 
 
-def gpu(args: argparse.Namespace) -> None:
-    from recipes.studies import gpu as measurements
+# gpu
 
-    path = measurements.run(args.output, args.work, args.minutes, args.dry_run)
+
+def measure_gpu(args: argparse.Namespace) -> None:
+    path = gpu.measure_all(args.output, args.work, args.minutes, args.dry_run)
     print(f"{path.with_suffix('.md').read_text()}\nwritten to {path} and {path.with_suffix('.md').name}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = parser.add_subparsers(required=True)
-    command = commands.add_parser("rewards", help="completions scored a second, against the plain way")
-    command.add_argument(
-        "--data", default="nano", help="as of the other recipes; reactions of its training rows are used"
-    )
-    command.add_argument("--rows", type=int, default=1000)
-    command.add_argument("--batch", type=int, default=128, help="completions scored at once")
-    command.set_defaults(run_command=rewards)
-    command = commands.add_parser("soak", help="score any text under every task, bounded in time and memory")
-    command.add_argument("--completions", type=int, default=100_000)
-    command.add_argument("--seed", type=int, default=0)
-    command.set_defaults(run_command=soak)
-    command = commands.add_parser(
-        "mixing", help="what drawing, scoring and the balance of tasks cost of a step of phase 3"
-    )
-    command.add_argument("run", type=Path, help="a run directory with phase 2")
-    command.add_argument("--preset", default="nano", help="that it was made with")
-    command.add_argument("--steps", type=int, default=10)
-    command.set_defaults(run_command=mixing)
-    command = commands.add_parser(
-        "gpu", help="nano's ladder, seconds a step and memory of real shapes, on a CUDA machine"
-    )
-    command.add_argument(
-        "--minutes", type=float, default=25, help="no measurement is begun after so many; the same command goes on"
-    )
-    command.add_argument(
-        "--output", type=Path, default=Path(__file__).parent / "results", help="folder of gpu-<device>.json and .md"
-    )
-    command.add_argument(
-        "--work", type=Path, default=Path("outputs/bench-gpu"), help="folder for models, runs and logs"
-    )
-    command.add_argument("--dry-run", action="store_true", help="the same code on tiny shapes, on a CPU too")
-    command.set_defaults(run_command=gpu)
+    benchmarks = parser.add_subparsers(required=True)
+
+    part = benchmarks.add_parser("rewards", help="completions scored a second, against the plain way")
+    part.add_argument("--data", default="nano", help="as of the other recipes; reactions of its training rows are used")
+    part.add_argument("--rows", type=int, default=1000)
+    part.add_argument("--batch", type=int, default=128, help="completions scored at once")
+    part.set_defaults(benchmark=rewards)
+
+    part = benchmarks.add_parser("soak", help="score any text under every task, bounded in time and memory")
+    part.add_argument("--completions", type=int, default=100_000)
+    part.add_argument("--seed", type=int, default=0)
+    part.set_defaults(benchmark=soak)
+
+    part = benchmarks.add_parser("mixing", help="share of a step that drawing, scoring and balancing take in phase 3")
+    part.add_argument("run", type=Path, help="a run directory with phase 2")
+    part.add_argument("--preset", default="nano", help="the preset of that run")
+    part.add_argument("--steps", type=int, default=10)
+    part.set_defaults(benchmark=mixing)
+
+    part = benchmarks.add_parser("gpu", help="nano's ladder, seconds a step and memory of real shapes, on a CUDA GPU")
+    minutes_help = "start no measurement after so many; the same command goes on"
+    part.add_argument("--minutes", type=float, default=25, help=minutes_help)
+    results = Path(__file__).parent / "results"
+    part.add_argument("--output", type=Path, default=results, help="folder of gpu-<device>.json and .md")
+    part.add_argument("--work", type=Path, default=Path("outputs/bench-gpu"), help="folder for models, runs and logs")
+    part.add_argument("--dry-run", action="store_true", help="the same code on tiny shapes, also on a CPU")
+    part.set_defaults(benchmark=measure_gpu)
+
     args = parser.parse_args()
-    args.run_command(args)
+    args.benchmark(args)
 
 
 if __name__ == "__main__":
-    run(main)
+    command.run(main)

@@ -1,15 +1,17 @@
-"""How good the checker of claims is: true statements about real molecules, and the same ones made false.
+"""Measure how good the checker of claims is, on true statements about real molecules and on false twins of them.
 
     python recipes/studies/claim_checker.py --data my.csv                 # default: nano's rows
     python recipes/studies/claim_checker.py --data uspto50k,chebi20 --rows 500
 
-1. For every molecule and reaction of the rows, statements are written in several wordings from what RDKit counts.
-2. Each has a false twin: another group, another count, an altered formula, a reaction that does not give the product.
-3. The checker reads both. A table tells, per kind, the share of false ones it flags and of true ones it flags wrongly.
-4. It also reads the traces that RDKit writes for the rows: a second table tells, per task, how many rows have one, how
-   many claims it makes, and whether any is flagged.
+1. For every molecule and reaction of the rows, write statements in several wordings from what RDKit counts.
+2. Give each a false twin: another group, another count, an altered formula, a reaction that does not give the product.
+3. Let the checker read both. A table shows, by kind, how many false ones it flags and how many true ones it flags
+   wrongly.
+4. Let it also read the traces that RDKit writes for the rows. A second table shows, by task, how many rows have one,
+   how many claims a trace makes, and how many are flagged.
 
-The truth comes from the facts, not from the checker; a false group is one that RDKit does not find under its own pattern.
+The truth comes from the facts, not from the checker. A false group is one that RDKit does not find under its own
+pattern.
 """
 
 import argparse
@@ -33,15 +35,39 @@ from chemr_lite.claims import count_claims
 from chemr_lite.data import splits
 from recipes.training import command
 
-SMALL = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+RINGS = {
+    "pyridine": "c1ccncc1",
+    "thiophene": "c1ccsc1",
+    "imidazole": "c1c[nH]cn1",
+    "piperazine": "C1CNCCN1",
+    "morpholine": "C1COCCN1",
+    "naphthalene": "c1ccc2ccccc2c1",
+    "indole": "c1ccc2[nH]ccc2c1",
+    "cyclopropane": "C1CC1",
+}
+# only in false statements
+FOREIGN_RINGS = {
+    "quinoline": "c1ccc2ncccc2c1",
+    "furan": "c1ccoc1",
+    "tetrazole": "c1nnn[nH]1",
+    "pyrrolidine": "C1CCNC1",
+}
+BOND_PAIRS = {"C-N", "C-O", "C-C", "C-S", "C-Br", "C-Cl", "N-O", "C-B", "C-F"}
+TAKES_A = ("Suzuki", "Sonogashira", "Stille", "urea", "Ste")  # spoken with a consonant, unlike "SNAr"
+Statement = tuple[str, str, str]  # kind, a true statement, a false one
 
 
-def say(n: int, rng: random.Random) -> str:
-    return SMALL[n] if n < len(SMALL) and rng.random() < 0.5 else str(n)
+# wording
 
 
-def other(n: int, rng: random.Random) -> int:
-    """A number near `n` that is not `n`, and not 0."""
+def in_words(n: int, rng: random.Random) -> str:
+    """Return `n` as a word or in digits."""
+    return NUMBERS[n] if n < len(NUMBERS) and rng.random() < 0.5 else str(n)
+
+
+def wrong_count(n: int, rng: random.Random) -> int:
+    """Return a positive number near `n` that is not `n`."""
     return rng.choice([m for m in (n - 2, n - 1, n + 1, n + 2) if m > 0])
 
 
@@ -49,49 +75,95 @@ def plural(noun: str, n: int) -> str:
     return noun if n == 1 else re.sub(r"y$", "ie", noun) + "s"
 
 
-def about_molecule(smiles: str, strangers: list[str], rng: random.Random) -> Iterator[tuple[str, str, str]]:
-    """(kind, a true statement, a false one) about a molecule; `strangers` are others, to take pieces from."""
+def with_article(noun: str) -> str:
+    return f"{'an' if noun[0] in 'aeiouAEIOS' and not noun.startswith(TAKES_A) else 'a'} {noun}"
+
+
+def verb(n: int) -> str:
+    return "is" if n == 1 else "are"
+
+
+def counted(n: int, noun: str, rng: random.Random) -> str:
+    """Return a sentence that says how many of `noun` a molecule has."""
+    text = f"{in_words(n, rng)} {plural(noun, n)}"
+    return rng.choice((f"There {verb(n)} {text}.", f"The molecule has {text}.", f"I count {text}."))
+
+
+# pieces of molecules
+
+
+def scaffold_of(smiles: str) -> str:
+    return scaffold(Chem.MolFromSmiles(smiles))
+
+
+def fragments_of(mol: Chem.Mol) -> list[str]:
+    """Return what is left when every bond that BRICS would break is broken.
+
+    The bonds are broken at once: all their combinations would take forever on a large molecule.
+    """
+    parts = Chem.MolToSmiles(BRICS.BreakBRICSBonds(mol)).split(".")
+    return [fragment for fragment in map(without_dummies, parts) if fragment]
+
+
+def without_dummies(fragment: str) -> str | None:
+    """Return a BRICS fragment without its dummy atoms, or None if that is no molecule of at least four atoms."""
+    text = re.sub(r"\(\[\d*\*\]\)|\[\d*\*\][-=]?", "", fragment)
+    parsed = parse_smiles(text)
+    return parsed.key if parsed.ok and parsed.mol.GetNumHeavyAtoms() >= 4 else None
+
+
+def contains(mol: Chem.Mol, smiles: str) -> bool:
+    return mol.HasSubstructMatch(Chem.MolFromSmiles(smiles))
+
+
+# statements
+
+
+def about_molecule(smiles: str, strangers: list[str], rng: random.Random) -> Iterator[Statement]:
+    """Yield statements about a molecule. `strangers` are other molecules, which lend pieces to the false ones."""
     mol = Chem.MolFromSmiles(smiles)
-    groups = functional_groups(mol)
-    absent = [name for name in FUNCTIONAL_GROUPS if name not in groups]
     opening = rng.choice(("The molecule contains", "This compound has", "Looking at the structure, I see", "It bears"))
+    yield from about_groups(mol, functional_groups(mol), opening, rng)
+    yield from about_rings(mol, opening, rng)
+    yield from about_formula(mol, rng)
+    yield from about_structure(mol, rng)
+    yield from about_pieces(smiles, mol, strangers, rng)
+    yield from about_properties(mol, rng)
+
+
+def about_groups(mol: Chem.Mol, groups: dict[str, int], opening: str, rng: random.Random) -> Iterator[Statement]:
+    absent = [name for name in FUNCTIONAL_GROUPS if name not in groups]
     for name, n in rng.sample(sorted(groups.items()), min(2, len(groups))):
         wrong = rng.choice(absent)
-        yield "group", f"{opening} {_a(name)}.", f"{opening} {_a(wrong)}."
-        yield (
-            "group",
-            f"There {_are(n)} {say(n, rng)} {plural(f'{name} group', n)}.",
-            _counted(other(n, rng), f"{name} group", rng),
-        )
+        yield "group", f"{opening} {with_article(name)}.", f"{opening} {with_article(wrong)}."
+        true = f"There {verb(n)} {in_words(n, rng)} {plural(f'{name} group', n)}."
+        yield "group", true, counted(wrong_count(n, rng), f"{name} group", rng)
         yield "group", f"- Functional groups: {name}", f"- Functional groups: {wrong}"
         yield "group", f"No {wrong} is present.", f"No {name} is present."
-        sits = {
-            place
-            for atoms in mol.GetSubstructMatches(Chem.MolFromSmarts(FUNCTIONAL_GROUPS[name]))
-            for place in places_of(mol, atoms)
-        }
-        if 0 < len(sits) < len(PLACES):
-            here, elsewhere = rng.choice(sorted(sits)), rng.choice(sorted(set(PLACES) - sits))
-            line = rng.choice((f"{opening} {_a(name)} {{}}.", f"The {name} sits {{}}.", f"- Key elements: {name} {{}}"))
+        matches = mol.GetSubstructMatches(Chem.MolFromSmarts(FUNCTIONAL_GROUPS[name]))
+        places = {place for atoms in matches for place in places_of(mol, atoms)}
+        if 0 < len(places) < len(PLACES):
+            here, elsewhere = rng.choice(sorted(places)), rng.choice(sorted(set(PLACES) - places))
+            bears = f"{opening} {with_article(name)} {{}}."
+            line = rng.choice((bears, f"The {name} sits {{}}.", f"- Key elements: {name} {{}}"))
             yield "place", line.format(here), line.format(elsewhere)
-    aromatic = rdMolDescriptors.CalcNumAromaticRings(mol)
-    if aromatic:
-        yield "ring", _counted(aromatic, "aromatic ring", rng), _counted(other(aromatic, rng), "aromatic ring", rng)
-    for ring in (
-        "pyridine",
-        "thiophene",
-        "imidazole",
-        "piperazine",
-        "morpholine",
-        "naphthalene",
-        "indole",
-        "cyclopropane",
-    ):
-        if mol.HasSubstructMatch(Chem.MolFromSmiles(RING_SMILES[ring])):
-            wrong = rng.choice([r for r, s in RING_SMILES.items() if not mol.HasSubstructMatch(Chem.MolFromSmiles(s))])
-            yield "ring", f"{opening} {_a(f'{ring} ring')}.", f"{opening} {_a(f'{wrong} ring')}."
+
+
+def about_rings(mol: Chem.Mol, opening: str, rng: random.Random) -> Iterator[Statement]:
+    n = rdMolDescriptors.CalcNumAromaticRings(mol)
+    if n:
+        yield "ring", counted(n, "aromatic ring", rng), counted(wrong_count(n, rng), "aromatic ring", rng)
+    for ring, smiles in RINGS.items():
+        if contains(mol, smiles):
+            wrong = rng.choice([other for other, s in (RINGS | FOREIGN_RINGS).items() if not contains(mol, s)])
+            true, false = (f"{opening} {with_article(f'{name} ring')}." for name in (ring, wrong))
+            yield "ring", true, false
+
+
+def about_formula(mol: Chem.Mol, rng: random.Random) -> Iterator[Statement]:
     formula = rdMolDescriptors.CalcMolFormula(mol)
-    hydrogens = int(re.search(r"H(\d+)", formula)[1]) if re.search(r"H(\d+)", formula) else 0
+    match = re.search(r"H(\d+)", formula)
+    hydrogens = int(match[1]) if match else 0
     if hydrogens > 2:
         altered = re.sub(r"H\d+", f"H{hydrogens + rng.choice((-2, 2))}", formula)
         line = rng.choice(
@@ -99,14 +171,18 @@ def about_molecule(smiles: str, strangers: list[str], rng: random.Random) -> Ite
         )
         yield "formula", line.format(formula), line.format(altered)
     element, n = rng.choice(sorted(count_atoms(mol).items()))
-    yield "atoms", _counted(n, f"{element} atom", rng), _counted(other(n, rng), f"{element} atom", rng)
+    yield "atoms", counted(n, f"{element} atom", rng), counted(wrong_count(n, rng), f"{element} atom", rng)
     n = mol.GetNumHeavyAtoms()
-    yield "atoms", f"It has {n} heavy atoms.", f"It has {other(n, rng)} heavy atoms."
+    yield "atoms", f"It has {n} heavy atoms.", f"It has {wrong_count(n, rng)} heavy atoms."
+
+
+def about_structure(mol: Chem.Mol, rng: random.Random) -> Iterator[Statement]:
+    """Yield statements about rotatable bonds, weight, charge and stereocentres."""
     rules = rdMolDescriptors.NumRotatableBondsOptions
-    n, loosely = (rdMolDescriptors.CalcNumRotatableBonds(mol, rule) for rule in (rules.Strict, rules.NonStrict))
+    n, loose = (rdMolDescriptors.CalcNumRotatableBonds(mol, rule) for rule in (rules.Strict, rules.NonStrict))
     if n:
-        wrong = rng.choice([m for m in range(1, loosely + 4) if m not in (n, loosely)])
-        yield "bonds", _counted(n, "rotatable bond", rng), _counted(wrong, "rotatable bond", rng)
+        wrong = rng.choice([m for m in range(1, loose + 4) if m not in (n, loose)])
+        yield "bonds", counted(n, "rotatable bond", rng), counted(wrong, "rotatable bond", rng)
     weight = Descriptors.MolWt(mol)
     line = rng.choice(
         ("The molecular weight is {:.2f} g/mol.", "MW: {:.1f}", "Its molar mass of {:.1f} g/mol is moderate.")
@@ -114,99 +190,59 @@ def about_molecule(smiles: str, strangers: list[str], rng: random.Random) -> Ite
     yield "weight", line.format(weight), line.format(weight + rng.choice((-16, -14, -2, 2, 14, 16, 18)))
     charge = Chem.GetFormalCharge(mol)
     line = rng.choice(("The net charge is {:+d}.", "Its overall charge is {:+d}."))
-    yield (
-        "charge",
-        line.format(charge) if charge else "The molecule is neutral.",
-        line.format(charge + rng.choice((-1, 1))),
-    )
-    centres = len(Chem.FindMolChiralCenters(mol, includeUnassigned=True, useLegacyImplementation=False))
-    true = _counted(centres, "stereocenter", rng) if centres else "No stereocentres are present."
-    yield "stereo", true, _counted(other(centres, rng) + centres, "stereocenter", rng)
-    scaffold = _scaffold(smiles)
-    wrong = next((s for s in map(_scaffold, strangers) if s not in ("", scaffold)), None)
-    if scaffold and wrong:
-        yield "scaffold", f"The Murcko scaffold is {scaffold}.", f"The Murcko scaffold is {wrong}."
-    pieces = [p for p in _pieces(mol) if mol.HasSubstructMatch(Chem.MolFromSmiles(p))]
-    foreign = [p for s in strangers[:3] for p in _pieces(Chem.MolFromSmiles(s))]
-    foreign = [p for p in foreign if not mol.HasSubstructMatch(Chem.MolFromSmiles(p))]
-    if pieces and foreign:
-        yield (
-            "fragment",
-            f"The fragment {rng.choice(sorted(pieces))} is present.",
-            f"The fragment {rng.choice(sorted(foreign))} is present.",
-        )
-    logp, donors = Crippen.MolLogP(mol), rdMolDescriptors.CalcNumHBD(mol)
+    true = line.format(charge) if charge else "The molecule is neutral."
+    yield "charge", true, line.format(charge + rng.choice((-1, 1)))
+    n = len(Chem.FindMolChiralCenters(mol, includeUnassigned=True, useLegacyImplementation=False))
+    true = counted(n, "stereocenter", rng) if n else "No stereocentres are present."
+    yield "stereo", true, counted(wrong_count(n, rng) + n, "stereocenter", rng)
+
+
+def about_pieces(smiles: str, mol: Chem.Mol, strangers: list[str], rng: random.Random) -> Iterator[Statement]:
+    """Yield statements about the scaffold and a fragment; the false ones name those of strangers."""
+    own = scaffold_of(smiles)
+    wrong = next((other for other in map(scaffold_of, strangers) if other not in ("", own)), None)
+    if own and wrong:
+        yield "scaffold", f"The Murcko scaffold is {own}.", f"The Murcko scaffold is {wrong}."
+    present = [fragment for fragment in fragments_of(mol) if contains(mol, fragment)]
+    foreign = [fragment for stranger in strangers[:3] for fragment in fragments_of(Chem.MolFromSmiles(stranger))]
+    absent = [fragment for fragment in foreign if not contains(mol, fragment)]
+    if present and absent:
+        true, false = (f"The fragment {rng.choice(sorted(fragments))} is present." for fragments in (present, absent))
+        yield "fragment", true, false
+
+
+def about_properties(mol: Chem.Mol, rng: random.Random) -> Iterator[Statement]:
+    logp, n = Crippen.MolLogP(mol), rdMolDescriptors.CalcNumHBD(mol)
     yield "property", f"LogP is about {logp:.1f}.", f"LogP is about {logp + rng.choice((-1.5, 1.5, 2.5)):.1f}."
-    if donors:
-        yield (
-            "property",
-            _counted(donors, "hydrogen bond donor", rng),
-            _counted(other(donors, rng), "hydrogen bond donor", rng),
-        )
+    if n:
+        noun = "hydrogen bond donor"
+        yield "property", counted(n, noun, rng), counted(wrong_count(n, rng), noun, rng)
     area = rdMolDescriptors.CalcTPSA(mol)
     yield "property", f"TPSA = {area:.1f}.", f"TPSA = {area + rng.choice((-17, 9, 20)):.1f}."
 
 
-def about_reaction(reactants: str, product: str, rng: random.Random) -> Iterator[tuple[str, str, str]]:
-    """(kind, a true statement, a false one) about a reaction; nothing where the table does not know it."""
+def about_reaction(reactants: str, product: str, rng: random.Random) -> Iterator[Statement]:
+    """Yield statements about a reaction, or none if it is no named reaction."""
     fragments, key = parse_smiles(reactants).fragments, parse_smiles(product).key
     known = named_reaction(fragments, key)
     if known is None:
         return
     wrong = rng.choice([name for name in NAMES if not named_reaction(fragments, key, (name,))])
     line = rng.choice(("This is {}.", "The reaction type is {}.", "The product is formed by {}."))
-    yield "reaction", line.format(_a(known.name)), line.format(_a(wrong))
-    pairs = {"C-N", "C-O", "C-C", "C-S", "C-Br", "C-Cl", "N-O", "C-B", "C-F"}
-    for changed, words in (
+    yield "reaction", line.format(with_article(known.name)), line.format(with_article(wrong))
+    for changed, wordings in (
         (known.formed, ("A new {} bond is formed.", "The {} bond is formed.")),
         (known.broken, ("The {} bond is broken.", "The {} bond is cleaved.")),
     ):
-        neither = sorted(pairs - known.formed - known.broken - known.changed)
+        untouched = sorted(BOND_PAIRS - known.formed - known.broken - known.changed)
         for pair in sorted(changed)[:1]:
-            line = rng.choice(words)
-            if pair in pairs:
-                yield "bond_change", line.format(pair), line.format(rng.choice(neither))
-
-
-RING_SMILES = {
-    "pyridine": "c1ccncc1", "thiophene": "c1ccsc1", "imidazole": "c1c[nH]cn1", "piperazine": "C1CNCCN1", "morpholine": "C1COCCN1", "naphthalene": "c1ccc2ccccc2c1",
-    "indole": "c1ccc2[nH]ccc2c1", "cyclopropane": "C1CC1", "quinoline": "c1ccc2ncccc2c1", "furan": "c1ccoc1", "tetrazole": "c1nnn[nH]1", "pyrrolidine": "C1CCNC1",
-}  # fmt: skip
-
-
-def _a(noun: str) -> str:
-    return f"{'an' if noun[0] in 'aeiouAEIOS' and not noun.startswith(('Suzuki', 'Sonogashira', 'Stille', 'urea', 'Ste')) else 'a'} {noun}"
-
-
-def _are(n: int) -> str:
-    return "is" if n == 1 else "are"
-
-
-def _counted(n: int, noun: str, rng: random.Random) -> str:
-    text = f"{say(n, rng)} {plural(noun, n)}"
-    return rng.choice((f"There {_are(n)} {text}.", f"The molecule has {text}.", f"I count {text}."))
-
-
-def _scaffold(smiles: str) -> str:
-    return scaffold(Chem.MolFromSmiles(smiles))
-
-
-def _pieces(mol) -> list[str]:
-    """What is left when all bonds that BRICS would break are broken at once; all its combinations would take for ever on a
-    large molecule."""
-    parts = Chem.MolToSmiles(BRICS.BreakBRICSBonds(mol)).split(".")
-    return [piece for piece in map(_bare, parts) if piece]
-
-
-def _bare(piece: str) -> str | None:
-    """A BRICS piece without its dummy atoms, if that is still a molecule of some size."""
-    text = re.sub(r"\(\[\d*\*\]\)|\[\d*\*\][-=]?", "", piece)
-    parsed = parse_smiles(text)
-    return parsed.key if parsed.ok and parsed.mol.GetNumHeavyAtoms() >= 4 else None
+            line = rng.choice(wordings)
+            if pair in BOND_PAIRS:
+                yield "bond_change", line.format(pair), line.format(rng.choice(untouched))
 
 
 def statements(rows: list[dict], rng: random.Random) -> Iterator[tuple[dict, str, str, str]]:
-    """(row, kind, true statement, false statement) for the molecules and reactions of `rows`."""
+    """Yield (row, kind, true statement, false statement) for the reactions of `rows`, then for their molecules."""
     molecules = []
     for row in rows:
         sides = get_task(row["task"]).sides(row)
@@ -223,22 +259,25 @@ def statements(rows: list[dict], rng: random.Random) -> Iterator[tuple[dict, str
             yield row, kind, true, false
 
 
+# measurement
+
+
 def judge(rows: list[dict], seed: int = 0) -> dict[str, Counter]:
-    """Per kind: how many statements, how many false ones are flagged, and how many true ones are flagged or found."""
+    """Count, by kind: `n` pairs, false statements `flagged`, true ones `wronged` (flagged) and `found` (supported)."""
     counts: dict[str, Counter] = defaultdict(Counter)
     for row, kind, true, false in statements(rows, random.Random(seed)):
         claims, twins = check_claims(true, row), check_claims(false, row)
         counts[kind].update(
             n=1,
-            flagged=any(c.supported is False for c in twins),
-            wronged=any(c.supported is False for c in claims),
-            found=any(c.supported for c in claims),
+            flagged=any(claim.supported is False for claim in twins),
+            wronged=any(claim.supported is False for claim in claims),
+            found=any(claim.supported for claim in claims),
         )
     return dict(counts)
 
 
 def traces(rows: list[dict]) -> dict[str, Counter]:
-    """Per task: rows, rows with a grounded trace, the different claims in those traces, and how many are flagged."""
+    """Count, by task: `rows`, rows `traced` by RDKit, the different `claims` in those traces, and those `flagged`."""
     counts: dict[str, Counter] = defaultdict(Counter)
     for row in rows:
         trace = get_task(row["task"]).trace(row)
@@ -256,19 +295,17 @@ def main() -> None:
     args = parser.parse_args()
     loaded = data.load(args.data.split(","), None, False, args.data_root)
     rows = splits.sample([row for split in splits.SPLITS for row in loaded.rows[split]], args.rows, args.seed)
-    rdBase.DisableLog("rdApp.*")  # warnings about what public rows hold
+    rdBase.DisableLog("rdApp.*")  # public rows make RDKit warn
     counts = judge(rows, args.seed)
-    print(
-        "| kind | statements | false ones flagged | true ones flagged | true ones supported |\n| --- | ---: | ---: | ---: | ---: |"
-    )
-    for kind, c in [*counts.items(), ("all", sum(counts.values(), Counter()))]:
-        shares = (f"{100 * c[k] / c['n']:.1f} %" for k in ("flagged", "wronged", "found"))
-        print(f"| {kind} | {c['n']} | {' | '.join(shares)} |")
+    print("| kind | statements | false ones flagged | true ones flagged | true ones supported |")
+    print("| --- | ---: | ---: | ---: | ---: |")
+    for kind, count in [*counts.items(), ("all", sum(counts.values(), Counter()))]:
+        shares = (f"{100 * count[name] / count['n']:.1f} %" for name in ("flagged", "wronged", "found"))
+        print(f"| {kind} | {count['n']} | {' | '.join(shares)} |")
     print("\n| task | rows | with a trace | claims a trace | flagged |\n| --- | ---: | ---: | ---: | ---: |")
-    for task, c in traces(rows).items():
-        print(
-            f"| {task} | {c['rows']} | {100 * c['traced'] / c['rows']:.1f} % | {c['claims'] / max(1, c['traced']):.1f} | {c['flagged']} |"
-        )
+    for task, count in traces(rows).items():
+        traced, claims = 100 * count["traced"] / count["rows"], count["claims"] / max(1, count["traced"])
+        print(f"| {task} | {count['rows']} | {traced:.1f} % | {claims:.1f} | {count['flagged']} |")
 
 
 if __name__ == "__main__":

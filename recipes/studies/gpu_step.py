@@ -1,7 +1,7 @@
-"""One measurement of the GPU path: a model of a real shape without a download, and seconds a step of one way to train it.
+"""One measurement of the GPU path: seconds a step of one way to train a model of a real shape, without a download.
 
-`recipes/studies/gpu.py` starts this file once for each measurement, so that what one way patches or leaves in memory is nothing to
-the next.
+`recipes/studies/gpu.py` starts this file once for each measurement. So nothing that one way patches or leaves in memory
+reaches the next.
 """
 
 import json
@@ -15,73 +15,103 @@ from statistics import median
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-GIB = 2**30  # not from recipes.training.memory: it imports transformers, and Unsloth must come before
+# nothing here imports torch or transformers, so that `measure` can import Unsloth first
+from chemr_lite import build_prompt, get_task, render
+from chemr_lite.data import Loaded
+from recipes import grpo
+from recipes.training.files import written_aside
+from recipes.training.options import Options
+from recipes.training.quiet import silence_libraries
+
+GIB = 2**30  # not from recipes.training.memory: that imports transformers, and Unsloth must come first
 LLAMA = {"kind": "LlamaConfig", "vocab_size": 128256, "num_key_value_heads": 8}
 QWEN = {"kind": "Qwen2Config", "vocab_size": 151936, "num_key_value_heads": 2, "tie_word_embeddings": True}
-SHAPES = {  # of Llama-3.1-8B and Qwen2.5-3B and -1.5B
-    "8b": {**LLAMA, "hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32, "num_attention_heads": 32},
-    "3b": {**QWEN, "hidden_size": 2048, "intermediate_size": 11008, "num_hidden_layers": 36, "num_attention_heads": 16},
-    "1.5b": {**QWEN, "hidden_size": 1536, "intermediate_size": 8960, "num_hidden_layers": 28, "num_attention_heads": 12},
-    "tiny": {**LLAMA, "vocab_size": 4096, "num_key_value_heads": 1, "hidden_size": 128, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 2},
-}  # fmt: skip
-LORA = 32
-WARM_UP, SECONDS = 2, 120  # steps that are not counted; when a measurement ends with fewer steps than asked for
+SIZES = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
+SHAPES = {
+    "8b": LLAMA | dict(zip(SIZES, (4096, 14336, 32, 32), strict=True)),  # Llama-3.1-8B
+    "3b": QWEN | dict(zip(SIZES, (2048, 11008, 36, 16), strict=True)),  # Qwen2.5-3B
+    "1.5b": QWEN | dict(zip(SIZES, (1536, 8960, 28, 12), strict=True)),  # Qwen2.5-1.5B
+    "tiny": LLAMA | {"vocab_size": 4096, "num_key_value_heads": 1} | dict(zip(SIZES, (128, 128, 2, 2), strict=True)),
+}
+LORA = 32  # rank of the adapter, and its alpha
+WARM_UP = 2  # first steps, which are not counted
+SECONDS = 120  # a measurement that takes longer ends with fewer steps
 
 
 # models without a download
 
 
 def make_model(folder: Path, shape: str) -> None:
-    """A 4-bit model of `shape` with random weights and nano's tokenizer in `folder`/4bit, and a fresh adapter in /adapter."""
+    """Make a 4-bit model of `shape` in `folder`/4bit and a fresh adapter in `folder`/adapter.
+
+    The model has random weights and nano's tokenizer.
+    """
     import torch
     import transformers
-    from peft import LoraConfig
-    from safetensors.torch import save_file
 
     from chemr_lite.model.hardware import detect_hardware
-    from chemr_lite.model.load import LINEAR, load_base, load_tokenizer
+    from chemr_lite.model.load import load_base, load_tokenizer
 
     values = {"max_position_embeddings": 8192, **SHAPES[shape]}
     config = getattr(transformers, values.pop("kind"))(**values)
-    config.save_pretrained(folder / "16bit")
     with torch.device("meta"):
         model = transformers.AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    layers: dict[str, dict] = {}  # a file for each layer, so that memory holds one at a time
-    for name, value in model.state_dict().items():
-        if not (config.tie_word_embeddings and name.startswith("lm_head")):
-            layers.setdefault(".".join(name.split(".")[:3]) if ".layers." in name else name, {})[name] = value.shape
     torch.manual_seed(0)
+    write_weights(folder / "16bit", model)
+    with written_aside(folder / "4bit") as aside:  # renamed last: where it exists, the adapter does too
+        load_base(str(folder / "16bit"), detect_hardware()).save_pretrained(aside)
+        load_tokenizer("nano").save_pretrained(aside)
+        write_adapter(folder / "adapter", model, folder / "4bit")
+        shutil.rmtree(folder / "16bit")
+
+
+def write_weights(folder: Path, model) -> None:
+    """Write random 16-bit weights in the shapes of `model`, a file for each layer: memory holds one layer at a time."""
+    import torch
+    from safetensors.torch import save_file
+
+    model.config.save_pretrained(folder)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    layers: dict[str, dict] = {}
+    for name, value in model.state_dict().items():
+        if not (model.config.tie_word_embeddings and name.startswith("lm_head")):
+            layers.setdefault(".".join(name.split(".")[:3]) if ".layers." in name else name, {})[name] = value.shape
+
+    def random_weight(size) -> torch.Tensor:
+        if len(size) == 1:
+            return torch.ones(size, dtype=torch.bfloat16)
+        return (torch.randn(size, device=device) * 0.02).bfloat16().cpu()
+
     index = {}
-    for file, tensors in layers.items():
-        made = {
-            name: torch.ones(size, dtype=torch.bfloat16)
-            if len(size) == 1
-            else (torch.randn(size, device=device) * 0.02).bfloat16().cpu()
-            for name, size in tensors.items()
-        }
-        save_file(made, folder / "16bit" / f"{file}.safetensors", {"format": "pt"})
-        index |= dict.fromkeys(made, f"{file}.safetensors")
-    (folder / "16bit" / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": index}))
-    load_base(str(folder / "16bit"), detect_hardware()).save_pretrained(folder / "4bit.partial")
-    load_tokenizer("nano").save_pretrained(folder / "4bit.partial")
-    lora = {}
+    for file, sizes in layers.items():
+        tensors = {name: random_weight(size) for name, size in sizes.items()}
+        save_file(tensors, folder / f"{file}.safetensors", {"format": "pt"})
+        index |= dict.fromkeys(tensors, f"{file}.safetensors")
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": index}))
+
+
+def write_adapter(folder: Path, model, base: Path) -> None:
+    """Write a fresh LoRA adapter for the linear layers of `model`, which lies in `base`."""
+    import torch
+    from peft import LoraConfig
+    from safetensors.torch import save_file
+
+    from chemr_lite.model.load import LINEAR
+
+    weights = {}
     for name, module in model.named_modules():
         if name.split(".")[-1] in LINEAR:
-            path = f"base_model.model.{name}.lora_"
-            lora[path + "A.weight"] = torch.randn(LORA, module.in_features) / module.in_features**0.5
-            lora[path + "B.weight"] = torch.zeros(module.out_features, LORA)
-    told = LoraConfig(r=LORA, lora_alpha=LORA, target_modules=LINEAR, task_type="CAUSAL_LM", inference_mode=True)
-    told.base_model_name_or_path = str(folder / "4bit")
-    told.save_pretrained(folder / "adapter")
-    save_file(lora, folder / "adapter" / "adapter_model.safetensors", {"format": "pt"})
-    shutil.rmtree(folder / "16bit")
-    (folder / "4bit.partial").rename(folder / "4bit")
+            prefix = f"base_model.model.{name}.lora_"
+            weights[prefix + "A.weight"] = torch.randn(LORA, module.in_features) / module.in_features**0.5
+            weights[prefix + "B.weight"] = torch.zeros(module.out_features, LORA)
+    config = LoraConfig(r=LORA, lora_alpha=LORA, target_modules=LINEAR, task_type="CAUSAL_LM", inference_mode=True)
+    config.base_model_name_or_path = str(base)
+    config.save_pretrained(folder)
+    save_file(weights, folder / "adapter_model.safetensors", {"format": "pt"})
 
 
 def texts_of(spec: dict, number: int) -> tuple[list[dict], str]:
-    """Rows whose prompts have the wanted number of tokens, and a completion that has: no more is asked of them."""
-    from chemr_lite import build_prompt, get_task, render
+    """Return `number` rows and one completion that have exactly the wanted numbers of tokens, but no meaning."""
     from chemr_lite.model.load import load_tokenizer
 
     tokenizer = load_tokenizer("nano")
@@ -89,29 +119,39 @@ def texts_of(spec: dict, number: int) -> tuple[list[dict], str]:
     def row(smiles: str) -> dict:
         return {"task": "reaction_prediction", "input": smiles, "answer": "CCO", "split": "train", "meta": {}}
 
-    def length(smiles: str, **more) -> int:
-        prompt = build_prompt(get_task("reaction_prediction").question(row(smiles)))
-        return len(tokenizer.apply_chat_template(prompt, tokenize=True, return_dict=False, **more))
-
-    carbons = spec["prompt"] - length("C", add_generation_prompt=True) + 1
+    prompt = build_prompt(get_task("reaction_prediction").question(row("C")))
+    length = len(tokenizer.apply_chat_template(prompt, tokenize=True, return_dict=False, add_generation_prompt=True))
+    carbons = spec["prompt"] - length + 1
     rows = [row("C" * (i % carbons) + "N" + "C" * (carbons - 1 - i % carbons)) for i in range(number)]
-    around = len(tokenizer(render(None, "C"), add_special_tokens=False)["input_ids"]) - 1
-    return rows, render(None, "C" * (spec["completion"] - around - 1))  # and the end of the turn
+    tags = len(tokenizer(render(None, "C"), add_special_tokens=False)["input_ids"]) - 1
+    return rows, render(None, "C" * (spec["completion"] - tags - 1))  # one token is the end of the turn
 
 
 # one measurement, in a process of its own
 
 
-class Measured(Exception):
-    """Training has been seen for long enough."""
+class EnoughSteps(Exception):
+    """Ends a training that has been measured for long enough."""
+
+
+def now() -> float:
+    """Return the time in seconds, once the GPU has done what it was given."""
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter()
 
 
 def measure(spec: dict) -> dict:
-    """Seconds a step (median), memory and speed of one way of training; `spec` as `specs` makes it."""
+    """Train by one way and return seconds a step (median), speed, memory and where a step goes.
+
+    `spec` is one of `recipes.studies.gpu.specs`.
+    """
     import torch
 
     if spec["way"] in ("ours", "unsloth"):
-        import unsloth  # noqa: F401 - before trl
+        import unsloth  # noqa: F401 - must come before trl
     import trl
     from transformers import TrainerCallback
 
@@ -120,11 +160,6 @@ def measure(spec: dict) -> dict:
         torch.cuda.set_per_process_memory_fraction(spec["cap"] * GIB / torch.cuda.get_device_properties(0).total_memory)
     steps: list[float] = []
     parts: dict[str, float] = {}
-
-    def now() -> float:
-        if cuda:
-            torch.cuda.synchronize()
-        return time.perf_counter()
 
     class Watch(TrainerCallback):
         def on_step_begin(self, args, state, control, **_):
@@ -135,104 +170,117 @@ def measure(spec: dict) -> dict:
             if len(steps) == WARM_UP:
                 parts.clear()
             if len(steps) >= spec["steps"] or (sum(steps) > SECONDS and len(steps) > WARM_UP):
-                raise Measured
+                raise EnoughSteps
 
-    def timed(owner, name: str) -> None:
-        inner = getattr(owner, name)
+    def time_method(owner, name: str) -> None:
+        method = getattr(owner, name)
 
-        def outer(*args, **kwargs):
+        def timed(*args, **kwargs):
             began = now()
             try:
-                return inner(*args, **kwargs)
+                return method(*args, **kwargs)
             finally:
                 parts[name] = parts.get(name, 0.0) + now() - began
 
-        setattr(owner, name, outer)
+        setattr(owner, name, timed)
 
-    kind = trl.SFTTrainer if spec["phase"] == "foundation" else trl.GRPOTrainer
-    train, seen = kind.train, {}
+    trainer_class = trl.SFTTrainer if spec["phase"] == "foundation" else trl.GRPOTrainer
+    train, settings = trainer_class.train, {}
 
-    def watched(trainer, *args, **kwargs):
+    def watched_train(trainer, *args, **kwargs):
         trainer.add_callback(Watch())
-        seen["micro_batch"] = trainer.args.per_device_train_batch_size
+        settings["micro_batch"] = trainer.args.per_device_train_batch_size
         if spec["profile"]:
             for name in ("_generate", "_calculate_rewards", "_generate_and_score_completions", "compute_loss"):
-                timed(trainer, name)
-            timed(trainer.accelerator, "backward")
+                time_method(trainer, name)
+            time_method(trainer.accelerator, "backward")
         return train(trainer, *args, **kwargs)
 
-    kind.train = watched
+    trainer_class.train = watched_train
     if cuda:
         torch.cuda.reset_peak_memory_stats()
-    with suppress(Measured):
+    with suppress(EnoughSteps):
         (ours if spec["way"].startswith("ours") else bare)(spec)
-    counted = steps[WARM_UP:]
-    seconds = median(counted)
-    completions = spec["prompts"] * spec["generations"]
-    figures = {"seconds": round(seconds, 3), "steps": [round(value, 3) for value in steps], **seen}
-    if spec["phase"] == "grpo":
-        figures["completion_tokens_per_second"] = round(completions * spec["completion"] / seconds, 1)
-        figures["samples_per_second"] = round(completions / seconds, 3)
-    else:
-        figures["samples_per_second"] = round(spec["batch"] / seconds, 3)
+    figures = speed(spec, steps) | settings
     if cuda:
-        figures |= {
-            "allocated_gib": round(torch.cuda.max_memory_allocated() / GIB, 2),
-            "reserved_gib": round(torch.cuda.max_memory_reserved() / GIB, 2),
-        }
+        figures["allocated_gib"] = round(torch.cuda.max_memory_allocated() / GIB, 2)
+        figures["reserved_gib"] = round(torch.cuda.max_memory_reserved() / GIB, 2)
     if spec["profile"]:
-        each = {name: value / len(counted) for name, value in parts.items()}
-        scored = each["_generate_and_score_completions"]
-        shares = {
-            "sampling": each["_generate"],
-            "rewards and mixing": each["_calculate_rewards"],
-            "the reference and the rest of scoring": scored - each["_generate"] - each["_calculate_rewards"],
-            "loss, forward": each["compute_loss"],
-            "backward": each["backward"],
-        }
-        whole = sum(counted) / len(counted)
-        shares["optimiser and the rest"] = whole - sum(shares.values())
-        figures["shares"] = {name: round(100 * value / whole, 2) for name, value in shares.items()}
+        figures["shares"] = shares_of_a_step(parts, steps[WARM_UP:])
     return figures
 
 
+def speed(spec: dict, steps: list[float]) -> dict:
+    """Return seconds a step, samples and completion tokens a second, from the seconds of all steps."""
+    seconds = median(steps[WARM_UP:])
+    figures = {"seconds": round(seconds, 3), "steps": [round(value, 3) for value in steps]}
+    if spec["phase"] == "foundation":
+        return figures | {"samples_per_second": round(spec["batch"] / seconds, 3)}
+    completions = spec["prompts"] * spec["generations"]
+    return figures | {
+        "completion_tokens_per_second": round(completions * spec["completion"] / seconds, 1),
+        "samples_per_second": round(completions / seconds, 3),
+    }
+
+
+def shares_of_a_step(parts: dict[str, float], steps: list[float]) -> dict[str, float]:
+    """Return the percentages of a GRPO step: `parts` holds the seconds of each method over all `steps`."""
+    mean = {name: seconds / len(steps) for name, seconds in parts.items()}
+    scoring = mean["_generate_and_score_completions"]
+    shares = {
+        "sampling": mean["_generate"],
+        "rewards and mixing": mean["_calculate_rewards"],
+        "the reference and the rest of scoring": scoring - mean["_generate"] - mean["_calculate_rewards"],
+        "loss, forward": mean["compute_loss"],
+        "backward": mean["backward"],
+    }
+    step = sum(steps) / len(steps)
+    shares["optimiser and the rest"] = step - sum(shares.values())
+    return {name: round(100 * seconds / step, 2) for name, seconds in shares.items()}
+
+
 def ours(spec: dict) -> None:
-    """Phase 1 or 3 as the recipes run it."""
-    from chemr_lite.data.rows import Loaded
-    from recipes import grpo
+    """Train phase 1 or 3 as the recipes do."""
     from recipes.training import sft
-    from recipes.training.options import Options
-    from recipes.training.quiet import silence_libraries
 
     silence_libraries()
     run = Path(spec["folder"]) / f"run-{os.getpid()}"
     options = Options(
-        model=f"{spec['folder']}/4bit", output=str(run), lora_r=LORA, max_length=spec["prompt"] + spec["completion"],
-        max_steps=spec["steps"] + 1, eval_rows=1, validation_steps=0, save_steps=1000, sft_batch_size=spec["batch"],
-        sft_micro_batch=spec["micro"], grpo_micro_batch=spec["micro"], prompts_per_step=spec["prompts"],
-        num_generations=spec["generations"], max_completion_tokens=spec["completion"],
-    )  # fmt: skip
-    data = Loaded()
-    data.rows["train"], text = texts_of(spec, 512)
+        model=f"{spec['folder']}/4bit",
+        output=str(run),
+        lora_r=LORA,
+        max_length=spec["prompt"] + spec["completion"],
+        max_steps=spec["steps"] + 1,
+        eval_rows=1,
+        validation_steps=0,
+        save_steps=1000,
+        sft_batch_size=spec["batch"],
+        sft_micro_batch=spec["micro"],
+        grpo_micro_batch=spec["micro"],
+        prompts_per_step=spec["prompts"],
+        num_generations=spec["generations"],
+        max_completion_tokens=spec["completion"],
+    )
+    rows = Loaded()
+    rows.rows["train"], text = texts_of(spec, 512)
     backend = "unsloth" if spec["way"] == "ours" else "hf"
     try:
         if spec["phase"] == "foundation":
-            sft.train(options, "foundation", lambda row: [text], data, backend)
+            sft.train(options, "foundation", lambda row: [text], rows, backend)
         else:
             run.mkdir(parents=True)
             (run / "distill").symlink_to(Path(spec["folder"]).resolve() / "adapter")
-            grpo.train(options, data, backend)
+            grpo.train(options, rows, backend)
     finally:
         shutil.rmtree(run, ignore_errors=True)
 
 
 def bare(spec: dict) -> None:
-    """The same by a script of one screen: no rewards to speak of, no mixing, no checks."""
+    """Train the same by a script of one screen: constant rewards, no mixing, no checks."""
     import torch
     from datasets import Dataset
     from trl import GRPOConfig, GRPOTrainer, SFTConfig, SFTTrainer
 
-    from chemr_lite import build_prompt, get_task
     from chemr_lite.model.hardware import detect_hardware
     from recipes.training.sft import precision_arguments
 
@@ -258,28 +306,35 @@ def bare(spec: dict) -> None:
     tokenizer.padding_side = "left"
     rows, text = texts_of(spec, 512)
     prompts = [build_prompt(get_task(row["task"]).question(row)) for row in rows]
+    completions = spec["batch"] if spec["phase"] == "foundation" else spec["prompts"] * spec["generations"]
     shared = dict(
-        output_dir=f"{folder}/bare-{os.getpid()}", max_steps=spec["steps"] + 1, per_device_train_batch_size=spec["micro"],
-        gradient_checkpointing=hardware.device == "cuda", logging_steps=1, save_strategy="no", report_to="none", **precision_arguments(hardware),
-    )  # fmt: skip
+        output_dir=f"{folder}/bare-{os.getpid()}",
+        max_steps=spec["steps"] + 1,
+        per_device_train_batch_size=spec["micro"],
+        gradient_accumulation_steps=completions // spec["micro"],
+        gradient_checkpointing=hardware.device == "cuda",
+        logging_steps=1,
+        save_strategy="no",
+        report_to="none",
+        **precision_arguments(hardware),
+    )
     if spec["phase"] == "foundation":
         answer = [{"role": "assistant", "content": text}]
         data = Dataset.from_list([{"prompt": prompt, "completion": answer} for prompt in prompts])
-        config = SFTConfig(
-            gradient_accumulation_steps=spec["batch"] // spec["micro"],
-            max_length=length,
-            learning_rate=2e-4,
-            completion_only_loss=True,
-            **shared,
-        )
+        config = SFTConfig(max_length=length, learning_rate=2e-4, completion_only_loss=True, **shared)
         trainer = SFTTrainer(model=model, processing_class=tokenizer, train_dataset=data, args=config)
     else:
-        completions = spec["prompts"] * spec["generations"]
-        config = GRPOConfig(
-            gradient_accumulation_steps=completions // spec["micro"], num_generations=spec["generations"], learning_rate=5e-6,
-            max_completion_length=spec["completion"], temperature=1.0, beta=0.04, loss_type="grpo", scale_rewards="none", **shared,
-        )  # fmt: skip
         data = Dataset.from_list([{"prompt": prompt} for prompt in prompts])
+        config = GRPOConfig(
+            num_generations=spec["generations"],
+            max_completion_length=spec["completion"],
+            learning_rate=5e-6,
+            temperature=1.0,
+            beta=0.04,
+            loss_type="grpo",
+            scale_rewards="none",
+            **shared,
+        )
         trainer = GRPOTrainer(
             model=model,
             processing_class=tokenizer,
@@ -287,7 +342,7 @@ def bare(spec: dict) -> None:
             args=config,
             reward_funcs=lambda completions, **_: [0.0] * len(completions),
         )
-    if hardware.precision == "fp16":  # what trl casts the adapter to does not train there
+    if hardware.precision == "fp16":  # trl casts the adapter to a precision that does not train there
         for parameter in model.parameters():
             if parameter.requires_grad:
                 parameter.data = parameter.data.to(torch.float32)
@@ -295,5 +350,5 @@ def bare(spec: dict) -> None:
 
 
 if __name__ == "__main__":
-    figures = measure(json.loads(sys.argv[1]))
-    Path(sys.argv[2]).write_text(json.dumps(figures))
+    specification, result = sys.argv[1:]
+    Path(result).write_text(json.dumps(measure(json.loads(specification))))

@@ -1,18 +1,17 @@
-"""What phase 3 could learn from here, told before it is paid for: the noise of GRPO's gradient, task by task.
+"""Estimate what phase 3 could learn from a checkpoint before training it: the noise of GRPO's gradient, task by task.
 
     python recipes/studies/gradient_noise.py outputs/nano/distill                              # from phase 2 of a run
     python recipes/studies/gradient_noise.py outputs/t4/distill --preset t4 --groups 60 --tasks open_generation
 
-1. Some training prompts of each task are sampled as phase 3 does, and paid and scaled as there.
-2. Each prompt's group of completions has a gradient of its own. Where the groups of a task agree, their sum grows with
-   their number; where they are luck, with its root.
-3. The *gradient noise scale* (McCandlish et al. 2018, arXiv 1812.06162), the variance of one group's gradient over the
-   square of the mean gradient, is the number of groups in which the two are alike, as long as the model is what it is now.
-   A run that practises far fewer, all its steps together, mostly learns luck. More is no promise.
+1. Sample training prompts of each task, and score and scale their completions, as phase 3 does.
+2. Compute a gradient for each prompt's group of completions. The sum over a task's groups grows with their number where
+   they agree, and with its square root where they differ by chance.
+3. Report the *gradient noise scale* (McCandlish et al. 2018, arXiv 1812.06162): the variance of one group's gradient
+   over the square of the mean gradient. It is the number of groups at which signal and noise are alike, for the model
+   as it is now. A run that practises far fewer, over all its steps, mostly learns noise. More is no promise.
 
-Where the groups are too few to tell a task's scale, its lower bound is given (two standard errors). Under "all" each task
-is asked equally often. Nothing is trained.
-Writes noise.json and noise.md to --output, by default outputs/noise.
+Where the groups are too few to estimate a task's scale, its lower bound is given (two standard errors). "all" weighs
+each task alike. Nothing is trained. The command writes noise.json and noise.md to --output, by default outputs/noise.
 """
 
 import argparse
@@ -24,6 +23,8 @@ from statistics import fmean
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from tqdm import tqdm
+
 from chemr_lite import reward_functions
 from chemr_lite.mixing import Mixture, columns_of
 from chemr_lite.protocols import load_protocols
@@ -31,17 +32,18 @@ from recipes import grpo
 from recipes.training import command
 from recipes.training.files import write_json
 from recipes.training.options import Options, UsageError, make_parser, read_options
+from recipes.training.quiet import silence_libraries
 from recipes.training.rows import grpo_rows, load_rows
 
-SKETCH = 8192  # numbers that a gradient is kept as
-LEAST = 10  # groups that a scale is estimated from
+SKETCH = 8192  # entries that a gradient is compressed to
+LEAST = 10  # groups that an estimate needs
 
 
 class Sketch:
-    """Keeps long vectors as SKETCH numbers each, whose dot products are the vectors' own in expectation.
+    """Compress vectors of `size` entries to SKETCH entries, which keeps their dot products in expectation.
 
-    Every entry is added, under a random sign, to a random one of the numbers (count sketch, Charikar et al. 2002). A
-    product of two is off by about 1 / √SKETCH of the product of their lengths.
+    Each entry is added to a random place under a random sign (count sketch, Charikar et al. 2002). The dot product of
+    two sketches is off by about 1 / √SKETCH of the product of the vectors' lengths.
     """
 
     def __init__(self, size: int, device: str):
@@ -56,11 +58,12 @@ class Sketch:
 
 
 def noise_scale(gradients) -> dict[str, float | None]:
-    """The noise scale, in groups, of `gradients`, a tensor (groups, entries): `scale`, and `least` and `most` that it may be.
+    """Estimate the noise scale, in groups, from `gradients`, a tensor of shape (groups, entries).
 
-    The square of the mean gradient is estimated without bias, by the mean product of two different groups' gradients, and
-    may come out below 0. `least` and `most` stand two standard errors beside it (that of a U-statistic, Hoeffding 1948).
-    Each is None where the mean gradient is not told from nothing there, and all are for fewer than LEAST groups.
+    Returns `scale` and its bounds `least` and `most`, two standard errors away (of a U-statistic, Hoeffding 1948).
+    The square of the mean gradient is estimated without bias, by the mean product of two different groups' gradients.
+    So it may come out below 0. `scale` and `most` are None if the lower bound of that square is not above 0. `least` is
+    None if its upper bound is not. All three are None for fewer than LEAST groups.
     """
     import torch
 
@@ -71,9 +74,8 @@ def noise_scale(gradients) -> dict[str, float | None]:
     power = products.diagonal().mean().item()  # signal and noise together
     pairs = products[~torch.eye(count, dtype=torch.bool)]
     of_groups = (products.sum(1) - products.diagonal()) / (count - 1)
-    shared = max(
-        0.0, (of_groups.var() - pairs.var() / (count - 1)).item()
-    )  # two pairs with a group in common vary together
+    # the covariance of two pairs that share a group
+    shared = max(0.0, (of_groups.var() - pairs.var() / (count - 1)).item())
     error = ((4 * (count - 2) * shared + 2 * pairs.var().item()) / count / (count - 1)) ** 0.5
 
     def scale(signal: float) -> float | None:
@@ -87,36 +89,40 @@ def noise_scale(gradients) -> dict[str, float | None]:
 def gradient(
     model, prompt: list[int], completions: list[list[int]], rewards: list[float], temperature: float, at_once: int
 ):
-    """GRPO's for one group at its first step, where it is on policy and the KL is 0: of the mean over completions of their reward
-    above the group's mean × the mean log-probability of their tokens. One vector of all that is trained of `model`, which
-    reads so many completions `at_once`."""
+    """Return GRPO's gradient for one group at its first step, as one vector of all trained parameters of `model`.
+
+    The step is on policy and its KL is 0. So this is the gradient of the mean over completions of (reward − the group's
+    mean) × (mean log-probability of the completion's tokens). The model reads `at_once` completions at a time.
+    """
     import torch
     from torch.nn.utils.rnn import pad_sequence
 
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     advantages = [reward - fmean(rewards) for reward in rewards]
-    whole = 0.0
+    total = 0.0
     for start in range(0, len(completions), at_once):
-        texts = [torch.tensor([*prompt, *made], device=model.device) for made in completions[start : start + at_once]]
+        part = slice(start, start + at_once)
+        texts = [torch.tensor([*prompt, *completion], device=model.device) for completion in completions[part]]
         ids, mask = (pad_sequence(rows, batch_first=True) for rows in (texts, list(map(torch.ones_like, texts))))
         logits = model(input_ids=ids, attention_mask=mask, logits_to_keep=ids.shape[1] - len(prompt) + 1).logits[:, :-1]
-        told = (logits.float() / temperature).log_softmax(-1).gather(2, ids[:, len(prompt) :, None])[..., 0]
+        log_probabilities = (logits.float() / temperature).log_softmax(-1)
+        of_tokens = log_probabilities.gather(2, ids[:, len(prompt) :, None])[..., 0]
         written = mask[:, len(prompt) :]
-        means = (told * written).sum(1) / written.sum(1)
-        gain = (means * torch.tensor(advantages[start : start + at_once], device=model.device)).sum() / len(completions)
-        whole = whole + torch.cat([grad.flatten().float() for grad in torch.autograd.grad(gain, trained)])
-    return whole
+        means = (of_tokens * written).sum(1) / written.sum(1)
+        objective = (means * torch.tensor(advantages[part], device=model.device)).sum() / len(completions)
+        total = total + torch.cat([grad.flatten().float() for grad in torch.autograd.grad(objective, trained)])
+    return total
 
 
 def measure(target: Path, options: Options, per_task: int) -> dict[str, dict]:
-    """Of each task, and of all alike under "all": groups, mean reward, share of groups that differ, noise scale."""
+    """Sample `per_task` groups of each task from the model in `target`. Return figures by task, and over all in "all".
+
+    The figures are groups, mean reward, share of groups that differ, and noise scale.
+    """
     loaded = load_rows(options)
     grpo.check(options, loaded)
-    from recipes.training.quiet import silence_libraries
-
     silence_libraries()
-    import torch  # this and what brings it are no matter of --help
-    from tqdm import tqdm
+    import torch  # this and the imports below take seconds, which --help must not wait for
 
     from chemr_lite.model.cpu import share_prompts
     from chemr_lite.model.folders import base_of
@@ -129,62 +135,69 @@ def measure(target: Path, options: Options, per_task: int) -> dict[str, dict]:
     model = load_model(name, target, "hf", hardware, options.max_length, options.lora_r, options.seed)
     if hardware.device == "cpu":
         share_prompts(model)
-    keep = Sketch(sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad), model.device)
+    sketch = Sketch(sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad), model.device)
     [reward] = reward_functions(options.grounding_reward, load_protocols(options.protocols))
     mixture = Mixture(
         grpo_rows(options, loaded.rows), options.prompts_per_step, options.seed, options.sampling, options.scaling
     )
     torch.manual_seed(options.seed)
     random = Random(options.seed)
-    asked = [row for of_task in mixture.rows.values() for row in random.sample(of_task, min(per_task, len(of_task)))]
-    gradients, earned, size = defaultdict(list), defaultdict(list), options.num_generations
-    with tqdm(total=len(asked), desc="sampling", unit=" groups") as bar:
-        for start in range(0, len(asked), options.prompts_per_step):
-            columns = columns_of([row for row in asked[start : start + options.prompts_per_step] for _ in range(size)])
+    rows = [row for of_task in mixture.rows.values() for row in random.sample(of_task, min(per_task, len(of_task)))]
+    gradients, rewards, size = defaultdict(list), defaultdict(list), options.num_generations
+    with tqdm(total=len(rows), desc="sampling", unit=" groups") as bar:
+        for start in range(0, len(rows), options.prompts_per_step):
+            columns = columns_of([row for row in rows[start : start + options.prompts_per_step] for _ in range(size)])
             prompts, tasks = columns.pop("prompt"), columns["task"][::size]
-            ids, made = sample_groups(
+            ids, completions = sample_groups(
                 model, tokenizer, prompts[::size], size, options.max_completion_tokens, options.temperature
             )
-            values = reward(
-                prompts=prompts, completions=tokenizer.batch_decode(made, skip_special_tokens=True), **columns
-            )
-            groups = [slice(first, first + size) for first in range(0, len(made), size)]
+            texts = tokenizer.batch_decode(completions, skip_special_tokens=True)
+            values = reward(prompts=prompts, completions=texts, **columns)
+            groups = [slice(first, first + size) for first in range(0, len(completions), size)]
             scaled = mixture.scale(tasks, [values[group] for group in groups])
-            for task, group, weighs in zip(tasks, groups, scaled, strict=True):
-                vector, rewards = torch.zeros(SKETCH), values[group]
-                if max(rewards) > min(rewards):
-                    read = gradient(
-                        model, ids[group.start], made[group], weighs, options.temperature, options.grpo_micro_batch
+            for task, group, group_rewards in zip(tasks, groups, scaled, strict=True):
+                vector = torch.zeros(SKETCH)
+                if max(values[group]) > min(values[group]):
+                    vector = sketch(
+                        gradient(
+                            model,
+                            ids[group.start],
+                            completions[group],
+                            group_rewards,
+                            options.temperature,
+                            options.grpo_micro_batch,
+                        )
                     )
-                    vector = keep(read)
                 gradients[task].append(vector)
-                earned[task].append(rewards)
+                rewards[task].append(values[group])
                 bar.update()
-    gradients["all"], earned["all"] = (
-        [one for of_task in parts.values() for one in of_task] for parts in (gradients, earned)
-    )
+    for by_task in (gradients, rewards):
+        by_task["all"] = [entry for of_task in by_task.values() for entry in of_task]
     return {
         task: {
             "groups": len(groups),
-            "reward": fmean(fmean(rewards) for rewards in groups),
-            "differ": fmean(max(rewards) > min(rewards) for rewards in groups),
+            "reward": fmean(fmean(group) for group in groups),
+            "differ": fmean(max(group) > min(group) for group in groups),
             **noise_scale(torch.stack(gradients[task])),
         }
-        for task, groups in earned.items()
+        for task, groups in rewards.items()
     }
 
 
-def table(found: dict[str, dict]) -> str:
+def table(results: dict[str, dict]) -> str:
+    """Return the figures of `measure` as a Markdown table."""
     lines = [
         "| task | groups | mean reward | groups that differ, % | noise scale, groups |",
         "| --- | ---: | ---: | ---: | ---: |",
     ]
-    for task, told in found.items():
-        bound = "–" if told["least"] is None else f"over {told['least']:,.0f}"
-        scale = (
-            bound if told["scale"] is None else f"{told['scale']:,.0f} ({told['least']:,.0f} to {told['most']:,.0f})"
-        )
-        lines.append(f"| {task} | {told['groups']} | {told['reward']:.2f} | {100 * told['differ']:.0f} | {scale} |")
+    for task, figures in results.items():
+        scale, least, most = figures["scale"], figures["least"], figures["most"]
+        if scale is not None:
+            text = f"{scale:,.0f} ({least:,.0f} to {most:,.0f})"
+        else:
+            text = "–" if least is None else f"over {least:,.0f}"
+        share = 100 * figures["differ"]
+        lines.append(f"| {task} | {figures['groups']} | {figures['reward']:.2f} | {share:.0f} | {text} |")
     return "\n".join(lines)
 
 
@@ -192,33 +205,26 @@ def make_noise_parser() -> argparse.ArgumentParser:
     parser = make_parser(__doc__)
     parser.set_defaults(output="outputs/noise")
     parser.add_argument("phase", nargs="?", type=Path, help="the phase to start from, as outputs/nano/distill")
-    parser.add_argument(
-        "--groups",
-        type=int,
-        default=40,
-        help="prompts of each task, with --num-generations completions each; at least 10",
-    )
+    groups_help = f"prompts of each task, with --num-generations completions each; at least {LEAST}"
+    parser.add_argument("--groups", type=int, default=40, help=groups_help)
     return parser
 
 
 def main() -> None:
-    options, wanted = read_options(make_noise_parser())
-    if not wanted.phase:
+    options, args = read_options(make_noise_parser())
+    if not args.phase:
         raise UsageError("name the phase to start from: outputs/nano/distill")
-    if wanted.groups < LEAST:
-        raise UsageError(f"--groups {wanted.groups}: at least {LEAST}, each of which is compared with every other")
-    found, output = measure(wanted.phase, options, wanted.groups), Path(options.output)
+    if args.groups < LEAST:
+        raise UsageError(f"--groups {args.groups}: at least {LEAST}, each of which is compared with every other")
+    results, output = measure(args.phase, options, args.groups), Path(options.output)
     output.mkdir(parents=True, exist_ok=True)
-    write_json(
-        output / "noise.json", {"from": str(wanted.phase), "completions": options.num_generations, "tasks": found}
-    )
-    text = table(found)
+    facts = {"from": str(args.phase), "completions": options.num_generations, "tasks": results}
+    write_json(output / "noise.json", facts)
+    text = table(results)
     (output / "noise.md").write_text(text + "\n")
-    practised = options.grpo_steps * options.prompts_per_step
-    print(
-        f"\n{text}\n\n{practised:,} groups are what {wanted.preset} practises: {options.grpo_steps} steps of "
-        f"{options.prompts_per_step}"
-    )
+    groups = options.grpo_steps * options.prompts_per_step
+    print(f"\n{text}\n")
+    print(f"{args.preset} practises {groups:,} groups: {options.grpo_steps} steps of {options.prompts_per_step}")
     print(f"written to {output}/noise.json and noise.md")
 
 

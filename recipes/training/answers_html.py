@@ -1,9 +1,13 @@
-"""A page to read answers on: the question with its molecules drawn, the reasoning with each claim marked, answer and gold
-side by side, and the reason of the score. One HTML file without scripts that asks nothing of the network; all that a
-model wrote is escaped."""
+"""A page to read answers on, also used in parts by the demo and the notebooks.
+
+It shows the question with its molecules drawn, the reasoning with each claim marked, the answer next to the known one,
+and the reason of the score. It is one HTML file without scripts, which loads nothing from the network. Everything that
+a model wrote is escaped.
+"""
 
 import re
 from collections import defaultdict
+from collections.abc import Iterable
 from html import escape
 from pathlib import Path
 
@@ -11,98 +15,88 @@ from rdkit import Chem, rdBase
 from rdkit.Chem.Draw import rdMolDraw2D
 
 from chemr_lite import check_claims, get_task, parse_completion, parse_smiles
+from chemr_lite.claims import Claim
 from chemr_lite.protocols import Protocols
 from chemr_lite.reasons import Reason
 from chemr_lite.scoring.judge import row_of
 
-SIZE = (260, 170)
-ARTICLE_STYLE = """
-:root { --line: #d5dae1; --ink: #1b2430; --soft: #5c6b7d; --good: #d9f2e0; --bad: #fbdcd7; --none: #e3e8f0 }
-article { background: #fff; color: var(--ink); border: 1px solid var(--line); border-radius: 8px; padding: 1rem; margin: 0 0 1rem }
-article > p:first-child { margin-top: 0 }
-.row { display: flex; flex-wrap: wrap; gap: 1rem } figure { margin: 0; max-width: 100%; min-width: 0 } figure svg { max-width: 100%; height: auto; display: block }
-figcaption, .soft { color: var(--soft); font-size: .875rem }
-article p, code { overflow-wrap: anywhere } code { font-size: .875rem }
-.think { white-space: pre-wrap; overflow-wrap: anywhere; background: #fafbfc; border-left: 3px solid var(--line); padding: .5rem .75rem; margin: .75rem 0 }
-mark { padding: 0 .15em; border-radius: 3px; color: var(--ink) } mark.yes { background: var(--good) } mark.open { background: var(--none); text-decoration: underline dotted 1px }
-mark.no { background: var(--bad); text-decoration: underline wavy #b3261e 1px }
-.verdict { font-weight: 600 } .verdict.yes { color: #14662f } .verdict.no { color: #a3211a }
+WEB = Path(__file__).parent / "web"
+ARTICLE_STYLE = (WEB / "article.css").read_text(encoding="utf-8")
+PAGE_STYLE = (WEB / "page.css").read_text(encoding="utf-8")
+PICTURE_SIZE = (260, 170)  # pixels
+MARKS = {True: ("yes", "supported"), False: ("no", "not supported"), None: ("open", "cannot be checked")}
+LEGEND = " ".join(f'<mark class="{css_class}">{words}</mark>' for css_class, words in MARKS.values())
+PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8">\
+<meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}</title><style>{style}</style></head>\
+<body><h1>{title}</h1><p>Claims of the reasoning, checked against the molecules: {legend}</p>{articles}</body></html>
 """
-STYLE = (
-    """
-:root { color-scheme: light }
-* { box-sizing: border-box }
-body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); max-width: 62rem; margin: 0 auto; padding: 1rem }
-h1 { font-size: 1.4rem } h2 { font-size: 1.1rem; margin: 2rem 0 .5rem }
-"""
-    + ARTICLE_STYLE
-)
-LEGEND = '<mark class="yes">supported</mark> <mark class="no">not supported</mark> <mark class="open">cannot be checked</mark>'
 
 
 def draw(smiles: str, caption: str) -> str:
-    """A molecule as a figure, or its text where it is none."""
+    """Return a molecule as an HTML figure, or its text if the gate refuses it."""
     parsed = parse_smiles(smiles)
     if not parsed.ok:
         return f"<figure><figcaption>{escape(caption)}</figcaption><code>{escape(smiles[:300]) or '–'}</code></figure>"
-    silence = rdBase.BlockLogs()
-    canvas = rdMolDraw2D.MolDraw2DSVG(*SIZE)
-    canvas.drawOptions().clearBackground = False
-    rdMolDraw2D.PrepareAndDrawMolecule(canvas, parsed.mol)
-    canvas.FinishDrawing()
-    del silence
+    with rdBase.BlockLogs():
+        canvas = rdMolDraw2D.MolDraw2DSVG(*PICTURE_SIZE)
+        canvas.drawOptions().clearBackground = False
+        rdMolDraw2D.PrepareAndDrawMolecule(canvas, parsed.mol)
+        canvas.FinishDrawing()
     picture = re.sub(r"<\?xml[^>]*\?>\s*", "", canvas.GetDrawingText())
-    picture = picture.replace(
-        "<svg ", f'<svg role="img" aria-label="{escape(Chem.MolToSmiles(parsed.mol), quote=True)}" ', 1
-    )
+    label = escape(Chem.MolToSmiles(parsed.mol), quote=True)
+    picture = picture.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
     return f"<figure><figcaption>{escape(caption)}</figcaption>{picture}<code>{escape(smiles)}</code></figure>"
 
 
-def marked(text: str, claims) -> str:
-    """`text` escaped, with every claim marked: supported, unsupported, or open."""
-    made, at = [], 0
+def mark_claims(text: str, claims: Iterable[Claim]) -> str:
+    """Return `text` as HTML, with every claim marked as supported, not supported, or not checkable."""
+    parts, position = [], 0
     for claim in claims:
-        if claim.start < at:
+        if claim.start < position:  # overlaps the one before
             continue
-        kind, word = {True: ("yes", "supported"), False: ("no", "not supported"), None: ("open", "cannot be checked")}[
-            claim.supported
-        ]
-        title = escape(f"{claim.kind}: {claim.says} – {word}", quote=True)
-        made.append(f'{escape(text[at : claim.start])}<mark class="{kind}" title="{title}">{escape(claim.text)}</mark>')
-        at = claim.end
-    return re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", "".join(made) + escape(text[at:]))
+        css_class, words = MARKS[claim.supported]
+        title = escape(f"{claim.kind}: {claim.says} – {words}", quote=True)
+        parts.append(escape(text[position : claim.start]))
+        parts.append(f'<mark class="{css_class}" title="{title}">{escape(claim.text)}</mark>')
+        position = claim.end
+    return re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", "".join(parts) + escape(text[position:]))
 
 
 def article(
-    row, completion: str, answer: str | None, claims: list, verdict: str, good: bool | None, drawn: bool = True
+    row: dict,
+    completion: str,
+    answer: str | None,
+    claims: list[Claim],
+    verdict: str,
+    good: bool | None,
+    drawn: bool = True,
 ) -> str:
-    """A question (its molecules `drawn`) and its answer, the `claims` of the reasoning marked; `verdict` (HTML) is green or red
-    as `good` says."""
+    """Return a question and its answer as an HTML article.
+
+    `verdict` is HTML, and shown green or red as `good` says. `drawn` also draws the molecules of the question.
+    """
     task, think = get_task(row["task"]), parse_completion(completion, strict=False).think
-    said = answer if answer is not None else completion
-    known = {side: smiles for side, smiles in task.sides(row).items() if drawn and smiles != row["answer"]}
-    pictures = [draw(smiles, side) for side, smiles in known.items()]
+    shown_answer = answer if answer is not None else completion
+    sides = {side: smiles for side, smiles in task.sides(row).items() if drawn and smiles != row["answer"]}
+    pictures = "".join(draw(smiles, side) for side, smiles in sides.items())
     if task.answers == "molecule":
-        both = draw(said, "answer") + (draw(row["answer"], "known answer") if row["answer"] else "")
+        answers = draw(shown_answer, "answer") + (draw(row["answer"], "known answer") if row["answer"] else "")
     else:
-        recorded = f"<p><b>Known answer:</b> {escape(row['answer'])}</p>" if row["answer"] else ""
-        both = f"<p><b>Answer:</b> {escape(said[:2000])}</p>{recorded}"
-    checked = [claim for claim in claims if claim.supported is not None]
-    tally = (
-        f"{sum(claim.supported for claim in checked)} of {len(checked)} claims supported"
-        if checked
-        else "no claim to check"
-    )
+        known = f"<p><b>Known answer:</b> {escape(row['answer'])}</p>" if row["answer"] else ""
+        answers = f"<p><b>Answer:</b> {escape(shown_answer[:2000])}</p>{known}"
+    checked = [claim.supported for claim in claims if claim.supported is not None]
+    tally = f"{sum(checked)} of {len(checked)} claims supported" if checked else "no claim to check"
     colour = {True: "yes", False: "no", None: ""}[good]
+    question = escape(task.question(row)).replace("\n", "<br>")
     return (
-        f'<article><p>{escape(task.question(row)).replace(chr(10), "<br>")}</p><div class="row">{"".join(pictures)}</div>'
-        f'<div class="think">{marked(think, claims) or "no reasoning"}</div><div class="row">{both}</div>'
+        f'<article><p>{question}</p><div class="row">{pictures}</div>'
+        f'<div class="think">{mark_claims(think, claims) or "no reasoning"}</div><div class="row">{answers}</div>'
         f'<p><span class="verdict {colour}">{verdict}</span> · <span class="soft">{tally}</span></p></article>'
     )
 
 
 def judged_article(line: dict, protocols: Protocols | None = None) -> str:
-    """A line of predictions.jsonl as an article, its claims read along the steps of `protocols`."""
+    """Return a line of predictions.jsonl as an HTML article; its claims are read along the steps of `protocols`."""
     row = row_of(line)
     claims = check_claims(parse_completion(line["completion"], strict=False).think, row, line["answer"], protocols)
     verdict = f"{escape(Reason(line['reason']).words)}, score {line['score']:.2f}"
@@ -110,7 +104,7 @@ def judged_article(line: dict, protocols: Protocols | None = None) -> str:
 
 
 def verdict(reply) -> tuple[str, bool | None]:
-    """What gate and score say of a reply, and whether that is good."""
+    """Return what gate and score say about a chemr_lite.Chemist's Reply, and whether that is good (None: unknown)."""
     if reply.answer is None:
         return f"no answer that can be read: {reply.reason.words}", False
     molecule = get_task(reply.row["task"]).answers == "molecule"
@@ -126,22 +120,19 @@ def verdict(reply) -> tuple[str, bool | None]:
 
 
 def reply_article(reply, drawn: bool = True) -> str:
-    """A chemr_lite.chemist.Reply as an article."""
+    """Return a Reply as an HTML article; `drawn` also draws the molecules of the question."""
     return article(reply.row, reply.completion, reply.answer, reply.claims, *verdict(reply), drawn)
 
 
-def write(judged: list[dict], path: Path, title: str, each: int, protocols: Protocols | None = None) -> None:
-    """Write the first `each` answers of every task to `path`."""
+def write(judged: list[dict], path: Path, title: str, per_task: int, protocols: Protocols | None = None) -> None:
+    """Write the first `per_task` answers of every task to the HTML file `path`."""
     by_task = defaultdict(list)
     for line in judged:
         by_task[line["task"]].append(line)
-    parts = [
-        f"<h2>{escape(name)}</h2>" + "".join(judged_article(line, protocols) for line in lines[:each])
+    articles = "".join(
+        f"<h2>{escape(name)}</h2>" + "".join(judged_article(line, protocols) for line in lines[:per_task])
         for name, lines in by_task.items()
-    ]
-    path.write_text(
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{STYLE}</style></head><body><h1>{escape(title)}</h1>"
-        f"<p>Claims of the reasoning, held against the molecules: {LEGEND}</p>{''.join(parts)}</body></html>\n",
-        encoding="utf-8",
     )
+    style = PAGE_STYLE + ARTICLE_STYLE
+    page = PAGE.format(title=escape(title), style=style, legend=LEGEND, articles=articles)
+    path.write_text(page, encoding="utf-8")

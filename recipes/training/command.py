@@ -1,4 +1,4 @@
-"""How every command starts and ends: one GPU unless several processes were launched, errors as one line."""
+"""How every command starts and ends: on one GPU unless several processes were launched, with errors as one line."""
 
 import os
 import sys
@@ -8,8 +8,8 @@ from chemr_lite.errors import ChemrError
 
 
 def run(main: Callable[[], None]) -> None:
-    """Call `main`; an error that the user can mend becomes one line on stderr and exit status 2."""
-    if "LOCAL_RANK" not in os.environ:  # the trainer refuses two visible GPUs unless accelerate launched it
+    """Call `main`. Print an error that the user can mend as one line on stderr, and exit with status 2."""
+    if "LOCAL_RANK" not in os.environ:  # without accelerate launch the trainer refuses two visible GPUs
         os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")
     try:
         main()

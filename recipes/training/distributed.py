@@ -1,36 +1,36 @@
-"""Several processes, one run: `accelerate launch --num_processes 2 recipes/grpo.py`.
+"""One run shared by several processes: `accelerate launch --num_processes 2 recipes/grpo.py`.
 
-The trainer deals the rows of each step out to them. All else (data, evaluation, files, messages) is the main process's
-work; the others wait and get its result.
+The trainer divides the rows of each step among them. The main process alone loads data, evaluates, writes files and
+prints; the others wait for its result.
 """
 
 import os
 from collections.abc import Callable
 from datetime import timedelta
 
-WORLD_SIZE = int(os.environ.get("WORLD_SIZE", 1))  # as accelerate sets them
+WORLD_SIZE = int(os.environ.get("WORLD_SIZE", 1))  # set by accelerate, as RANK is
 IS_MAIN = os.environ.get("RANK", "0") == "0"
-PATIENCE = timedelta(hours=6)  # of the processes that wait, for an evaluation say
+TIMEOUT = timedelta(hours=6)  # how long the other processes wait, for instance for an evaluation
 
 
 def join(cpu: bool) -> None:
     """Connect to the other processes of the run, if there are any."""
     if WORLD_SIZE > 1:
-        from accelerate import PartialState
+        from accelerate import PartialState  # brings torch
 
-        PartialState(cpu=cpu, timeout=PATIENCE)
+        PartialState(cpu=cpu, timeout=TIMEOUT)
 
 
-def on_main(do: Callable):
-    """Return the result of `do`, which the main process alone calls, in all processes."""
+def on_main(function: Callable):
+    """Call `function` in the main process only, and return its result in all processes."""
     if WORLD_SIZE == 1:
-        return do()
-    from accelerate.utils import broadcast_object_list
+        return function()
+    from accelerate.utils import broadcast_object_list  # brings torch
 
-    return broadcast_object_list([do() if IS_MAIN else None])[0]
+    return broadcast_object_list([function() if IS_MAIN else None])[0]
 
 
 def say(*words) -> None:
-    """Print, in the main process alone."""
+    """Print, in the main process only."""
     if IS_MAIN:
         print(*words, flush=True)

@@ -1,4 +1,4 @@
-"""What a run was made with: versions, hardware, code."""
+"""What a run was made with: versions, hardware, commit, memory."""
 
 import os
 import platform
@@ -14,7 +14,7 @@ REQUIREMENTS = Path(__file__).resolve().parents[2] / "requirements.txt"
 
 
 def installed() -> dict[str, str | None]:
-    """Return the versions of the packages that matter, None for one that is missing."""
+    """Return the installed versions of PACKAGES, None for a missing one."""
     versions = {}
     for name in PACKAGES:
         try:
@@ -25,17 +25,16 @@ def installed() -> dict[str, str | None]:
 
 
 def describe_versions() -> str:
-    """Return the installed versions as text, with the remedy where they are not those of requirements.txt."""
-    lines = (
-        REQUIREMENTS.read_text().splitlines() if REQUIREMENTS.exists() else []
-    )  # the folder may have been taken alone
+    """Return the installed versions as text, with the remedy if they differ from requirements.txt."""
+    # the recipes folder may have been copied without the file
+    lines = REQUIREMENTS.read_text().splitlines() if REQUIREMENTS.exists() else []
     tested = dict(line.split()[0].split("==") for line in lines if "==" in line)
     versions = {name: number or "missing" for name, number in installed().items()}
-    others = [f"{name}=={tested[name]}" for name, number in versions.items() if number != tested.get(name, number)]
-    listed = ", ".join(f"{name} {number}" for name, number in versions.items())
-    if not others:
-        return f"{listed} (as tested)"
-    return f"{listed}\n  not the tested versions; python -m pip install {' '.join(others)} mends it"
+    wrong = [f"{name}=={tested[name]}" for name, number in versions.items() if number != tested.get(name, number)]
+    text = ", ".join(f"{name} {number}" for name, number in versions.items())
+    if not wrong:
+        return f"{text} (as tested)"
+    return f"{text}\n  not the tested versions; python -m pip install {' '.join(wrong)} mends it"
 
 
 def describe_environment() -> dict:
@@ -53,7 +52,7 @@ def describe_environment() -> dict:
 
 
 def peak_memory_gb() -> float:
-    """Return the peak memory so far, GiB: of the GPU where there is one, else of this process."""
+    """Return the peak memory so far in GiB: of the GPU if there is one, else of this process."""
     if torch.cuda.is_available():
         return round(torch.cuda.max_memory_reserved() / 2**30, 2)
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2)

@@ -1,4 +1,4 @@
-"""The engine of evaluation: rows answered in batches, judged, and summed up."""
+"""The engine of evaluation: answer rows in batches and judge the answers."""
 
 from pathlib import Path
 
@@ -23,9 +23,9 @@ def evaluate(
     save: Path | None = None,
     label: str = "evaluating",
 ) -> dict:
-    """Return the figures (metrics.summarise) of greedy answers to `per_macro` rows of each macro-task.
+    """Answer `per_macro` rows of each macro-task greedily. Return the figures (metrics.summarise).
 
-    Every prediction is written to `save`. The progress bar is called `label`; without one there is none.
+    The judged predictions are written to `save`. `label` names the progress bar; an empty one shows none.
     """
     judged = answer_rows(model, tokenizer, sample(rows, per_macro), options, label)
     if save:
@@ -42,19 +42,19 @@ def answer_rows(
     journal: Path | None = None,
     samples: int = 1,
 ) -> list[dict]:
-    """Return the judged answers (judge.judge) to `rows`: one greedy answer each, or several `samples`.
+    """Return judged answers (judge.judge) in the order of `rows`: one greedy answer each, or several `samples`.
 
-    `journal` keeps them over a kill: what it holds is not asked again.
+    Answers are appended to `journal` as they come, so that a killed evaluation continues from there.
     """
     protocols = load_protocols(options.protocols)
     questions = [(row, number) for row in rows for number in range(samples)]
     judged = {_key(line): line for line in resume_jsonl(journal)} if journal else {}
-    left = [(row, number) for row, number in questions if (row["task"], row["input"], number) not in judged]
-    left.sort(key=lambda pair: len(pair[0]["input"]))  # rows of one batch should be alike in length
-    done = len(questions) - len(left)
+    pending = [(row, number) for row, number in questions if (row["task"], row["input"], number) not in judged]
+    pending.sort(key=lambda question: len(question[0]["input"]))  # rows of one batch should be alike in length
+    done = len(questions) - len(pending)
     with tqdm(total=len(questions), initial=done, desc=label, disable=not label, unit=" answers") as bar:
-        for start in range(0, len(left), options.eval_batch_size):
-            batch = left[start : start + options.eval_batch_size]
+        for start in range(0, len(pending), options.eval_batch_size):
+            batch = pending[start : start + options.eval_batch_size]
             prompts = [build_prompt(get_task(row["task"]).question(row)) for row, _ in batch]
             temperature = options.temperature if samples > 1 else None
             completions = answer_prompts(
@@ -64,16 +64,16 @@ def answer_rows(
                 judge(row, completion, protocols=protocols) | {"sample": number}
                 for (row, number), completion in zip(batch, completions, strict=True)
             ]
-            choices = [i for i, line in enumerate(lines) if line["gold"] in ("Yes", "No")]
-            shares = probability_of_yes(
+            yes_no = [i for i, line in enumerate(lines) if line["gold"] in ("Yes", "No")]
+            probabilities = probability_of_yes(
                 model,
                 tokenizer,
-                [prompts[i] for i in choices],
-                [completions[i] for i in choices],
+                [prompts[i] for i in yes_no],
+                [completions[i] for i in yes_no],
                 options.eval_batch_size,
             )
-            for i, share in zip(choices, shares, strict=True):
-                lines[i]["p_yes"] = share
+            for i, probability in zip(yes_no, probabilities, strict=True):
+                lines[i]["p_yes"] = probability
             judged |= {_key(line): line for line in lines}
             if journal:
                 append_jsonl(journal, lines)
@@ -86,7 +86,7 @@ def _key(line: dict) -> tuple[str, str, int]:
 
 
 def read_judged(folder: Path) -> list[dict]:
-    """Return the judged answers in an evaluated `folder`. Raises UsageError where there are none."""
+    """Return the judged answers in an evaluated `folder`. Raises UsageError if there are none."""
     path = folder / "predictions.jsonl"
     if not path.exists():
         raise UsageError(f"{path}: no such file; evaluate {folder} first")

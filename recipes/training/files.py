@@ -1,4 +1,4 @@
-"""Files that survive a kill: written aside and renamed, and JSON lines whose last may have been cut short."""
+"""Files that survive a kill: written beside their place and renamed, and JSON lines whose last one may be cut short."""
 
 import json
 import shutil
@@ -11,9 +11,9 @@ from recipes.training.options import UsageError
 
 @contextmanager
 def written_aside(target: Path) -> Iterator[Path]:
-    """Give a path to write a file or a folder to, which becomes `target` once all is written.
+    """Give a temporary path for a file or a folder, and rename it to `target` at the end.
 
-    What is left there from a start that was killed goes first, and nothing stays where writing fails.
+    What a killed start left at that path is removed first. If writing fails, nothing is left.
     """
     aside = target.with_name(target.name + ".partial")
     _remove(aside)
@@ -38,13 +38,13 @@ def as_json(value) -> str:
 
 
 def write_json(path: Path, value) -> None:
-    """Write JSON so that a reader never sees half of it."""
+    """Write `value` as JSON, so that a reader never sees half of it."""
     with written_aside(path) as aside:
         aside.write_text(as_json(value))
 
 
 def read_json(path: Path):
-    """Return the JSON in `path`. Raises UsageError, which names it, if it is damaged."""
+    """Return the JSON in `path`. Raises UsageError, which names the file, if it is damaged."""
     try:
         return json.loads(path.read_text())
     except (OSError, ValueError) as error:
@@ -57,36 +57,36 @@ def as_jsonl(lines: Iterable[dict]) -> str:
 
 
 def read_jsonl(path: Path) -> list[dict]:
-    """Return the whole lines of a file of JSON lines that may still be written, or whose writer was killed.
+    """Return the complete lines of a file of JSON lines that may still be written, or whose writer was killed.
 
-    No file has no lines. Raises UsageError for a line that is no JSON object.
+    A missing file counts as empty. Raises UsageError for a line that is not a JSON object.
     """
-    return [line for _, line in read_lines(path, cut=True)] if path.exists() else []
+    return [line for _, line in read_lines(path, allow_cut=True)] if path.exists() else []
 
 
 def resume_jsonl(path: Path) -> list[dict]:
-    """Return the lines of a file of JSON lines and take a last one that was cut short off it, so that more can follow."""
+    """Return the complete lines of a file of JSON lines, and remove a last one that was cut short, to append more."""
     lines = read_jsonl(path)
     if path.exists():
         text = path.read_text(encoding="utf-8")
-        whole = text[: text.rfind("\n") + 1]
-        if whole != text:
-            path.write_text(whole, encoding="utf-8")
+        complete = text[: text.rfind("\n") + 1]
+        if complete != text:
+            path.write_text(complete, encoding="utf-8")
     return lines
 
 
-def read_lines(path: Path, cut: bool = False) -> Iterator[tuple[int, dict]]:
-    """Yield the objects in a file of JSON lines with their line numbers; empty lines are skipped.
+def read_lines(path: Path, allow_cut: bool = False) -> Iterator[tuple[int, dict]]:
+    """Yield line number and object for each line of a file of JSON lines; empty lines are skipped.
 
-    With `cut` a last line without its end is skipped too. Raises UsageError for a file that cannot be read, and for a
-    line that is no JSON object.
+    With `allow_cut` a last line without a line end is skipped too. Raises UsageError for a file that cannot be read and
+    for a line that is not a JSON object.
     """
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: {error}") from error
-    lines = text.split("\n")  # not at every character that Unicode calls a line's end
-    for number, line in enumerate(lines[:-1] if cut else lines, 1):
+    lines = text.split("\n")  # splitlines() would also split at other line ends of Unicode, which JSON allows in text
+    for number, line in enumerate(lines[:-1] if allow_cut else lines, 1):
         if not line.strip():
             continue
         try:
@@ -94,11 +94,11 @@ def read_lines(path: Path, cut: bool = False) -> Iterator[tuple[int, dict]]:
         except ValueError as error:
             raise UsageError(f"{path}, line {number}: not JSON ({error}); move the file away to start anew") from error
         if not isinstance(value, dict):
-            raise UsageError(f"{path}, line {number}: no JSON object; move the file away to start anew")
+            raise UsageError(f"{path}, line {number}: not a JSON object; move the file away to start anew")
         yield number, value
 
 
 def append_jsonl(path: Path, lines: Iterable[dict]) -> None:
-    """Add `lines` to the end of a file of JSON lines."""
+    """Append `lines` to a file of JSON lines."""
     with path.open("a", encoding="utf-8") as file:
         file.write(as_jsonl(lines))

@@ -1,14 +1,16 @@
-"""Where a notebook runs, and what follows from it: Kaggle, Colab or a machine of your own."""
+"""The machine that a notebook runs on: Kaggle, Colab or your own, and what that means for a run."""
 
 import os
 import shutil
 from pathlib import Path
 
+import torch
 import yaml
 
+from chemr_lite.model import hardware
 from recipes.training.options import CONFIGS, UsageError, preset_for_this_machine
 
-# as the platforms' own pages say it
+# from the platforms' own pages
 LIMITS = {
     "Kaggle": "a session ends after 12 hours on a GPU, and 20 GB of /kaggle/working are kept with a saved version",
     "Colab": "a session ends after 12 hours at most, and its disk is lost: give a Drive folder to keep the run",
@@ -16,18 +18,23 @@ LIMITS = {
 
 
 def platform() -> str:
+    """Return `Kaggle`, `Colab` or `your own machine`."""
     if "KAGGLE_KERNEL_RUN_TYPE" in os.environ:
         return "Kaggle"
     return "Colab" if "COLAB_RELEASE_TAG" in os.environ else "your own machine"
 
 
 def prepare_run(output: str, drive: str | None = None, earlier: str | None = None) -> str:
-    """The run directory to use, made if need be: on a mounted Google `drive` where one is given, and with what an `earlier`
-    session left, copied once, since a platform's inputs cannot be written to. Raises UsageError."""
-    if drive and platform() == "Colab":
-        from google.colab import drive as google
+    """Return the run directory to use, after creating it.
 
-        google.mount("/content/drive")
+    On Colab it is the folder `drive` of a mounted Google Drive, if one is given. The run directory `earlier`, which a
+    session before left, is copied into it once, because a platform's inputs are read-only. Raises UsageError if
+    `earlier` is missing.
+    """
+    if drive and platform() == "Colab":
+        from google.colab import drive as google_drive  # exists on Colab only
+
+        google_drive.mount("/content/drive")
         output = drive
     run = Path(output)
     if earlier and not run.exists():
@@ -39,24 +46,20 @@ def prepare_run(output: str, drive: str | None = None, earlier: str | None = Non
 
 
 def describe(preset: str | None = None, output: str = ".") -> str:
-    """Platform, GPU, precision and free disk in words, and the preset that is taken for them."""
-    import torch
-
-    from chemr_lite.model.hardware import detect_hardware
-
-    hardware, where = detect_hardware(), platform()
+    """Return platform, GPU, precision, free disk and the preset that suits them, as text of some lines."""
+    machine, where = hardware.detect_hardware(), platform()
     chosen = preset or preset_for_this_machine()
     model = yaml.safe_load((CONFIGS / f"{chosen}.yaml").read_text())["model"]
     lines = [f"on {where}" + (f": {LIMITS[where]}" if where in LIMITS else "")]
-    if hardware.device == "cuda":
+    if machine.device == "cuda":
         capability = ".".join(map(str, torch.cuda.get_device_capability(0)))
         lines.append(
-            f"GPU {hardware.name}, {hardware.memory_gb:.1f} GiB, compute capability {capability}: {hardware.precision}"
+            f"GPU {machine.name}, {machine.memory_gb:.1f} GiB, compute capability {capability}: {machine.precision}"
         )
         if where == "Kaggle":
             lines.append("one GPU is used, also of two T4s; accelerate launch --num_processes 2 uses both")
     else:
-        lines.append(f"no GPU, {os.cpu_count()} CPU cores: {hardware.precision}")
+        lines.append(f"no GPU, {os.cpu_count()} CPU cores: {machine.precision}")
     lines.append(f"{shutil.disk_usage(output).free / 2**30:.0f} GiB free for {output}")
     download = "nothing to download" if model == "nano" else f"{model} is downloaded from the hub"
     lines.append(f"→ preset {chosen}{' (you chose it)' if preset else ''}: {download}")

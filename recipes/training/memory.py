@@ -1,9 +1,9 @@
-"""GPU memory: found too small in the first minute, and answered once by smaller micro-batches.
+"""GPU memory: a step that does not fit is noticed in the first minute, and answered once by smaller micro-batches.
 
-1. Before the first step of phase 3 `Rehearsal` trains one that is as large as any can be, of which nothing stays.
-   (Phases 1 and 2 need none: their batches are grouped by length, the longest first.)
-2. Out of memory there or later, `with_less_memory` starts the phase again with half the micro-batch and twice the
-   accumulation: the same steps, of the same rows. It goes on from the newest checkpoint.
+1. Before the first step of phase 3, `Rehearsal` tries the largest step that can come, and undoes it.
+   (Phases 1 and 2 need no rehearsal: their batches are grouped by length, the longest first.)
+2. Out of memory, there or later, `with_less_memory` starts the phase again with half the micro-batch and twice the
+   accumulation. These are the same steps over the same rows, from the newest checkpoint on.
 """
 
 import gc
@@ -14,6 +14,8 @@ from dataclasses import replace
 import torch
 from transformers import TrainerCallback
 
+from chemr_lite import get_task
+from chemr_lite.mixing import Mixture, columns_of
 from recipes.training import distributed
 from recipes.training.distributed import say
 from recipes.training.options import Options, UsageError
@@ -22,28 +24,31 @@ GIB = 2**30
 
 
 class Rehearsal(TrainerCallback):
-    """Trains one step on `rows` before training, and calls `restore` after it: all is as before.
+    """Tries the largest step before training, and restores the state of before: the longest prompt in every place.
 
-    `rows` are what GRPOTrainer's own data loader would hand to its `training_step`. On a GPU completions are drawn out
-    to their full length, and the room that the optimiser will take is held meanwhile. `seconds` is the time it took.
+    `completions` is the number of completions that this process generates in a step. On a GPU all of them are extended
+    to their full length, and the memory that the optimiser will take is reserved meanwhile.
     """
 
-    def __init__(self, trainer, rows: list[dict], restore: Callable[[], None]):
-        self.trainer, self.rows, self.restore, self.seconds = trainer, rows, restore, 0.0
+    def __init__(self, trainer, mixture: Mixture, questions: list[dict], completions: int):
+        self.trainer, self.mixture, self.seconds = trainer, mixture, 0.0
+        longest = max(questions, key=lambda row: len(get_task(row["task"]).question(row)))
+        prompt = {name: value for name, [value] in columns_of([longest]).items()}
+        self.batch = [prompt] * completions  # as the trainer's own data loader would give it
 
     def on_train_begin(self, args, state, control, model=None, **_):
-        trainer, started = self.trainer, time.time()
+        trainer, mixture_state, started = self.trainer, self.mixture.state, time.time()
         trainer.current_gradient_accumulation_steps = args.gradient_accumulation_steps
         trainer.generation_config.min_new_tokens = trainer.max_completion_length
         trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
-        adam = torch.empty(2 * trained, device=args.device)
+        adam_moments = torch.empty(2 * trained, device=args.device)
         devices = [args.device] if args.device.type == "cuda" else []
         with torch.random.fork_rng(devices):
-            trainer.training_step(trainer.model_wrapped, self.rows, torch.tensor(1, device=args.device))
-        del adam
+            trainer.training_step(trainer.model_wrapped, self.batch, torch.tensor(1, device=args.device))
+        del adam_moments
         model.zero_grad(set_to_none=True)
         trainer.generation_config.min_new_tokens = None
-        # the trainer goes on as if it had not generated yet
+        # make the trainer believe that it has not generated yet
         trainer._step, trainer._buffered_inputs = 0, None
         for log in (
             trainer._metrics["train"],
@@ -52,47 +57,49 @@ class Rehearsal(TrainerCallback):
             *trainer._logs.values(),
         ):
             log.clear()
-        self.restore()
+        self.mixture.state = mixture_state
         self.seconds = time.time() - started
         memory = ""
         if devices:
-            reserved, whole = torch.cuda.max_memory_reserved(), torch.cuda.get_device_properties(0).total_memory
-            memory = f" and {reserved / GIB:.1f} of {whole / GIB:.1f} GiB"
+            reserved, total = torch.cuda.max_memory_reserved(), torch.cuda.get_device_properties(0).total_memory
+            memory = f" and {reserved / GIB:.1f} of {total / GIB:.1f} GiB"
             torch.cuda.empty_cache()
         say(f"  the largest step takes {self.seconds:.1f} s{memory}")
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Tell whether `error` says that the GPU's memory did not suffice."""
+    """Return whether `error` says that the GPU's memory was too small."""
     return isinstance(error, torch.OutOfMemoryError) or (
         isinstance(error, RuntimeError) and "out of memory" in str(error).lower()
     )
 
 
 def with_less_memory(train: Callable[[Options], None], options: Options, name: str, field: str) -> None:
-    """Call `train(options)`; out of GPU memory, once again with half of `options.<field>`, its micro-batch.
+    """Call `train(options)`. Out of GPU memory, call it once more with half of the micro-batch, `options.<field>`.
 
-    Raises UsageError where that does not help.
+    Raises UsageError if that is not enough. With several processes there is no second try.
     """
     if distributed.WORLD_SIZE > 1:
-        return train(options)  # one of them cannot start again alone
+        return train(options)  # one process cannot start again alone
     flag = "--" + field.replace("_", "-")
     for attempt in (options, replace(options, **{field: getattr(options, field) // 2})):
         if not getattr(attempt, field):
             break
         if attempt is not options:
             say(
-                f"\n[{name}] out of GPU memory: again with {flag} {getattr(attempt, field)}, which trains the same steps in more parts"
+                f"\n[{name}] out of GPU memory: again with {flag} {getattr(attempt, field)}, "
+                "which trains the same steps in more parts"
             )
         try:
             return train(attempt)
         except RuntimeError as error:
             if not out_of_memory(error):
                 raise
-        # outside the handler: the traceback held the tensors
+        # only after the handler, because the traceback holds the tensors
         gc.collect()
         torch.cuda.empty_cache()
     raise UsageError(
-        f"{name} does not fit into the GPU's memory, nor with {flag} halved: lower --max-length, --max-completion-tokens "
-        "or --num-generations, take a smaller --model, or end what else uses the GPU (nvidia-smi shows it)"
+        f"{name} does not fit into the GPU's memory, even with {flag} halved: lower --max-length, "
+        "--max-completion-tokens or --num-generations, take a smaller --model, or end what else uses the GPU "
+        "(nvidia-smi shows it)"
     )

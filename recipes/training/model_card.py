@@ -1,5 +1,7 @@
-"""The model card of an exported model: what it was made from, how good it is, and what it must not be taken for. All of it
-is read from the phase's run.json and from the ladder beside it."""
+"""The model card of an exported model: what it was made from, how good it is, and what it must not be used for.
+
+Everything in it is read from the phase's run.json and from the ladder of its run.
+"""
 
 from pathlib import Path
 
@@ -8,79 +10,92 @@ from chemr_lite.model.folders import PHASES
 from recipes.training import ladder
 from recipes.training.files import as_json, read_json
 
+HEADER = """---
+{base_model}library_name: transformers
+pipeline_tag: text-generation
+tags: [chemistry, smiles, chemr-lite, grpo, qlora]
+---"""
+INTRODUCTION = (
+    "{base}, taught to reason about molecules and reactions with chemr-lite, a reproduction of "
+    "*Chem-R: Learning to Reason as a Chemist* (arXiv 2510.16880). It is not the paper's model."
+)
+PHASE_TEXTS = {
+    "foundation": "chemical foundation training: answers of all tasks, supervised",
+    "distill": "distillation of chemical reasoning protocols: traces whose claims are checked, supervised",
+    "grpo": "multi-task GRPO: sampled answers, rewarded after verification",
+}
+FORMAT = (
+    "It answers as `<think> reasoning </think> <answer> answer </answer>`, to questions in the words of chemr-lite's "
+    "tasks."
+)
 USE = """```python
 from chemr_lite import Chemist
 
 reply = Chemist("{name}").ask("retrosynthesis", "CC(=O)Nc1ccc(O)cc1")
 print(reply.answer, reply.reasoning, sep="\\n")
 ```"""
-PHASE = {
-    "foundation": "chemical foundation training: answers of all tasks, supervised",
-    "distill": "distillation of chemical reasoning protocols: traces whose claims are checked, supervised",
-    "grpo": "multi-task GRPO: sampled answers, paid after verification",
-}
+MEASURED = (
+    "Greedy answers to {n} held-out rows, scores from 0 to 100; ± is a 95 % interval over the rows of one training "
+    "run. *Grounding* is the share of the checkable claims in the reasoning that are true."
+)
+LIMITS = """- Its reasoning can be wrong and still read well. \
+Check the claims: `chemr_lite.check_claims`, or the page of `recipes/demo.py`.
+- It was tested on questions in the words it was trained on, and on molecules like those of its data.
+- A route or a property that it names is a guess, not a measurement. Nobody has assessed it for safety."""
 
 
 def write(phase: Path, base: str, name: str) -> str:
-    """The card, as the README.md of the repository `name`, of the model in the directory `phase` on the model `base`."""
+    """Return the card of the model `name`: the adapter in the directory `phase`, merged into the model `base`."""
     run = read_json(phase / "run.json")
-    options, done = _public(run["options"]), PHASES[: PHASES.index(run["phase"]) + 1]
-    data = {part: LICENCES.get(part, "a file of its maker's own") for part in options["data"].split(",")}
-    if "all" in data:
-        data = {part: licence for part, licence in LICENCES.items() if part != "nano"}
-    rungs = [row for row in ladder.collect(phase.parent) if row["phase"] in ("base", *done)]
-    hub = "" if base == "nano" or Path(base).exists() else f"base_model: {base}\n"
-    known = rungs[-1] if rungs and rungs[-1]["phase"] == run["phase"] else None
-    lines = [
-        f"---\n{hub}library_name: transformers\npipeline_tag: text-generation\ntags: [chemistry, smiles, chemr-lite, grpo, qlora]\n---",
+    options, trained = _without_paths(run["options"]), PHASES[: PHASES.index(run["phase"]) + 1]
+    rungs = [row for row in ladder.collect(phase.parent) if row["phase"] in ("base", *trained)]
+    evaluated = rungs and rungs[-1]["phase"] == run["phase"]
+    on_hub = base != "nano" and not Path(base).exists()
+    parts = [
+        HEADER.format(base_model=f"base_model: {base}\n" if on_hub else ""),
         f"# {name}",
-        f"{'The nano model of chemr-lite' if base == 'nano' else options['model']}, taught to reason about molecules and reactions with chemr-lite, "
-        "a reproduction of *Chem-R: Learning to Reason as a Chemist* (arXiv 2510.16880). It is not the paper's model.",
-        "\n".join(f"{number}. {PHASE[name]}" for number, name in enumerate(done, 1)),
+        INTRODUCTION.format(base="The nano model of chemr-lite" if base == "nano" else options["model"]),
+        "\n".join(f"{number}. {PHASE_TEXTS[rung]}" for number, rung in enumerate(trained, 1)),
         "## Use",
-        "It answers as `<think> reasoning </think> <answer> answer </answer>`, to questions in the words of chemr-lite's tasks.",
+        FORMAT,
         USE.format(name=name),
         "## How good it is",
-    ]
-    if known:
-        lines += [
-            f"Greedy answers to {known['n']} held-out rows, scores from 0 to 100; ± is a 95 % interval over the rows, one training run. "
-            "*Grounding* is the share of the checkable claims in the reasoning that hold.",
-            ladder.table(rungs),
-        ]
-    else:
-        lines.append("Not evaluated.")
-    lines += [
+        *([MEASURED.format(n=rungs[-1]["n"]), ladder.table(rungs)] if evaluated else ["Not evaluated."]),
         "## What it was trained on",
-        "| data | licence |\n| --- | --- |\n" + "\n".join(f"| {part} | {licence} |" for part, licence in data.items()),
+        _two_columns({"data": "licence"} | _licences(options["data"])),
         f"Fingerprint of the rows: `{run['data']}`. No molecule, product or reaction of a test row was trained on.",
         "## Limits",
-        "- Its reasoning can be wrong and still read well: check the claims (`chemr_lite.check_claims`, or the page of `recipes/demo.py`).\n"
-        "- It was tested on questions in the words it was trained on, and on molecules like those of its data.\n"
-        "- A route or a property that it names is a guess, not a measurement. Nobody has assessed it for safety.",
+        LIMITS,
         "## How it was made",
-        "| | |\n| --- | --- |\n"
-        + "\n".join(f"| {key} | {value} |" for key, value in _facts(run, options).items())
-        + "\n\nAll options:\n\n```json\n"
-        + as_json(options)
-        + "```",
+        _two_columns({"": ""} | _facts(run, options)),
+        f"All options:\n\n```json\n{as_json(options)}```",
     ]
-    return "\n\n".join(lines) + "\n"
+    return "\n\n".join(parts) + "\n"
 
 
-def _public(options: dict) -> dict:
-    """The options without the folders of the machine they were used on."""
-    names = {
-        key: ",".join(Path(part).name for part in options[key].split(","))
-        for key in ("data", "protocols", "traces")
-        if options.get(key)
-    }
-    model = options["model"]
-    return (
-        {key: value for key, value in options.items() if key != "data_root"}
-        | names
-        | {"model": Path(model).name if Path(model).exists() else model}
-    )
+def _two_columns(cells: dict) -> str:
+    """Return a Markdown table of two columns; the first item is its head."""
+    head, *lines = [f"| {left} | {right} |" for left, right in cells.items()]
+    return "\n".join([head, "| --- | --- |", *lines])
+
+
+def _licences(data: str) -> dict[str, str]:
+    """Return the licence of each part of --data."""
+    names = data.split(",")
+    if "all" in names:
+        return {name: licence for name, licence in LICENCES.items() if name != "nano"}
+    return {name: LICENCES.get(name, "a file of its maker's own") for name in names}
+
+
+def _without_paths(options: dict) -> dict:
+    """Return the options without the folders of the machine that the run was made on."""
+    public = {key: value for key, value in options.items() if key != "data_root"}
+    for key in ("data", "protocols", "traces"):
+        if options.get(key):
+            public[key] = ",".join(Path(part).name for part in options[key].split(","))
+    if Path(options["model"]).exists():
+        public["model"] = Path(options["model"]).name
+    return public
 
 
 def _facts(run: dict, options: dict) -> dict:

@@ -1,7 +1,7 @@
 """The options of the recipes: one dataclass, filled from a preset, then a YAML file, then the command line.
 
-Each field says which rung of the ladder it first decides, and whether it may change between two starts of one run. What
-a run directory has to compare follows from that (`deciding`). Importing this stays light, so that --help answers at once.
+Each field names the first rung of the ladder that it influences. From that follows what a run directory compares
+(`deciding`), and which options may change between two starts of a run. This module imports fast, for --help.
 """
 
 import argparse
@@ -24,7 +24,7 @@ SECTIONS = {
     "foundation": "training, from phase 1 on",
     "distill": "phase 2",
     "grpo": "phase 3",
-    None: "free to change between two starts of one run",
+    None: "may change between two starts of one run",
 }
 
 
@@ -33,9 +33,9 @@ class UsageError(ChemrError):
 
 
 def option(default, text: str, rung: str | None):
-    """A field of Options: its default, its help, and the first rung that it decides.
+    """Return a field of Options with its default, its help and the first rung that it influences.
 
-    `rung` is None for an option that decides nothing: it may change between two starts of one run.
+    `rung` is None for an option that influences no result, so that it may change between two starts of one run.
     """
     return field(default=default, metadata={"help": text, "rung": rung})
 
@@ -46,51 +46,51 @@ class Options:
     model: str = option("nano", "base model: nano (embedded), a folder, or a name on the Hugging Face hub", "base")
     data: str = option(
         "nano",
-        "nano; a public data set (chemllmbench, chebi20, uspto50k, uspto-forward, tomg, yields, smolinstruct, all); a "
-        "file or a folder; or several, separated by commas",
+        "rows, several separated by commas: nano, a file, a folder, or a public data set (chemllmbench, chebi20, "
+        "uspto50k, uspto-forward, tomg, yields, smolinstruct, all)",
         "base",
     )
     data_root: str | None = option(
-        None, "folder with the files of the public data sets, read instead of downloading them", "base"
+        None, "folder with the files of the public data sets; default: they are downloaded", "base"
     )
     split: str = option(
-        "given", "given: the split of the data; scaffold: properties are split anew by Bemis-Murcko scaffold", "base"
+        "given", "given: as the data says; scaffold: property rows are split anew by Bemis-Murcko scaffold", "base"
     )
     tasks: str | None = option(
-        None, "tasks or macro-tasks, separated by commas; default: all that the data has", "base"
+        None, "use these tasks or macro-tasks only, separated by commas; default: all in the data", "base"
     )
     protocols: str = option(
         "default",
-        "reasoning protocols, along which traces are written and claims are read: default, nano, or a YAML file like "
+        "steps that traces follow and claims are read along: default, nano, or a YAML file like "
         "chemr_lite/protocols.yaml",
         "base",
     )
-    eval_rows: int = option(120, "test rows per macro-task after each phase", "base")
-    max_completion_tokens: int = option(128, "completions are cut here, in evaluation and in phase 3", "base")
+    eval_rows: int = option(120, "test rows per macro-task to answer after each phase", "base")
+    max_completion_tokens: int = option(128, "cut completions here, in evaluation and in phase 3", "base")
 
     # training, from phase 1 on
-    seed: int = option(0, "seed of the adapter, of the order of rows and of sampling", "foundation")
-    lora_r: int = option(32, "rank of the adapter; its scale is 1 (alpha = r)", "foundation")
+    seed: int = option(0, "random seed of the adapter, the order of the rows and sampling", "foundation")
+    lora_r: int = option(32, "rank of the LoRA adapter; its scale is 1 (alpha = r)", "foundation")
     max_length: int = option(
-        256, "tokens of prompt and completion together; longer training rows are skipped and counted", "foundation"
+        256, "limit on prompt plus completion, in tokens; longer training rows are skipped and counted", "foundation"
     )
     train_rows: int = option(
-        0,
-        "training rows per macro-task, spread over its sub-tasks, and as many without an answer; 0: all",
-        "foundation",
+        0, "limit on training rows per macro-task, and on those without an answer; 0: no limit", "foundation"
     )
-    max_steps: int = option(0, "stop the phase that was asked for after so many steps; 0: as configured", "foundation")
-    foundation_epochs: float = option(2.0, "phase 1: passes over the training rows, answers only", "foundation")
-    foundation_learning_rate: float = option(2e-3, "phase 1", "foundation")
+    max_steps: int = option(
+        0, "stop the last phase of the command after this many optimiser steps; 0: no limit", "foundation"
+    )
+    foundation_epochs: float = option(2.0, "phase 1: passes over the training rows", "foundation")
+    foundation_learning_rate: float = option(2e-3, "phase 1: learning rate at its peak", "foundation")
     sft_batch_size: int = option(64, "phases 1 and 2: rows per optimiser step", "foundation")
 
     # phase 2
-    distill_epochs: float = option(2.0, "passes over the training rows, with reasoning", "distill")
-    distill_learning_rate: float = option(2e-3, "learning rate", "distill")
+    distill_epochs: float = option(2.0, "passes over the training rows", "distill")
+    distill_learning_rate: float = option(2e-3, "learning rate at its peak", "distill")
     traces: str = option(
         "grounded",
-        "what to learn from: grounded (RDKit's traces); a .jsonl of traces (task, input, completion), as teach.py writes "
-        "it, which stand in place of RDKit's; or grounded,FILE for both",
+        "reasoning to learn from: grounded (RDKit's traces), a .jsonl of traces instead, as teach.py writes it, or "
+        "grounded,FILE for both",
         "distill",
     )
 
@@ -99,48 +99,48 @@ class Options:
     grpo_tasks: str | None = option(
         None, "practise these tasks or macro-tasks only, separated by commas; default: all", "grpo"
     )
-    grpo_learning_rate: float = option(1e-4, "learning rate", "grpo")
+    grpo_learning_rate: float = option(1e-4, "learning rate at its peak", "grpo")
     prompts_per_step: int = option(16, "different prompts per step", "grpo")
-    num_generations: int = option(8, "completions per prompt", "grpo")
-    temperature: float = option(1.0, "of sampling", "grpo")
-    beta: float = option(0.04, "weight of the KL to the phase-2 adapter (with Unsloth: to the base model)", "grpo")
+    num_generations: int = option(8, "completions per prompt, at least 2: one group of GRPO", "grpo")
+    temperature: float = option(1.0, "sampling temperature; higher values make groups more varied", "grpo")
+    beta: float = option(0.04, "weight of the KL to phase 2 (with Unsloth: to the base model)", "grpo")
     replay_kl: float = option(
-        0.0, "weight of a second KL to phase 2, on training texts (RDKit's traces) of tasks with known answers", "grpo"
+        0.0, "weight of a second KL to phase 2, on training texts of tasks with gold answers; 0: off", "grpo"
     )
     sampling: str = option(
-        "adaptive", "shares of the tasks: adaptive, uniform, proportional, temperature or mt-grpo", "grpo"
+        "adaptive", "how often each task is asked: adaptive, uniform, proportional, temperature or mt-grpo", "grpo"
     )
     scaling: str = option("group-floor", "what rewards are divided by: group-floor, group, task, gdpo or none", "grpo")
     grounding_reward: float = option(
-        0.0, "share of the reward that the claims in the reasoning earn, from 0 to 1", "grpo"
+        0.0, "share of the reward that depends on the claims in the reasoning, from 0 to 1", "grpo"
     )
-    validation_steps: int = option(25, "steps between greedy checks on validation rows; 0: none", "grpo")
+    validation_steps: int = option(25, "steps between greedy checks on validation rows; 0: no checks", "grpo")
 
-    # free to change between two starts
+    # may change between two starts
     output: str | None = option(None, "run directory; default: outputs/<preset>", None)
-    backend: str | None = option(None, "unsloth or hf; default: unsloth on CUDA, hf elsewhere", None)
+    backend: str | None = option(None, "what loads the model: unsloth or hf; default: unsloth on CUDA, else hf", None)
     strict: bool = option(False, "stop at the first bad row instead of skipping it", None)
     eval_batch_size: int = option(64, "prompts answered at once in evaluation", None)
-    sft_micro_batch: int = option(64, "phases 1 and 2: rows per forward pass", None)
+    sft_micro_batch: int = option(64, "phases 1 and 2: rows per forward pass; less needs less memory", None)
     grpo_micro_batch: int = option(
-        64, "phase 3: completions per forward pass; divides prompts_per_step × num_generations", None
+        64, "phase 3: completions per forward pass; must divide prompts_per_step × num_generations", None
     )
     save_steps: int = option(50, "steps between checkpoints", None)
-    max_hours: float = option(0.0, "stop cleanly, to go on later, so many hours after the start; 0: never", None)
-    report_to: str = option(
-        "none", "live curves besides log.jsonl: tensorboard, trackio or wandb, each to be installed; or none", None
+    max_hours: float = option(
+        0.0, "stop with a checkpoint this many hours after the start (exit status 75); 0: no limit", None
     )
+    report_to: str = option("none", "live curves, if installed: tensorboard, trackio, wandb, or none", None)
 
 
 def deciding(options: Options, rung: str) -> dict:
-    """Return the options that decide `rung`: its own and those of the rungs before it, by name."""
+    """Return by name the options that influence `rung`: its own and those of the rungs before it."""
     before = RUNGS[: RUNGS.index(rung) + 1]
     names = [f.name for f in fields(Options) if f.metadata["rung"] in before]
     return {name: value for name, value in asdict(options).items() if name in names}
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):
-    """Shows defaults, except of what is off by default."""
+    """Shows defaults, except where an option is off by default."""
 
     def _get_help_string(self, action):
         shown = action.default not in (None, False, "", argparse.SUPPRESS) and action.option_strings
@@ -150,7 +150,7 @@ class _Help(argparse.RawDescriptionHelpFormatter):
 def make_parser(description: str, names: Collection[str] | None = None) -> argparse.ArgumentParser:
     """Return a parser with --preset, --config and the options called `names` (None: all).
 
-    A command may add arguments of its own before it hands the parser to `read_options`.
+    A command may add its own arguments before it passes the parser to `read_options`.
     """
     parser = argparse.ArgumentParser(
         prog=f"python {sys.argv[0]}",
@@ -162,7 +162,7 @@ def make_parser(description: str, names: Collection[str] | None = None) -> argpa
     parser.add_argument(
         "--preset",
         choices=PRESETS,
-        help="sizes for your hardware; default: nano without a GPU, else the largest that fits",
+        help="options that suit your hardware; default: nano without a GPU, else the largest preset that fits",
     )
     parser.add_argument("--config", help="YAML file whose keys are these options; overrides the preset")
     for rung, title in SECTIONS.items():
@@ -182,12 +182,12 @@ def _add_option(group, f) -> None:
 
 
 def _type_of(f) -> type:
-    """The type of a field, without None."""
+    """Return the type of a field, without None."""
     return next(kind for kind in get_args(f.type) if kind is not NoneType) if isinstance(f.type, UnionType) else f.type
 
 
 def truth(text: str) -> bool:
-    """Read `true` or `false` from the command line."""
+    """Return the boolean that `true` or `false` stands for. Raises argparse.ArgumentTypeError for anything else."""
     try:
         return {"true": True, "false": False}[text.lower()]
     except KeyError:
@@ -197,9 +197,9 @@ def truth(text: str) -> bool:
 def read_options(
     parser: argparse.ArgumentParser, arguments: list[str] | None = None
 ) -> tuple[Options, argparse.Namespace]:
-    """Return the options from preset, `--config` and `arguments`, later ones winning, and all that was parsed.
+    """Return the options from preset, `--config` and `arguments` (later ones win), and the whole parsed namespace.
 
-    The second holds `preset` and what the command has added. Raises UsageError for a file that cannot be used.
+    The namespace also holds `preset` and what the command has added. Raises UsageError for a file that cannot be used.
     """
     known = parser.parse_known_args(arguments)[0]  # --help and a wrong value end here
     preset, chosen = known.preset or preset_for_this_machine(), {}
@@ -218,7 +218,7 @@ def _read_yaml(path: Path) -> dict:
     except (OSError, yaml.YAMLError) as error:
         raise UsageError(f"{path}: {' '.join(str(error).split())}") from error
     if not isinstance(values, dict):
-        raise UsageError(f"{path}: must hold `option: value` lines")
+        raise UsageError(f"{path}: must hold lines of the form `option: value`")
     unknown = set(values) - {f.name for f in fields(Options)}
     if unknown:
         raise UsageError(f"{path}: unknown {', '.join(sorted(unknown))}; the options are those of --help")
@@ -226,8 +226,8 @@ def _read_yaml(path: Path) -> dict:
 
 
 def preset_for_this_machine() -> str:
-    """Return nano without a CUDA device, else the largest preset whose memory the first one has."""
-    from chemr_lite.model.hardware import detect_hardware  # brings torch, which --help must not wait for
+    """Return nano without a CUDA device, else the largest preset that fits into the memory of the first one."""
+    from chemr_lite.model.hardware import detect_hardware  # torch, which --help must not wait for
 
     hardware = detect_hardware()
     if hardware.device == "cpu":

@@ -1,6 +1,6 @@
-"""The way of a run: read options and rows, measure the base, train the phases that are missing, show the ladder.
+"""The course of a run: read options and rows, measure the base, train the phases that are missing, show the ladder.
 
-A command hands over the phases that lead up to its own: `main(__doc__, [foundation.PHASE, distill.PHASE, PHASE])`.
+A command passes the phases that lead up to its own: `main(__doc__, [foundation.PHASE, distill.PHASE, PHASE])`.
 """
 
 import shutil
@@ -14,13 +14,19 @@ from safetensors import SafetensorError
 
 from chemr_lite.data import Loaded
 from chemr_lite.protocols import load_protocols
-from recipes.training import command
+from recipes.training import command, distributed
+from recipes.training.distributed import on_main, say
 from recipes.training.options import Options, UsageError, make_parser, read_options
+from recipes.training.quiet import silence_libraries
 from recipes.training.rows import load_rows
 
-FULL = 8 * 2**20  # below this many free bytes a disk counts as full
+DISK_FULL = 8 * 2**20  # below this many free bytes a disk counts as full
 REPORTS = ("none", "tensorboard", "trackio", "wandb")
-EXPECTED = {"smoke": "about a minute", "nano": "about 25 minutes on two idle CPU cores"}
+EXPECTED_TIME = {"smoke": "about a minute", "nano": "about 25 minutes on two idle CPU cores"}
+
+
+def accept(options: Options, rows: Loaded) -> None:
+    """Accept all options: the check of a phase that has none of its own."""
 
 
 @dataclass(frozen=True)
@@ -28,14 +34,12 @@ class Phase:
     """One phase of training, as its recipe defines it."""
 
     name: str  # foundation, distill or grpo
-    train: Callable[[Options, Loaded, str], None]  # given options, rows and backend, trains and writes its directory
-    check: Callable[[Options, Loaded], None] = lambda options, rows: (
-        None
-    )  # raises UsageError before anything is trained
+    train: Callable[[Options, Loaded, str], None]  # takes options, rows and backend; writes the phase's directory
+    check: Callable[[Options, Loaded], None] = accept  # raises UsageError before anything is trained
 
 
 def main(description: str, phases: Sequence[Phase]) -> None:
-    """Run `phases`, as the command line says; the last one is what the command is for."""
+    """Run `phases` with the options of the command line; the last phase is the command's own."""
 
     def start() -> None:
         options, parsed = read_options(make_parser(description))
@@ -45,20 +49,16 @@ def main(description: str, phases: Sequence[Phase]) -> None:
 
 
 def run_phases(options: Options, preset: str, phases: Sequence[Phase]) -> None:
-    """Run those of `phases` that are not there yet, in order; then print and write the ladder.
+    """Run those of `phases` that are not finished, in order. Then print and write the ladder.
 
     Raises ChemrError for whatever the user can mend.
     """
     try:
         _run_phases(options, preset, phases)
-    except (
-        OSError,
-        RuntimeError,
-        SafetensorError,
-    ) as error:  # each library says in its own way that it could not write
+    except (OSError, RuntimeError, SafetensorError) as error:  # each library reports a failed write in its own way
         run = Path(options.output)
         free = shutil.disk_usage(run if run.exists() else ".").free
-        if free > FULL:
+        if free > DISK_FULL:
             raise
         raise UsageError(
             f"{run}: its disk is full ({free / 2**20:.0f} MiB are free). Make room, and the same command goes on from "
@@ -67,20 +67,20 @@ def run_phases(options: Options, preset: str, phases: Sequence[Phase]) -> None:
 
 
 def _run_phases(options: Options, preset: str, phases: Sequence[Phase]) -> None:
-    from chemr_lite.model.hardware import choose_backend, detect_hardware
+    from chemr_lite.model.hardware import choose_backend, detect_hardware  # torch, which --help must not wait for
 
     backend = choose_backend(options.backend)  # imports Unsloth, which must come before trl and peft
-    from recipes.training import distributed, environment, ladder
-    from recipes.training.distributed import on_main, say
-    from recipes.training.quiet import silence_libraries
+    from recipes.training import environment, ladder
     from recipes.training.run_directory import RungDirectory
 
     started, hardware = time.time(), detect_hardware()
     distributed.join(cpu=hardware.device == "cpu")
     silence_libraries()
-    # --max-steps is for the phase that was asked for; those before it run as configured
-    own = {phase.name: options if phase is phases[-1] else replace(options, max_steps=0) for phase in phases}
-    directories = {phase.name: RungDirectory(own[phase.name], phase.name) for phase in phases}
+
+    # everything that can be refused is refused before anything is trained
+    # --max-steps is meant for the last phase only
+    options_of = {phase.name: options if phase is phases[-1] else replace(options, max_steps=0) for phase in phases}
+    directories = {phase.name: RungDirectory(options_of[phase.name], phase.name) for phase in phases}
     for directory in directories.values():
         directory.check()
     missing = on_main(lambda: [name for name, directory in directories.items() if not directory.finished])
@@ -89,34 +89,35 @@ def _run_phases(options: Options, preset: str, phases: Sequence[Phase]) -> None:
     for split, needed in (("train", "train row with an answer"), ("test", "test row")):
         if not rows.rows[split]:
             raise UsageError(f"{options.data}: no {needed} in it")
-    load_protocols(options.protocols)  # raises before anything is trained
-    left = [phase for phase in phases if phase.name in missing]
-    for phase in left:
-        phase.check(own[phase.name], rows)
+    load_protocols(options.protocols)
+    phases_to_train = [phase for phase in phases if phase.name in missing]
+    for phase in phases_to_train:
+        phase.check(options_of[phase.name], rows)
+
     say(f"chemr-lite: {' → '.join(missing) or 'nothing left to train'} on {options.model}")
     memory = f", {hardware.memory_gb:.1f} GiB" if hardware.memory_gb else ""
-    say(
-        f"  preset {preset}, {hardware.name}{memory}, {hardware.precision}, backend {backend}; run directory {options.output}"
-    )
+    machine = f"{hardware.name}{memory}, {hardware.precision}, backend {backend}"
+    say(f"  preset {preset}, {machine}; run directory {options.output}")
     if distributed.WORLD_SIZE > 1:
         say(f"  {distributed.WORLD_SIZE} processes share each step")
     say(f"  {environment.describe_versions()}")
     say(f"  data {options.data}: {rows.summary()}")
     for problem in rows.problems[:5]:
         say(f"    {problem}")
-    say(f"  expected: {EXPECTED.get(preset, 'not yet measured')}")
-    on_main(lambda: measure_base(options, rows, hardware))
-    for phase in left:
-        phase.train(own[phase.name], rows, backend)
+    say(f"  expected: {EXPECTED_TIME.get(preset, 'not yet measured')}")
 
-    def show() -> None:
+    on_main(lambda: measure_base(options, rows, hardware))
+    for phase in phases_to_train:
+        phase.train(options_of[phase.name], rows, backend)
+
+    def show_ladder() -> None:
         folder = Path(options.output)
         rungs = ladder.collect(folder)
         caption = f"{options.model}, seed {options.seed}, greedy, {rungs[-1]['n']} held-out rows"
         text = ladder.write(folder, {"preset": preset, "seed": options.seed}, rungs, caption)
         say(f"\n{text}\n\nwritten to {folder}/ladder.json, ladder.md and ladder.png")
 
-    on_main(show)
+    on_main(show_ladder)
     say(f"done in {(time.time() - started) / 60:.1f} minutes, peak memory {environment.peak_memory_gb()} GiB")
 
 
@@ -128,7 +129,8 @@ def _check_report(name: str) -> None:
 
 
 def measure_base(options: Options, rows: Loaded, hardware) -> None:
-    """Measure the untouched base on the test rows, unless it was measured with the same options."""
+    """Let the untouched base answer the test rows, unless that was done with the same options."""
+    # torch, which --help must not wait for
     from chemr_lite.model.load import load_base, load_tokenizer
     from recipes.training.evaluation import evaluate
     from recipes.training.run_directory import RungDirectory
@@ -136,7 +138,7 @@ def measure_base(options: Options, rows: Loaded, hardware) -> None:
     directory = RungDirectory(options, "base")
     if (directory.final / "run.json").exists() and not directory.differences(directory.final):
         return
-    for folder in (directory.final, directory.partial):  # measured otherwise, or not to its end
+    for folder in (directory.final, directory.partial):  # measured with other options, or not to its end
         shutil.rmtree(folder, ignore_errors=True)
     directory.begin({"data": rows.fingerprint})
     tokenizer, model = load_tokenizer(options.model), load_base(options.model, hardware)

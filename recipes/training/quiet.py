@@ -1,4 +1,4 @@
-"""The terminal is for our own lines and bars: the libraries' notices are many, and mean nothing to a user."""
+"""Quiet libraries: their many notices would bury our own lines and progress bars."""
 
 import logging
 import os
@@ -7,11 +7,11 @@ import os
 def silence_libraries() -> None:
     """Turn down the notices of torch, transformers, datasets, trl, peft and bitsandbytes."""
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # rollout_func is experimental; our version of trl is pinned
-    # before peft is imported: it loads torchao, whose enums warn of torch's future
+    # before peft is imported: it loads torchao, whose enums warn of a future torch
     for name in ("torch.utils._pytree", "bitsandbytes", "torchao", "trl", "peft"):
         logging.getLogger(name).setLevel(logging.ERROR)
 
-    import datasets
+    import datasets  # both take seconds to import, and --help must not wait for them
     import transformers
 
     transformers.utils.logging.set_verbosity_error()

@@ -10,7 +10,7 @@ def load_rows(options: Options) -> Loaded:
     """Return the rows that the options ask for. Raises UsageError and DataError."""
     if options.split not in ("given", "scaffold"):
         raise UsageError(f"--split {options.split!r} is neither given nor scaffold")
-    tasks = _selected(options.tasks, "--tasks")
+    tasks = _select(options.tasks, "--tasks")
     loaded = load(options.data.split(","), tasks, options.strict, options.data_root, options.split == "scaffold")
     for split in ("train", "practice") if options.train_rows else ():
         loaded.rows[split] = sample(loaded.rows[split], options.train_rows)
@@ -18,8 +18,8 @@ def load_rows(options: Options) -> Loaded:
 
 
 def grpo_rows(options: Options, rows: dict[str, list[dict]]) -> list[dict]:
-    """Return the rows that phase 3 samples from, filtered by --grpo-tasks. Raises UsageError where none is left."""
-    tasks = _selected(options.grpo_tasks, "--grpo-tasks")
+    """Return the rows that phase 3 samples from, filtered by --grpo-tasks. Raises UsageError if none is left."""
+    tasks = _select(options.grpo_tasks, "--grpo-tasks")
     chosen = [row for split in ("train", "practice") for row in rows[split] if tasks is None or row["task"] in tasks]
     if not chosen:
         raise UsageError(f"--grpo-tasks {options.grpo_tasks}: no training row of {options.data} is of these tasks")
@@ -27,12 +27,12 @@ def grpo_rows(options: Options, rows: dict[str, list[dict]]) -> list[dict]:
 
 
 def replay_rows(options: Options, rows: dict[str, list[dict]]) -> list[dict]:
-    """Return the training rows with known answers that --replay-kl reads: those of tasks not named by --grpo-tasks."""
-    practised = _selected(options.grpo_tasks, "--grpo-tasks") or []
+    """Return the training rows that --replay-kl reads: with gold answers, and of tasks not named by --grpo-tasks."""
+    practised = _select(options.grpo_tasks, "--grpo-tasks") or []
     return [row for row in rows["train"] if not get_task(row["task"]).verified and row["task"] not in practised]
 
 
-def _selected(names: str | None, flag: str) -> list[str] | None:
+def _select(names: str | None, flag: str) -> list[str] | None:
     """Return the sub-tasks that `names` stands for, None for all. Raises UsageError, which names the `flag`."""
     try:
         return select_tasks(names.split(",")) if names else None

@@ -1,7 +1,7 @@
-"""Run directories: what each rung of the ladder leaves behind, and how a killed phase is taken up again.
+"""Run directories: what each rung of the ladder leaves behind, and how a killed phase continues.
 
-A phase works in `<run>/<phase>.partial` and renames it to `<run>/<phase>` when it is whole, so a directory that looks
-finished is. Checkpoints live in the partial directory and are removed at the end.
+A phase works in `<run>/<phase>.partial` and renames it to `<run>/<phase>` at its end, so that a directory that looks
+finished is finished. Checkpoints live in the partial directory and are removed at the end.
 """
 
 import hashlib
@@ -17,11 +17,11 @@ from recipes.training.environment import describe_environment
 from recipes.training.files import read_json, write_json
 from recipes.training.options import Options, UsageError, deciding
 
-WHOLE = "complete"  # the last file of a checkpoint: how many seconds of training it took
+WHOLE = "complete"  # the file that is written last into a checkpoint: its seconds of training so far
 
 
 def recorded(options: Options, rung: str) -> dict:
-    """Return the options that decide `rung` as run.json keeps them: a file among them with a digest of its content."""
+    """Return the options that influence `rung`, as run.json keeps them: a file with a digest of its content."""
     values = deciding(options, rung)
     for name in {"protocols", "traces"} & set(values):
         values[name] = ",".join(_with_digest(part) for part in values[name].split(","))
@@ -35,7 +35,7 @@ def _with_digest(name: str) -> str:
 
 @dataclass
 class RungDirectory:
-    """One rung of a run on disk: `base`, or a phase."""
+    """The directory of one rung of a run: `base` or a phase."""
 
     options: Options
     name: str
@@ -54,7 +54,7 @@ class RungDirectory:
 
     @property
     def parent(self) -> Path | None:
-        """The finished directory of the phase before, None for the first."""
+        """The finished directory of the phase before, None for the first phase."""
         before = PHASES.index(self.name) - 1
         return self.run / PHASES[before] if before >= 0 else None
 
@@ -63,22 +63,26 @@ class RungDirectory:
         return self.final.exists()
 
     def differences(self, folder: Path) -> list[str]:
-        """Return the options by which `folder` was made differently, as `name before → now`; none where it is new."""
+        """Return the options that differ from those `folder` was made with, as `name before → now`.
+
+        The list is empty for a new folder.
+        """
         if not (folder / "run.json").exists():
             return []
         before, now = read_json(folder / "run.json")["options"], recorded(self.options, self.name)
         return [f"{name} {before.get(name)!r} → {value!r}" for name, value in now.items() if before.get(name) != value]
 
     def check(self) -> None:
-        """Raise UsageError for a phase that was begun or finished with other options."""
+        """Raise UsageError if the phase was begun or finished with other options."""
         for folder in (self.final, self.partial):
-            if changed := self.differences(folder):
+            if differences := self.differences(folder):
                 raise UsageError(
-                    f"{folder} was made with other options ({'; '.join(changed)}): give another --output, or delete it"
+                    f"{folder} was made with other options ({'; '.join(differences)}): give another --output, or "
+                    "delete that folder"
                 )
 
     def begin(self, facts: dict) -> Path | None:
-        """Make the partial directory and run.json; return the newest whole checkpoint to resume from, if any."""
+        """Create the partial directory with its run.json. Return the newest whole checkpoint, or None."""
         try:
             self.partial.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -92,36 +96,36 @@ class RungDirectory:
         return newest_checkpoint(self.partial)
 
     def finish(self, metrics: dict, measured: dict) -> None:
-        """Write the results, remove what was only needed on the way, and give the directory its final name."""
+        """Write metrics.json, add `measured` to run.json, remove checkpoints, and give the directory its final name."""
         write_json(self.partial / "metrics.json", metrics)
         write_json(self.partial / "run.json", read_json(self.partial / "run.json") | measured)
-        for needless in (*self.partial.glob("checkpoint-*"), *self.partial.glob("best")):
-            shutil.rmtree(needless)
+        for temporary in (*self.partial.glob("checkpoint-*"), *self.partial.glob("best")):
+            shutil.rmtree(temporary)
         self.partial.rename(self.final)
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
-    """Return the newest checkpoint that is whole: a kill while saving leaves one without its last file."""
+    """Return the newest whole checkpoint, or None. One that a kill left unfinished is removed."""
     for path in sorted(folder.glob("checkpoint-*"), key=step_of, reverse=True):
         if (path / WHOLE).exists():
-            return _checked(path)
+            return _check_readable(path)
         shutil.rmtree(path)
     return None
 
 
-def _checked(folder: Path) -> Path:
-    """Return `folder` if its checkpoint can be read. Raises UsageError, which says what to delete."""
+def _check_readable(checkpoint: Path) -> Path:
+    """Return `checkpoint` if its files can be read. Raises UsageError, which says what to delete."""
     try:
-        with safe_open(folder / "adapter_model.safetensors", "pt") as tensors:
+        with safe_open(checkpoint / "adapter_model.safetensors", "pt") as tensors:
             tensors.keys()
-        read_json(folder / "trainer_state.json")
-        torch.load(folder / "optimizer.pt", weights_only=True, map_location="cpu")
+        read_json(checkpoint / "trainer_state.json")
+        torch.load(checkpoint / "optimizer.pt", weights_only=True, map_location="cpu")
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
-        raise UsageError(f"{folder} is damaged ({reason}); delete it to go on from the one before") from error
-    return folder
+        raise UsageError(f"{checkpoint} is damaged ({reason}); delete it to go on from the one before") from error
+    return checkpoint
 
 
 def step_of(checkpoint: Path | None) -> int:
-    """Return the step that a checkpoint was saved at, 0 for none."""
+    """Return the step that a checkpoint was saved at, 0 for None."""
     return int(checkpoint.name.split("-")[1]) if checkpoint else 0

@@ -1,4 +1,4 @@
-"""Supervised fine-tuning of the adapter: what phases 1 and 2 share. They differ only in the text they train on."""
+"""Supervised fine-tuning, shared by phases 1 and 2: they differ only in the text that they train on."""
 
 from collections.abc import Callable
 from dataclasses import asdict, fields
@@ -23,15 +23,15 @@ from recipes.training.run_directory import RungDirectory
 
 
 def precision_arguments(hardware: Hardware) -> dict:
-    """Return the trainer's arguments for precision; all are given, because trl turns bf16 on by itself."""
+    """Return the trainer's arguments for precision. All are given, because trl would turn bf16 on by itself."""
     precision = hardware.precision
     return {"bf16": precision == "bf16", "fp16": precision == "fp16", "use_cpu": hardware.device == "cpu"}
 
 
 def make_config(config: type, **arguments):
-    """Return `config` made of the arguments that the installed version knows.
+    """Return `config(**arguments)` without the arguments that the installed version does not know.
 
-    It prints those that are dropped: Unsloth would drop them silently.
+    These are printed; Unsloth would drop them silently.
     """
     unknown = sorted(arguments.keys() - {field.name for field in fields(config)})
     if unknown:
@@ -45,9 +45,10 @@ def make_config(config: type, **arguments):
 def make_examples(
     rows: list[dict], completions: Callable[[dict], list[str]], tokenizer, max_length: int
 ) -> tuple[list[dict], dict]:
-    """Return training examples, and how many rows and tokens they are and how many were too long.
+    """Return training examples, and counts of the examples, of their tokens and of those that were too long.
 
-    Rows longer than `max_length` tokens are skipped and counted, because truncation would remove the answer.
+    `completions` returns the texts to learn for a row. Examples longer than `max_length` tokens are skipped, because
+    truncation would remove the answer.
     """
     examples, too_long, tokens = [], 0, 0
     for row in rows:
@@ -64,9 +65,10 @@ def make_examples(
 
 
 def train(options: Options, name: str, completions: Callable[[dict], list[str]], rows: Loaded, backend: str) -> None:
-    """Run phase `name` to its end, or take it up where it was killed; its directory is whole afterwards.
+    """Train phase `name` from its newest checkpoint or from the start, and write its directory.
 
-    `completions` gives the texts to learn for a row.
+    `completions` returns the texts to learn for a row. Out of GPU memory, the phase is tried once more with half the
+    micro-batch. Raises UsageError if no training row is left.
     """
     with_less_memory(
         lambda fitting: _train(fitting, name, completions, rows, backend), options, name, "sft_micro_batch"
@@ -79,13 +81,14 @@ def _train(options: Options, name: str, completions: Callable[[dict], list[str]]
     examples, counts = make_examples(rows.rows["train"], completions, tokenizer, options.max_length)
     if options.sft_batch_size % (options.sft_micro_batch * distributed.WORLD_SIZE):
         raise UsageError(
-            f"--sft-micro-batch {options.sft_micro_batch}: {distributed.WORLD_SIZE} × it must divide --sft-batch-size "
-            f"{options.sft_batch_size}"
+            f"--sft-micro-batch {options.sft_micro_batch} × {distributed.WORLD_SIZE} process(es) does not divide "
+            f"--sft-batch-size {options.sft_batch_size}"
         )
     if not examples:
         raise UsageError(f"no training row of {options.data} is left for {name}: {counts}")
     say(
-        f"[{name}] {counts['rows']:,} examples to learn; left out: {counts['too_long']} over {options.max_length} tokens"
+        f"[{name}] {counts['rows']:,} examples; {counts['too_long']} skipped that are longer than {options.max_length} "
+        "tokens"
     )
     facts = {
         "parent": str(directory.parent or options.model),
@@ -102,12 +105,13 @@ def _train(options: Options, name: str, completions: Callable[[dict], list[str]]
     weights = saved_weights(checkpoint) if checkpoint else adapter_weights(model)
     values = asdict(options)
     journal = callbacks.Journal(directory.partial, checkpoint)
-    check, limit = callbacks.GreedyCheck(options, tokenizer, rows, journal), callbacks.Limit(options.max_hours)
+    greedy_check = callbacks.GreedyCheck(options, tokenizer, rows, journal)
+    limit = callbacks.Limit(options.max_hours)
     trainer = SFTTrainer(
         model=model,
         processing_class=tokenizer,
         train_dataset=Dataset.from_list(examples),
-        callbacks=[check, limit, journal],
+        callbacks=[greedy_check, limit, journal],
         args=make_config(
             SFTConfig,
             output_dir=str(directory.partial),
@@ -119,7 +123,7 @@ def _train(options: Options, name: str, completions: Callable[[dict], list[str]]
             warmup_steps=0.03,
             per_device_train_batch_size=options.sft_micro_batch,
             gradient_accumulation_steps=options.sft_batch_size // (options.sft_micro_batch * distributed.WORLD_SIZE),
-            train_sampling_strategy="group_by_length",  # the longest first, so that memory runs out at once or never
+            train_sampling_strategy="group_by_length",  # longest first: memory runs out at once or never
             max_length=options.max_length,
             completion_only_loss=True,
             gradient_checkpointing=hardware.device == "cuda",
@@ -140,8 +144,8 @@ def _train(options: Options, name: str, completions: Callable[[dict], list[str]]
 
 
 def train_from(trainer, checkpoint: Path | None) -> None:
-    """Train, from `checkpoint` on where there is one. From one made after the last step the trainer would go one too far."""
-    if checkpoint:
+    """Train, from `checkpoint` on if there is one."""
+    if checkpoint:  # from a checkpoint of the last step the trainer would take one step too many
         state = read_json(checkpoint / "trainer_state.json")
         if state["global_step"] >= state["max_steps"]:
             return
@@ -149,7 +153,7 @@ def train_from(trainer, checkpoint: Path | None) -> None:
 
 
 def finish_phase(directory: RungDirectory, model, tokenizer, rows: Loaded, seconds: float) -> None:
-    """Save the adapter, answer the test rows greedily, and make the phase's directory whole."""
+    """Save the adapter, answer the test rows greedily, and give the phase's directory its final name."""
     options, partial = directory.options, directory.partial
     model.save_pretrained(partial, selected_adapters=["default"])
     tokenizer.save_pretrained(partial)

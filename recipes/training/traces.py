@@ -1,4 +1,4 @@
-"""Traces in files, and the filter that a trace has to pass before a model learns from it."""
+"""Files of traces, and the filter that a trace must pass before a model learns from it."""
 
 import re
 from collections import defaultdict
@@ -11,8 +11,8 @@ from chemr_lite.rewards import score_completion
 from recipes.training.files import read_lines
 from recipes.training.options import UsageError
 
-MIN_CHARS = 80  # of the reasoning; less is no trace
-# a student never sees the facts, so a trace that mentions them teaches it to invent some
+MIN_CHARS = 80  # of the reasoning
+# the student never sees the facts, so a trace that mentions them would teach it to invent some
 _GIVEN = r"(?:provided|supplied|given|above|listed|known|tool|computed)"
 _FACTS = r"(?:functional groups?|facts?|hints?|information|data|analysis|list|counts?|scaffold|descriptors?)"
 HINTS = re.compile(
@@ -28,11 +28,11 @@ HINTS = re.compile(
 def rejection_reason(
     row: dict, text: str, least_grounding: float, seen: set[str], protocols: Protocols | None = None
 ) -> str | None:
-    """Return why a trace is not kept, or None if it is.
+    """Return why a trace is dropped, or None if it is kept.
 
-    It must be in the format, answer correctly by the task's own `score`, reason in at least MIN_CHARS characters,
-    mention nothing it was given, and make claims of which the share `least_grounding` is supported. `seen` holds the
-    reasoning kept so far, and grows by what is kept.
+    A trace must be in the format, answer correctly by the task's own `score`, and reason in at least MIN_CHARS
+    characters. It must not mention the facts it was given, and the share `least_grounding` of its claims must be
+    supported. `seen` holds the reasoning of the traces kept so far; the reasoning of a kept trace is added.
     """
     completion = parse_completion(text)
     if completion.answer is None:
@@ -46,15 +46,15 @@ def rejection_reason(
     share = grounding(check_claims(completion.think, row, completion.answer, protocols))
     if share is not None and share < least_grounding:
         return "ungrounded"
-    plain = " ".join(completion.think.lower().split())
-    if plain in seen:
+    normalised = " ".join(completion.think.lower().split())
+    if normalised in seen:
         return "duplicate"
-    seen.add(plain)
+    seen.add(normalised)
     return None
 
 
 def read_traces(path: Path) -> dict[tuple[str, str], list[str]]:
-    """Return the completions in a file of traces by (task, input). Raises UsageError for a line that is none."""
+    """Return the completions in a file of traces by (task, input). Raises UsageError for a line that is not a trace."""
     if not path.exists():
         raise UsageError(f"{path}: no such file; --traces takes grounded, a .jsonl of traces, or grounded,FILE")
     traces: dict[tuple[str, str], list[str]] = defaultdict(list)

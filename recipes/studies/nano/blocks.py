@@ -1,7 +1,7 @@
-"""Building blocks: small residues (R groups) with a functional group on them, a few thousand in all.
+"""Building blocks: small residues (R groups) that carry a functional group, a few thousand in all.
 
-Everything here is written by hand or combined from what is: no data set is needed. A residue is a SMILES with one
-attachment point `*`; `attach` puts a functional group there.
+The lists are written by hand and then combined, so no data set is needed. A residue is a SMILES with one attachment
+point `*`, where `attach` puts a functional group.
 """
 
 import random
@@ -27,7 +27,7 @@ CYCLIC_AMINES = [
     "N1CCC(O)CC1", "N1CCc2ccccc2C1", "N1CCC(C#N)CC1", "N1CCC(C(=O)OC)CC1",
 ]  # fmt: skip
 
-# functional group → how it is written on a residue; the attachment point is the `*` of the residue
+# functional group → its SMILES, from the atom that takes the place of the residue's `*`
 GROUPS = {
     "acid": "C(=O)O", "amine": "N", "alcohol": "O", "phenol": "O", "aldehyde": "C=O", "bromide": "Br",
     "aryl bromide": "Br", "boronic acid": "B(O)O", "alkyne": "C#C", "sulfonyl chloride": "S(=O)(=O)Cl",
@@ -42,7 +42,7 @@ def _aromatic_sites(mol: Chem.Mol) -> list[int]:
 
 
 def join(residue: str, site: int, other: str) -> str:
-    """Bond atom `site` of `residue` (losing a hydrogen) to the first atom of `other`; canonical SMILES."""
+    """Bond atom `site` of `residue`, which loses a hydrogen, to the first atom of `other`. Return canonical SMILES."""
     a, b = Chem.MolFromSmiles(residue), Chem.MolFromSmiles(other)
     both = Chem.RWMol(Chem.CombineMols(a, b))
     both.AddBond(site, a.GetNumAtoms(), Chem.BondType.SINGLE)
@@ -52,7 +52,7 @@ def join(residue: str, site: int, other: str) -> str:
 
 @cache
 def aryls(ring: str) -> tuple[str, ...]:
-    """Residues of `ring` with no or one substituent (benzene: two) at every position, bound through a ring carbon."""
+    """Return the residues of `ring` with up to one substituent (benzene: two), bound through any ring carbon."""
     substituted = {ring}
     for first in SUBSTITUENTS:
         substituted |= {join(ring, site, first) for site in _aromatic_sites(Chem.MolFromSmiles(ring))}
@@ -64,7 +64,7 @@ def aryls(ring: str) -> tuple[str, ...]:
 
 
 def attach(residue: str, group: str) -> str:
-    """Replace the `*` of `residue` by `group` (written from its attaching atom on); canonical SMILES."""
+    """Replace the `*` of `residue` by `group`, written from the atom that binds. Return canonical SMILES."""
     mol = Chem.MolFromSmiles(residue)
     star = next(a.GetIdx() for a in mol.GetAtoms() if a.GetAtomicNum() == 0)
     neighbour = mol.GetAtomWithIdx(star).GetNeighbors()[0].GetIdx()
@@ -76,7 +76,7 @@ def attach(residue: str, group: str) -> str:
 
 
 def residue(rng: random.Random, kind: str = "any") -> str:
-    """A random residue. `kind`: `aryl` (bound through the ring), `alkyl` (bound through sp3 carbon) or `any`."""
+    """Return a random residue. `kind` is `aryl` (bound through the ring), `alkyl` (through sp3 carbon) or `any`."""
     if kind != "aryl" and rng.random() < {"alkyl": 0.6, "any": 0.35}[kind]:
         return rng.choice(ALKYL)
     aryl = rng.choice(aryls(RINGS[0] if rng.random() < 0.5 else rng.choice(RINGS)))
@@ -84,7 +84,7 @@ def residue(rng: random.Random, kind: str = "any") -> str:
     return attach(aryl, rng.choice(spacers) + "*")
 
 
-# which residues each block may stand on
+# the kind of residue that carries a group, if not any
 _KIND = {
     "alcohol": "alkyl", "bromide": "alkyl", "phenol": "aryl", "aryl bromide": "aryl", "boronic acid": "aryl",
     "nitro": "aryl", "azide": "alkyl",
@@ -92,7 +92,7 @@ _KIND = {
 
 
 def block(rng: random.Random, group: str) -> str:
-    """A random building block that carries `group`: canonical SMILES."""
+    """Return the canonical SMILES of a random building block that carries `group`."""
     if group in ("amine", "methylamine") and rng.random() < 0.35:
         return Chem.CanonSmiles(rng.choice(CYCLIC_AMINES))
     return attach(residue(rng, _KIND.get(group, "any")), GROUPS[group])

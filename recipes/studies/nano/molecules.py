@@ -1,7 +1,7 @@
 """nano's chemistry: reactions run on building blocks, and edits of molecules, all by RDKit.
 
-`reaction` draws two blocks and runs a template of chemr_lite.reactions on them; `molecule` is the product of one;
-`edit` puts a group on a molecule, takes one off or swaps two. Rows and the pretraining text are both written from these.
+`reaction` draws two blocks and runs a named reaction of chemr_lite/chemistry on them. `molecule` is the product of one.
+`edit` puts a group on a molecule, takes one off or swaps two. Both the rows and the pretraining text come from these.
 """
 
 import random
@@ -12,9 +12,9 @@ from rdkit import Chem
 from chemr_lite.chemistry.reactions import products
 from recipes.studies.nano.blocks import block
 
-MAX_ATOMS = 24  # heavy atoms; keeps a row within about a hundred tokens
+MAX_ATOMS = 24  # heavy atoms of a product; keeps a row within about a hundred tokens
 
-# reaction → the blocks it starts from, in the order of its template, and how often it is drawn
+# reaction → how often it is drawn, and the blocks it starts from in the order of its template
 RECIPES: dict[str, tuple[float, tuple[str, ...]]] = {
     "amide coupling": (2, ("acid", "amine")),
     "esterification": (1, ("acid", "alcohol")),
@@ -43,7 +43,7 @@ _CHOICES = {
 }
 BOC_ANHYDRIDE = "CC(C)(C)OC(=O)OC(=O)OC(C)(C)C"
 
-# the groups of the editing tasks and how each is written on a carbon that loses a hydrogen
+# the groups of the editing tasks → their SMILES on a carbon that loses a hydrogen
 EDIT_GROUPS = {
     "hydroxyl": ("O",), "amine": ("N",), "halo": ("F", "Cl", "Br"), "nitrile": ("C#N",), "nitro": ("[N+](=O)[O-]",),
     "carboxyl": ("C(=O)O",), "aldehyde": ("C=O",), "thiol": ("S",), "amide": ("C(N)=O",), "benzene ring": ("c1ccccc1",),
@@ -57,7 +57,7 @@ class Reaction(NamedTuple):
 
 
 def reaction(rng: random.Random) -> Reaction:
-    """A random reaction with exactly one possible product under its template."""
+    """Return a random reaction that has exactly one possible product under its template."""
     names, weights = list(RECIPES), [weight for weight, _ in RECIPES.values()]
     while True:
         name = rng.choices(names, weights)[0]
@@ -65,16 +65,16 @@ def reaction(rng: random.Random) -> Reaction:
         for group in RECIPES[name][1]:
             group = rng.choice(_CHOICES.get(group, (group,)))
             blocks.append(BOC_ANHYDRIDE if group == "Boc anhydride" else block(rng, group))
-        made = products(name, [Chem.MolFromSmiles(b) for b in blocks])
-        if len(made) != 1:
+        candidates = products(name, [Chem.MolFromSmiles(b) for b in blocks])
+        if len(candidates) != 1:
             continue  # no reaction, or two sites that could react
-        product = made.pop()
+        product = candidates.pop()
         if 6 <= Chem.MolFromSmiles(product).GetNumAtoms() <= MAX_ATOMS and product not in blocks:
             return Reaction(name, tuple(sorted(blocks)), product)
 
 
 def molecule(rng: random.Random, low: int = 8, high: int = 18) -> str:
-    """A random molecule of `low` to `high` heavy atoms: the product of a random reaction."""
+    """Return the product of a random reaction, with `low` to `high` heavy atoms."""
     while True:
         product = reaction(rng).product
         if low <= Chem.MolFromSmiles(product).GetNumAtoms() <= high:
@@ -82,14 +82,19 @@ def molecule(rng: random.Random, low: int = 8, high: int = 18) -> str:
 
 
 def add_group(rng: random.Random, smiles: str, group: str) -> str | None:
-    """Replace a random C–H of `smiles` by `group` (a key of EDIT_GROUPS); None where there is no place for it."""
+    """Replace a random C–H of `smiles` by `group`, a key of EDIT_GROUPS. Return None if there is no place for it."""
     mol = Chem.MolFromSmiles(smiles)
-    sites = [
-        a.GetIdx() for a in mol.GetAtoms()
-        if a.GetSymbol() == "C" and a.GetTotalNumHs() and (a.GetIsAromatic() or a.GetHybridization() == Chem.HybridizationType.SP3)
-        and not any(n.GetSymbol() in "NOS" and not n.GetIsAromatic() for n in a.GetNeighbors())
-    ]  # fmt: skip
+    sites = [atom.GetIdx() for atom in mol.GetAtoms() if _takes_a_group(atom)]
     return _bond(mol, rng.choice(sites), rng.choice(EDIT_GROUPS[group])) if sites else None
+
+
+def _takes_a_group(atom: Chem.Atom) -> bool:
+    """Return whether `atom` is an aromatic or sp3 carbon with a hydrogen, but next to no non-aromatic N, O or S."""
+    if atom.GetSymbol() != "C" or not atom.GetTotalNumHs():
+        return False
+    if not (atom.GetIsAromatic() or atom.GetHybridization() == Chem.HybridizationType.SP3):
+        return False
+    return not any(n.GetSymbol() in "NOS" and not n.GetIsAromatic() for n in atom.GetNeighbors())
 
 
 def _bond(mol: Chem.Mol, site: int, fragment: str) -> str | None:
@@ -101,7 +106,7 @@ def _bond(mol: Chem.Mol, site: int, fragment: str) -> str | None:
 
 
 class Edit(NamedTuple):
-    """One core and three molecules made from it at one site: the bare one, with one group, with another."""
+    """A core and two molecules with different groups at one site of it."""
 
     bare: str
     first_group: str
@@ -111,7 +116,7 @@ class Edit(NamedTuple):
 
 
 def edit(rng: random.Random) -> Edit:
-    """A random molecule and the two that carry a different EDIT_GROUPS group at the same place."""
+    """Return a random molecule and two that carry different groups of EDIT_GROUPS at the same place."""
     while True:
         bare = molecule(rng, 7, 16)
         mol = Chem.MolFromSmiles(bare)

@@ -3,9 +3,9 @@
     CCOC(=O)c1ccc(Cl)cc1 · ethyl 4-chlorobenzoate
     The molecule is a benzoate ester that is ethyl benzoate substituted by chloro at 4. It has ester, aryl chloride.
 
-A frame is a parent with numbered places: a ring or a chain, with the group that names it. Substituents are put on its
-places, and name and description follow from where they stand: lowest locants, alphabetical order, multipliers. A
-molecule comes from one frame only, so that its name is the one that a learner can find. A test has OPSIN read them.
+A frame is a parent structure with numbered places: a ring or a chain, with the group that names it. Substituents go on
+its places. Name and description follow from where they stand: lowest locants, alphabetical order, multipliers. Each
+molecule comes from one frame only, so that its name can be worked out. A test has OPSIN read the names.
 """
 
 import random
@@ -17,21 +17,15 @@ from rdkit import Chem
 
 from chemr_lite.chemistry.wording import describe_groups
 
-# prefix → fragment, written from the atom that binds
+# prefix → its SMILES, written from the atom that binds
 PREFIXES = {
-    "fluoro": "F", "chloro": "Cl", "bromo": "Br", "iodo": "I", "methyl": "C", "ethyl": "CC", "methoxy": "OC", "ethoxy": "OCC",
-    "nitro": "[N+](=O)[O-]", "trifluoromethyl": "C(F)(F)F", "propan-2-yl": "C(C)C", "hydroxy": "O", "amino": "N", "cyano": "C#N",
+    "fluoro": "F", "chloro": "Cl", "bromo": "Br", "iodo": "I", "methyl": "C", "ethyl": "CC", "methoxy": "OC",
+    "ethoxy": "OCC", "nitro": "[N+](=O)[O-]", "trifluoromethyl": "C(F)(F)F", "propan-2-yl": "C(C)C", "hydroxy": "O",
+    "amino": "N", "cyano": "C#N",
 }  # fmt: skip
-SENIORITY = {"cyano": 3, "hydroxy": 2, "amino": 1}  # prefixes only where the naming group ranks higher
-ON_CHAINS = (
-    "fluoro",
-    "chloro",
-    "bromo",
-    "methyl",
-    "methoxy",
-    "ethoxy",
-    "hydroxy",
-)  # those that never lengthen the chain
+SENIORITY = {"cyano": 3, "hydroxy": 2, "amino": 1}  # these are prefixes only where the naming group ranks higher
+# those that never lengthen the chain
+ON_CHAINS = ("fluoro", "chloro", "bromo", "methyl", "methoxy", "ethoxy", "hydroxy")
 ALKYL = {
     "methyl": "C",
     "ethyl": "CC",
@@ -42,11 +36,11 @@ ALKYL = {
 }
 ACYL = {"acet": "C(C)=O", "propan": "C(CC)=O", "butan": "C(CCC)=O"}
 BRACKETED = ("trifluoromethyl", "2-methylpropyl")
-CHAINS = ("but", "pent", "hex", "hept", "oct")  # of four carbons and more
+CHAINS = ("but", "pent", "hex", "hept", "oct")  # from four carbons on
 
 
 class Frame(NamedTuple):
-    """A parent structure. `atoms[i]` is the SMILES of place i + 1; substituents may stand on the places in `free`."""
+    """A parent structure. `atoms[i]` is the SMILES of place i + 1; substituents may go on the places in `free`."""
 
     kind: str  # what descriptions call it
     core: str  # the end of the numbered part's name
@@ -55,7 +49,7 @@ class Frame(NamedTuple):
     rank: int  # how senior its naming group is
     whole: str = "{}"  # the whole name around the numbered part
     nitrogen: str = ""  # the alkyl group on an amide's nitrogen
-    mirrored: bool = False  # the ring may as well be numbered the other way round
+    mirrored: bool = False  # the ring may also be numbered the other way round
 
 
 class Named(NamedTuple):
@@ -71,28 +65,19 @@ def _benzene(kind: str, core: str, group: str, rank: int, whole: str = "{}", nit
 
 
 def _heteroarenes() -> list[Frame]:
-    made = []
-    for ring, size, first, places in (
-        ("pyridine", 6, "n1", (2, 3, 4)),
-        ("thiophene", 5, "s1", (2, 3)),
-        ("furan", 5, "o1", (2, 3)),
-    ):
+    rings = (("pyridine", 6, "n1", (2, 3, 4)), ("thiophene", 5, "s1", (2, 3)), ("furan", 5, "o1", (2, 3)))
+    groups = (("acid", "carboxylic acid", "C(=O)O"), ("amide", "carboxamide", "C(N)=O"))
+    heteroarenes = []
+    for ring, size, first, places in rings:
         for place in places:
-            for kind, end, group in (("acid", "carboxylic acid", "C(=O)O"), ("amide", "carboxamide", "C(N)=O")):
+            free = tuple(p for p in range(2, size + 1) if p != place)
+            mirrored = (size, place) == (6, 4)
+            for kind, suffix, group in groups:
                 atoms = [first, *["c"] * (size - 2), "c1"]
                 atoms[place - 1] += f"({group})"
-                free = tuple(p for p in range(2, size + 1) if p != place)
-                made.append(
-                    Frame(
-                        f"{ring} {kind}",
-                        f"{ring}-{place}-{end}",
-                        tuple(atoms),
-                        free,
-                        4,
-                        mirrored=(size, place) == (6, 4),
-                    )
-                )
-    return made
+                core = f"{ring}-{place}-{suffix}"
+                heteroarenes.append(Frame(f"{ring} {kind}", core, tuple(atoms), free, 4, mirrored=mirrored))
+    return heteroarenes
 
 
 def _chains() -> list[Frame]:
@@ -109,10 +94,11 @@ def _chains() -> list[Frame]:
 
 @cache
 def frames() -> tuple[list[Frame], list[float]]:
-    """All frames, and how often each is drawn: a family weighs the same whatever its size."""
+    """Return all frames, and how often each is drawn. A family weighs the same whatever its size."""
     arenes = [
         _benzene("benzoic acid", "benzoic acid", "C(=O)O", 4), _benzene("benzamide", "benzamide", "C(N)=O", 4),
-        _benzene("sulfonamide", "benzenesulfonamide", "S(N)(=O)=O", 4), _benzene("benzonitrile", "benzonitrile", "C#N", 3),
+        _benzene("sulfonamide", "benzenesulfonamide", "S(N)(=O)=O", 4),
+        _benzene("benzonitrile", "benzonitrile", "C#N", 3),
         _benzene("benzaldehyde", "benzaldehyde", "C=O", 3), _benzene("phenol", "phenol", "O", 2),
         _benzene("benzenethiol", "benzenethiol", "S", 1), _benzene("aniline", "aniline", "N", 1),
         _benzene("arylacetic acid", "phenyl", "CC(=O)O", 4, "2-({})acetic acid"),
@@ -128,34 +114,36 @@ def frames() -> tuple[list[Frame], list[float]]:
     ]
     anilides = [_benzene("anilide", "phenyl", f"N{smiles}", 4, f"N-({{}}){acyl}amide") for acyl, smiles in ACYL.items()]
     families = ((3, arenes), (1.5, esters), (1.5, amides), (1, anilides), (1, _heteroarenes()), (1, _chains()))
-    return [frame for _, family in families for frame in family], [
-        w / len(family) for w, family in families for _ in family
-    ]
+    weights = [weight / len(family) for weight, family in families for _ in family]
+    return [frame for _, family in families for frame in family], weights
 
 
-def _say(frame: Frame, substituents: dict[int, str]) -> str:
-    """The numbered part: `{2: "chloro", 4: "chloro", 3: "methyl"}` on benzoic acid → `2,4-dichloro-3-methylbenzoic acid`."""
+def _numbered_part(frame: Frame, substituents: dict[int, str]) -> str:
+    """Return the numbered part of a name.
+
+    `{2: "chloro", 4: "chloro", 3: "methyl"}` on benzoic acid gives `2,4-dichloro-3-methylbenzoic acid`.
+    """
     places = defaultdict(list)
     for place, prefix in sorted(substituents.items()):
         places[prefix].append(str(place))
     if frame.nitrogen:
         places[frame.nitrogen].append("N")
         places[frame.nitrogen].sort(reverse=True)  # N before the numbers
-    said = []
+    parts = []
     for prefix in sorted(places, key=lambda p: p.lstrip("0123456789-")):
         times = ("", "di", "tri", "tetra")[len(places[prefix]) - 1]
-        said.append(f"{','.join(places[prefix])}-{times}{f'({prefix})' if prefix in BRACKETED else prefix}")
-    return "-".join(said) + frame.core
+        parts.append(f"{','.join(places[prefix])}-{times}{f'({prefix})' if prefix in BRACKETED else prefix}")
+    return "-".join(parts) + frame.core
 
 
 def _name(frame: Frame, substituents: dict[int, str]) -> str:
-    part = _say(frame, substituents)
+    part = _numbered_part(frame, substituents)
     bracketed = part if not substituents else f"[{part}]" if "(" in part else f"({part})"
     return frame.whole.replace("({})", bracketed).replace("{}", part)
 
 
 def _renumber(frame: Frame, substituents: dict[int, str]) -> dict[int, str]:
-    """The numbering with the lowest locants; at a tie the prefix that is told first gets the lower one."""
+    """Return the numbering with the lowest locants. At a tie the prefix that is named first gets the lower one."""
     ways = [substituents]
     if frame.mirrored:
         ways.append({len(frame.atoms) + 2 - place: prefix for place, prefix in substituents.items()})
@@ -163,20 +151,21 @@ def _renumber(frame: Frame, substituents: dict[int, str]) -> dict[int, str]:
 
 
 def named(rng: random.Random) -> Named:
-    """A random molecule with its name and its description."""
+    """Return a random molecule with its name and its description."""
     every, weights = frames()
     frame = rng.choices(every, weights)[0]
     possible = ON_CHAINS if frame.atoms[-1] == "C" else PREFIXES
     allowed = [prefix for prefix in possible if SENIORITY.get(prefix, 0) < frame.rank]
     places = rng.sample(frame.free, min(rng.choice((0, 1, 1, 2, 2, 3)), len(frame.free)))
-    chosen = _renumber(frame, {place: rng.choice(allowed) for place in places})
-    if list(chosen.values()).count("trifluoromethyl") > 1:
+    substituents = _renumber(frame, {place: rng.choice(allowed) for place in places})
+    if list(substituents.values()).count("trifluoromethyl") > 1:
         return named(rng)  # its multiplier is another word
     atoms = (
-        f"{atom}({PREFIXES[chosen[place]]})" if place in chosen else atom for place, atom in enumerate(frame.atoms, 1)
+        f"{atom}({PREFIXES[substituents[place]]})" if place in substituents else atom
+        for place, atom in enumerate(frame.atoms, 1)
     )
     smiles = Chem.CanonSmiles("".join(atoms))
-    spots = ", ".join(f"{prefix} at {place}" for place, prefix in sorted(chosen.items()))
+    places_text = ", ".join(f"{prefix} at {place}" for place, prefix in sorted(substituents.items()))
     caption = f"The molecule is {'an' if frame.kind[0] in 'aeiouN' else 'a'} {frame.kind} that is {_name(frame, {})}"
-    caption += (f" substituted by {spots}" if spots else "") + f". It has {describe_groups(smiles)}."
-    return Named(smiles, _name(frame, chosen), caption)
+    caption += (f" substituted by {places_text}" if substituents else "") + f". It has {describe_groups(smiles)}."
+    return Named(smiles, _name(frame, substituents), caption)

@@ -1,17 +1,18 @@
 """Make nano from nothing: its rows, its tokenizer and the weights of a 2.8 M parameter Llama.
 
     python recipes/studies/nano/pretrain.py --output outputs/pretrain            # about two hours on two CPU cores
-    python recipes/studies/nano/pretrain.py --output outputs/pretrain --install  # … and put the result into chemr_lite/nano/
+    python recipes/studies/nano/pretrain.py --output outputs/pretrain --install  # also copies it into chemr_lite/nano/
 
 1. The generator (recipes/studies/nano) writes the finite rows of train, validation and test.
-2. It writes lines of chemistry that show no validation or test molecule; they are packed into blocks of 256 tokens.
+2. It writes lines of chemistry that show no validation or test molecule, packed into blocks of 256 tokens.
 3. A Llama learns to continue them: Muon for the matrices, AdamW for the embeddings, cosine decay.
-4. Three shorter stages, at half the rate, show fresh lines as dialogue between user and assistant; in the second of them
-   a third of the lines count atoms or bonds down while they write a molecule, in the third a third count atoms up or down.
+4. Three shorter stages, at half the rate, show fresh lines as dialogue between user and assistant. In the second of
+   them a third of the lines count atoms or bonds down while they write a molecule. In the third a third of the lines
+   count atoms up or down.
 5. Validation loss, the share of valid SMILES among samples, time and hardware go into pretraining.json.
 
-Left out: dropout, masks between packed lines, several devices. Killed and started again, it goes on from its newest
-checkpoint.
+Left out: dropout, masks between packed lines, several devices. If it is killed, the same command resumes from the
+newest checkpoint.
 """
 
 import argparse
@@ -29,9 +30,20 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
-BLOCK = 256
+import numpy as np
+from tqdm import tqdm
+
+from chemr_lite import parse_smiles
+from recipes.studies.nano.corpus import dialogue, lines
+from recipes.studies.nano.rows import held_out, make_rows
+from recipes.studies.nano.tokenizer import build_tokenizer, pieces
+from recipes.training.files import written_aside
+
+# torch, transformers and safetensors are imported where they are used: --help must not wait for them
+
+BLOCK = 256  # tokens
+# stage → the weights of the lines that count (recipes.studies.nano.corpus.lines)
 STAGES = {"text": {}, "dialogue": {}, "counting": {"counted": 5}, "tallying": {"counted": 2, "tallied": 5}}
-"""The stages, and how many of their lines count (recipes.studies.nano.corpus.lines)."""
 NANO = Path(__file__).resolve().parents[3] / "chemr_lite" / "nano"
 
 
@@ -39,15 +51,10 @@ def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, default=Path("outputs/pretrain"), help="working directory")
     parser.add_argument("--lines", type=int, default=600_000, help="lines of text to generate")
-    parser.add_argument(
-        "--tokens", type=float, default=26e6, help="tokens to train on; the text is read again if short"
-    )
-    parser.add_argument(
-        "--dialogue-lines",
-        type=int,
-        default=100_000,
-        help="lines of dialogue in the second and third stage, read once; the fourth has half",
-    )
+    tokens_help = "tokens to train on; the text is read again if it is shorter"
+    parser.add_argument("--tokens", type=float, default=26e6, help=tokens_help)
+    dialogue_help = "lines of dialogue in the second and third stage, read once; the fourth has half as many"
+    parser.add_argument("--dialogue-lines", type=int, default=100_000, help=dialogue_help)
     parser.add_argument("--batch-size", type=int, default=32, help=f"blocks of {BLOCK} tokens a step")
     parser.add_argument("--learning-rate", type=float, default=2e-3, help="of AdamW; Muon takes ten times as much")
     parser.add_argument("--hidden-size", type=int, default=192, help="multiple of the head size, 64")
@@ -59,9 +66,10 @@ def options() -> argparse.Namespace:
 
 
 def write_rows(path: Path, seed: int) -> list[dict]:
-    """The finite rows, written once; gzip without a time stamp, so that the same seed gives the same bytes."""
-    from recipes.studies.nano.rows import make_rows
+    """Write the finite rows, unless `path` exists, and return them.
 
+    The gzip file has no time stamp, so that the same seed gives the same bytes.
+    """
     if not path.exists():
         text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in make_rows(seed))
         path.write_bytes(gzip.compress(text.encode(), mtime=0))
@@ -69,9 +77,6 @@ def write_rows(path: Path, seed: int) -> list[dict]:
 
 
 def _tokenise_lines(job: tuple[str, int, int, set[str]]) -> list[int]:
-    from recipes.studies.nano.corpus import dialogue, lines
-    from recipes.studies.nano.tokenizer import build_tokenizer, pieces
-
     stage, seed, count, forbidden = job
     tokenizer = build_tokenizer()
     text = list(islice(lines(random.Random(seed), forbidden, pieces(), **STAGES[stage]), count))
@@ -79,15 +84,15 @@ def _tokenise_lines(job: tuple[str, int, int, set[str]]) -> list[int]:
     return [token for ids in tokenizer(text)["input_ids"] for token in (*ids, tokenizer.eos_token_id)]
 
 
-def write_text(stage: str, path: Path, forbidden: set[str], lines: int, seed: int):
-    """The text of one of STAGES as packed token blocks, an array of shape (blocks, BLOCK); written once."""
-    import numpy as np
-    from tqdm import tqdm
+def write_text(stage: str, path: Path, forbidden: set[str], count: int, seed: int) -> np.ndarray:
+    """Write `count` lines of one of STAGES, unless `path` exists.
 
+    Returns them as packed tokens, an array of shape (blocks, BLOCK).
+    """
     if not path.exists():
         chunk = 5000
         first = seed * 1_000_003 + 1 + 500_000 * list(STAGES).index(stage)
-        jobs = [(stage, first + i, chunk, forbidden) for i in range(math.ceil(lines / chunk))]
+        jobs = [(stage, first + i, chunk, forbidden) for i in range(math.ceil(count / chunk))]
         with multiprocessing.get_context("spawn").Pool() as pool:
             parts = list(tqdm(pool.imap(_tokenise_lines, jobs), total=len(jobs), desc=f"writing {stage}"))
         tokens = np.concatenate([np.array(part, dtype=np.uint16) for part in parts])
@@ -98,30 +103,41 @@ def write_text(stage: str, path: Path, forbidden: set[str], lines: int, seed: in
 def build_model(hidden: int, layers: int, tokenizer):
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    return LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=len(tokenizer), hidden_size=hidden, intermediate_size=hidden * 8 // 3 // 64 * 64, num_hidden_layers=layers,
-            num_attention_heads=hidden // 64, num_key_value_heads=hidden // 64, head_dim=64, max_position_embeddings=512,
-            tie_word_embeddings=True, initializer_range=0.02, rope_theta=10_000.0,
-            bos_token_id=None, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
-        )
-    )  # fmt: skip
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=hidden,
+        intermediate_size=hidden * 8 // 3 // 64 * 64,
+        num_hidden_layers=layers,
+        num_attention_heads=hidden // 64,
+        num_key_value_heads=hidden // 64,
+        head_dim=64,
+        max_position_embeddings=512,
+        tie_word_embeddings=True,
+        initializer_range=0.02,
+        rope_theta=10_000.0,
+        bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    return LlamaForCausalLM(config)
 
 
 def orthogonalise(grad, coefficients: tuple[float, float, float], steps: int, eps: float):
-    """Muon's Newton-Schulz iteration (Keller Jordan, 2024) in full precision. torch's own is in bf16 always, and a processor
-    that only emulates it would spend most of a step there."""
+    """Orthogonalise a gradient by Muon's Newton-Schulz iteration (Keller Jordan, 2024) in full precision.
+
+    torch's own always computes in bf16. A processor that only emulates bf16 would spend most of a step there.
+    """
     a, b, c = coefficients
-    made = grad.T if grad.size(0) > grad.size(1) else grad
-    made = made / made.norm().clamp(min=eps)
+    update = grad.T if grad.size(0) > grad.size(1) else grad
+    update = update / update.norm().clamp(min=eps)
     for _ in range(steps):
-        gram = made @ made.T
-        made = a * made + (b * gram + c * gram @ gram) @ made
-    return made.T if grad.size(0) > grad.size(1) else made
+        gram = update @ update.T
+        update = a * update + (b * gram + c * gram @ gram) @ update
+    return update.T if grad.size(0) > grad.size(1) else update
 
 
 def build_optimizers(model, learning_rate: float) -> list:
-    """Muon (torch's) on the weight matrices of the layers, AdamW on everything else."""
+    """Return torch's Muon for the weight matrices of the layers and AdamW for everything else."""
     import torch
 
     if model.device.type == "cpu":
@@ -136,26 +152,25 @@ def build_optimizers(model, learning_rate: float) -> list:
 
 
 def save_checkpoint(folder: Path, model, optimizers, progress: dict) -> None:
-    """Weights and optimiser state as safetensors, written aside and renamed when whole."""
+    """Write weights and optimiser state as safetensors to `folder`, in place of the checkpoint before."""
     from safetensors.torch import save_file
 
-    aside = folder.with_suffix(".partial")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir()
-    model.save_pretrained(aside)
-    state = {
-        f"{o}.{i}.{key}": value.contiguous()
-        for o, optimizer in enumerate(optimizers)
-        for i, entry in optimizer.state_dict()["state"].items()
-        for key, value in entry.items()
-    }
-    save_file(state, aside / "optimizer.safetensors")
-    (aside / "progress.json").write_text(json.dumps(progress))
-    shutil.rmtree(folder, ignore_errors=True)
-    aside.rename(folder)
+    with written_aside(folder) as aside:
+        aside.mkdir()
+        model.save_pretrained(aside)
+        state = {
+            f"{o}.{i}.{key}": value.contiguous()
+            for o, optimizer in enumerate(optimizers)
+            for i, entry in optimizer.state_dict()["state"].items()
+            for key, value in entry.items()
+        }
+        save_file(state, aside / "optimizer.safetensors")
+        (aside / "progress.json").write_text(json.dumps(progress))
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def load_checkpoint(folder: Path, model, optimizers) -> dict:
+    """Load a checkpoint into model and optimisers. Return its progress."""
     from safetensors.torch import load_file
 
     model.load_state_dict(load_file(folder / "model.safetensors"), strict=False)  # the tied head is not stored
@@ -171,9 +186,8 @@ def load_checkpoint(folder: Path, model, optimizers) -> dict:
 
 
 def train(args: argparse.Namespace, model, blocks, tokens: float, learning_rate: float, folder: Path) -> dict:
-    """Train `model` in place on `tokens` tokens; return the step, the seconds and the curve of validation losses."""
+    """Train `model` in place on `tokens` tokens. Return the step, the seconds and the curve of validation losses."""
     import torch
-    from tqdm import tqdm
 
     device = model.device.type
     optimizers = build_optimizers(model, learning_rate)
@@ -203,15 +217,11 @@ def train(args: argparse.Namespace, model, blocks, tokens: float, learning_rate:
             optimizer.zero_grad(set_to_none=True)
         progress.update(step=step + 1, seconds=time.time() - started)
         if (step + 1) % 250 == 0 or step + 1 == steps:
-            progress["curve"].append(
-                {"tokens": (step + 1) * args.batch_size * BLOCK, "validation_loss": evaluate(model, validation, device)}
-            )
-            bar.write(
-                json.dumps(
-                    progress["curve"][-1]
-                    | {"minutes": round(progress["seconds"] / 60, 1), "loss": round(loss.item(), 4)}
-                )
-            )
+            tokens_read = (step + 1) * args.batch_size * BLOCK
+            point = {"tokens": tokens_read, "validation_loss": evaluate(model, validation, device)}
+            progress["curve"].append(point)
+            minutes = round(progress["seconds"] / 60, 1)
+            bar.write(json.dumps(point | {"minutes": minutes, "loss": round(loss.item(), 4)}))
         if time.time() - saved > 60 * args.save_minutes or step + 1 == steps:
             save_checkpoint(folder, model, optimizers, progress)
             saved = time.time()
@@ -219,6 +229,7 @@ def train(args: argparse.Namespace, model, blocks, tokens: float, learning_rate:
 
 
 def evaluate(model, blocks, device: str) -> float:
+    """Return the mean loss over `blocks`, in batches of 32."""
     import torch
 
     with torch.no_grad(), torch.autocast(device, dtype=torch.bfloat16, enabled=device == "cuda"):
@@ -230,59 +241,53 @@ def evaluate(model, blocks, device: str) -> float:
 
 
 def sample_validity(model, tokenizer, samples: int = 200) -> float:
-    """Percent of `samples` lines sampled at temperature 1 from "C" on whose first word passes the gate."""
+    """Return the percentage of `samples` lines, sampled at temperature 1, whose first word passes the gate.
+
+    Lines whose first word is a number do not count.
+    """
     import torch
 
-    from chemr_lite import parse_smiles
-
     start = torch.tensor([[tokenizer.eos_token_id]] * samples, device=model.device)
-    made = model.generate(
+    sampled = model.generate(
         start, attention_mask=torch.ones_like(start), max_new_tokens=60, do_sample=True, temperature=1.0
     )
-    words = [
-        text.replace(">>", " ").replace("<<", " ").split(" ")[0]
-        for text in tokenizer.batch_decode(made, skip_special_tokens=True)
-    ]
-    starts = [word for word in words if not word.isdigit()]
-    return round(100 * sum(parse_smiles(word).ok for word in starts) / max(1, len(starts)), 1)
+    texts = tokenizer.batch_decode(sampled, skip_special_tokens=True)
+    first_words = [text.replace(">>", " ").replace("<<", " ").split(" ")[0] for text in texts]
+    molecules = [word for word in first_words if not word.isdigit()]
+    return round(100 * sum(parse_smiles(word).ok for word in molecules) / max(1, len(molecules)), 1)
 
 
 def main() -> None:
     args = options()
     args.output.mkdir(parents=True, exist_ok=True)
-    from recipes.studies.nano.rows import held_out
-    from recipes.studies.nano.tokenizer import build_tokenizer
-
     rows = write_rows(args.output / "rows.jsonl.gz", args.seed)
-    tokenizer = build_tokenizer()
-    sizes = {"text": args.lines, "tallying": args.dialogue_lines // 2}
+    tokenizer, forbidden = build_tokenizer(), held_out(rows)
+    counts = dict.fromkeys(STAGES, args.dialogue_lines) | {"text": args.lines, "tallying": args.dialogue_lines // 2}
     blocks = {
-        stage: write_text(
-            stage, args.output / f"{stage}.npy", held_out(rows), sizes.get(stage, args.dialogue_lines), args.seed
-        )
-        for stage in STAGES
+        stage: write_text(stage, args.output / f"{stage}.npy", forbidden, count, args.seed)
+        for stage, count in counts.items()
     }
     print(f"{len(rows)} rows, {blocks['text'].size / 1e6:.1f} M tokens of text, vocabulary {len(tokenizer)}")
 
     import torch
 
+    cuda = torch.cuda.is_available()
     torch.manual_seed(args.seed)
-    model = build_model(args.hidden_size, args.layers, tokenizer).to("cuda" if torch.cuda.is_available() else "cpu")
+    model = build_model(args.hidden_size, args.layers, tokenizer).to("cuda" if cuda else "cpu")
     done = {}
     for stage, text in blocks.items():
-        tokens, rate = (
-            (args.tokens, args.learning_rate) if stage == "text" else (text[128:].size, args.learning_rate / 2)
-        )
+        tokens, rate = args.tokens, args.learning_rate
+        if stage != "text":
+            tokens, rate = text[128:].size, args.learning_rate / 2  # once over all that is not for validation
         done[stage] = train(args, model, text, tokens, rate, args.output / stage)
-    measured = {
+    cpu = f"{platform.machine()}, {torch.get_num_threads()} CPU threads"
+    facts = {
         "parameters": model.num_parameters(),
         "tokens": sum(progress["curve"][-1]["tokens"] for progress in done.values()),
         "validation_loss": {stage: progress["curve"][-1]["validation_loss"] for stage, progress in done.items()},
         "sampled_validity_percent": sample_validity(model, tokenizer),
         "minutes": round(sum(progress["seconds"] for progress in done.values()) / 60, 1),
-        "hardware": torch.cuda.get_device_name()
-        if torch.cuda.is_available()
-        else f"{platform.machine()}, {torch.get_num_threads()} CPU threads",
+        "hardware": torch.cuda.get_device_name() if cuda else cpu,
         "torch": torch.__version__,
         "seed": args.seed,
         "curve": {stage: progress["curve"] for stage, progress in done.items()},
@@ -290,8 +295,8 @@ def main() -> None:
     final = args.output / "model"
     model.to(torch.bfloat16).save_pretrained(final)
     tokenizer.save_pretrained(final)
-    (final / "pretraining.json").write_text(json.dumps(measured, indent=1) + "\n")
-    print(json.dumps({k: v for k, v in measured.items() if k != "curve"}, indent=1))
+    (final / "pretraining.json").write_text(json.dumps(facts, indent=1) + "\n")
+    print(json.dumps({name: fact for name, fact in facts.items() if name != "curve"}, indent=1))
     if args.install:
         shutil.copytree(final, NANO / "model", dirs_exist_ok=True)
         shutil.copy(args.output / "rows.jsonl.gz", NANO / "rows.jsonl.gz")

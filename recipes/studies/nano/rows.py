@@ -1,7 +1,7 @@
 """nano's questions: the finite rows of train, validation and test, written from the generator's chemistry.
 
-`make_rows` is how rows.jsonl.gz was made. No molecule, product or building-block pair stands in two splits; single
-building blocks do, as they do in life. `held_out` names what the pretraining text must never show.
+`make_rows` writes what rows.jsonl.gz holds. No two splits share a molecule, a product or a pair of building blocks, but
+they may share single building blocks. `held_out` names what the pretraining text must never show.
 """
 
 import random
@@ -33,10 +33,10 @@ SIZES = {
     "reagent_selection": (500, 48, 150),
     "retrosynthesis": (1000, 96, 300),
 }
-# of each sub-task of open generation, rows without an answer for phase 3; molecules to make have few different questions
+# rows without an answer for phase 3, by sub-task of open generation; mol_custom has few different questions
 PRACTICE = {"mol_edit": 1200, "mol_opt": 1200, "mol_custom": 300}
 COUPLINGS = ("Suzuki coupling", "Buchwald-Hartwig amination", "Sonogashira coupling")
-MAX_REACTANT = 40  # characters of a candidate, to keep the list short
+MAX_REACTANT = 40  # characters of a candidate, so that lists stay short
 _VOWELS = "aeiou"
 
 
@@ -44,30 +44,33 @@ def _row(task: str, question: str, answer: str, **meta) -> dict:
     return {"task": task, "input": question, "answer": answer, "split": "", "meta": meta}
 
 
+# each maker returns a random row of its task, or None where its draw makes none
+
+
 def _reaction(rng: random.Random, task: str) -> dict:
-    made = molecules.reaction(rng)
-    sides = ".".join(made.reactants), made.product
+    reaction = molecules.reaction(rng)
+    sides = ".".join(reaction.reactants), reaction.product
     question, answer = sides if task == "reaction_prediction" else sides[::-1]
-    return _row(task, question, answer, reaction=made.name)
+    return _row(task, question, answer, reaction=reaction.name)
 
 
 def _edit(rng: random.Random, task: str) -> dict:
-    made = molecules.edit(rng)
-    a = {g: f"{'an' if g[0] in _VOWELS else 'a'} {g}" for g in (made.first_group, made.second_group)}
+    edit = molecules.edit(rng)
+    first, second = (f"{'an' if g[0] in _VOWELS else 'a'} {g}" for g in (edit.first_group, edit.second_group))
     if task.endswith("add"):
-        question = f"Please add {a[made.first_group]} to the molecule {made.bare}."
-        return _row(task, question, made.first, source=made.bare, add=made.first_group)
+        question = f"Please add {first} to the molecule {edit.bare}."
+        return _row(task, question, edit.first, source=edit.bare, add=edit.first_group)
     if task.endswith("delete"):
-        question = f"Please remove {a[made.first_group]} from the molecule {made.first}."
-        return _row(task, question, made.bare, source=made.first, remove=made.first_group)
-    question = f"Please substitute {a[made.first_group]} in the molecule {made.first} with {a[made.second_group]}."
-    return _row(task, question, made.second, source=made.first, remove=made.first_group, add=made.second_group)
+        question = f"Please remove {first} from the molecule {edit.first}."
+        return _row(task, question, edit.bare, source=edit.first, remove=edit.first_group)
+    question = f"Please substitute {first} in the molecule {edit.first} with {second}."
+    return _row(task, question, edit.second, source=edit.first, remove=edit.first_group, add=edit.second_group)
 
 
 def _optimise(rng: random.Random, task: str) -> dict | None:
-    made = molecules.edit(rng)
+    edit = molecules.edit(rng)
     name = {"logp": "LogP", "mr": "MR", "qed": "QED"}[task.rsplit("_", 1)[1]]
-    source, answer = rng.sample((made.bare, made.first, made.second), 2)
+    source, answer = rng.sample((edit.bare, edit.first, edit.second), 2)
     gain = measure(name, answer) - measure(name, source)
     if abs(gain) < 0.02 or similarity(parse_smiles(source), parse_smiles(answer)) < 0.25:
         return None
@@ -76,11 +79,11 @@ def _optimise(rng: random.Random, task: str) -> dict | None:
     return _row(task, question, answer, source=source, property=name, direction=direction)
 
 
-def _custom(rng: random.Random, task: str) -> dict:
+def _custom(rng: random.Random, task: str) -> dict | None:
     kind = task.rsplit("_", 1)[1]
     answer = molecules.molecule(rng, 6, 14)
-    maker: MolCustom = get_task(task)
-    counts = {name: n for name, n in maker.counts(parse_smiles(answer)).items() if n}
+    mol_custom: MolCustom = get_task(task)
+    counts = {name: n for name, n in mol_custom.counts(parse_smiles(answer)).items() if n}
     if not counts:
         return None
     return _row(task, f"Please generate a molecule with {format_counts(counts)} {kind}.", answer, **{kind: counts})
@@ -93,49 +96,50 @@ def _property(rng: random.Random, task: str) -> dict:
 
 
 def _name(rng: random.Random, task: str) -> dict:
-    made = named(rng)
-    asked, _, wanted = task.partition("/")[2].partition("_to_")
-    said = {"smiles": made.smiles, "iupac": made.name, "formula": CalcMolFormula(Chem.MolFromSmiles(made.smiles))}
-    return _row(task, said[asked], said[wanted], smiles=made.smiles)
+    smiles, name, _ = named(rng)
+    source, _, target = task.partition("/")[2].partition("_to_")
+    texts = {"smiles": smiles, "iupac": name, "formula": CalcMolFormula(Chem.MolFromSmiles(smiles))}
+    return _row(task, texts[source], texts[target], smiles=smiles)
 
 
 def _description(rng: random.Random, task: str) -> dict:
-    made = named(rng)
-    sides = made.caption, made.smiles
-    question, answer = sides if task == "molecule_design" else sides[::-1]
+    smiles, _, caption = named(rng)
+    question, answer = (caption, smiles) if task == "molecule_design" else (smiles, caption)
     return _row(task, question, answer)
 
 
 def _yield(rng: random.Random, task: str) -> dict | None:
-    made = molecules.reaction(rng)
-    if made.name not in COUPLINGS:
+    reaction = molecules.reaction(rng)
+    if reaction.name not in COUPLINGS:
         return None
-    question = f"{'.'.join(made.reactants)}>>{made.product}"
-    return _row(task, question, "No" if any(hindrance(".".join(made.reactants))) else "Yes", reaction=made.name)
+    reactants = ".".join(reaction.reactants)
+    answer = "No" if any(hindrance(reactants)) else "Yes"
+    return _row(task, f"{reactants}>>{reaction.product}", answer, reaction=reaction.name)
 
 
 def _reactant(rng: random.Random, task: str) -> dict | None:
-    """One reactant is missing: among the candidates is another with the same group, and one with a different group."""
-    made = molecules.reaction(rng)
-    if len(made.reactants) != 2:
+    """Ask for a missing reactant. Another candidate has the same groups, and a third has different ones."""
+    reaction = molecules.reaction(rng)
+    if len(reaction.reactants) != 2:
         return None
-    given, answer = rng.sample(made.reactants, 2)
-    others = [molecules.reaction(rng) for _ in range(12)]
-    like = [r for other in others for r in other.reactants if groups_of(r) == groups_of(answer)]
-    unlike = [r for other in others for r in other.reactants if groups_of(r) != groups_of(answer)]
+    given, answer = rng.sample(reaction.reactants, 2)
+    strangers = [reactant for _ in range(12) for reactant in molecules.reaction(rng).reactants]
+    like = [reactant for reactant in strangers if groups_of(reactant) == groups_of(answer)]
+    unlike = [reactant for reactant in strangers if groups_of(reactant) != groups_of(answer)]
     candidates = list(dict.fromkeys([answer, *like[:1], *unlike[:1]]))
     if len(candidates) < 3 or max(map(len, candidates)) > MAX_REACTANT:
         return None
-    return _selection(rng, task, f"Reactant: {given}\nProduct: {made.product}", answer, candidates)
+    return _selection(rng, task, f"Reactant: {given}\nProduct: {reaction.product}", answer, candidates)
 
 
 def _reagent(rng: random.Random, task: str) -> dict | None:
-    made = molecules.reaction(rng)
-    if made.name not in USUAL_REAGENT:
+    reaction = molecules.reaction(rng)
+    if reaction.name not in USUAL_REAGENT:
         return None
-    answer = USUAL_REAGENT[made.name]
-    candidates = [answer, *rng.sample([other for other in USUAL_REAGENT.values() if other != answer], 2)]
-    return _selection(rng, task, f"Reactants: {'.'.join(made.reactants)}\nProduct: {made.product}", answer, candidates)
+    answer = USUAL_REAGENT[reaction.name]
+    candidates = [answer, *rng.sample([reagent for reagent in USUAL_REAGENT.values() if reagent != answer], 2)]
+    question = f"Reactants: {'.'.join(reaction.reactants)}\nProduct: {reaction.product}"
+    return _selection(rng, task, question, answer, candidates)
 
 
 def _selection(rng: random.Random, task: str, question: str, answer: str, candidates: list[str]) -> dict:
@@ -163,51 +167,56 @@ MAKERS: dict[str, Callable] = {
 
 
 def keys(row: dict) -> set[str]:
-    """What a row may not share with another split: its molecules, but of a reaction only the product and the set of
-    reactants (a single building block of two is free)."""
-    return {about for about in identities(row) if parse_smiles(about).ok}
+    """Return what a row may not share with another split: its molecules.
+
+    Of a reaction these are only the product and the set of reactants: a single building block of two may be shared.
+    """
+    return {identity for identity in identities(row) if parse_smiles(identity).ok}
 
 
 def make_rows(seed: int = 0) -> Iterator[dict]:
-    """All rows, test first: a later split never repeats a key of an earlier one, nor a row one of its own. Last come training
-    rows without an answer; the molecule that the generator had in mind for one is in no other split either."""
+    """Yield all rows, test first. A later split repeats no key of an earlier one, and no split repeats a question.
+
+    Last come training rows without an answer. The molecule from which such a question was made is in no other split
+    either.
+    """
     rng = random.Random(seed)
-    taken: set[str] = set()
-    asked: set[str] = set()
+    taken: set[str] = set()  # keys of validation and test
+    questions: set[str] = set()
     for split in reversed(SPLITS):
-        fresh: set[str] = set()
+        keys_of_split: set[str] = set()
         for task, make in MAKERS.items():
             size = SIZES[task.split("/")[0]][SPLITS.index(split)]
-            questions: set[str] = set()
-            answers = {"Yes": 0, "No": 0}
-            while len(questions) < size:
+            questions_of_task: set[str] = set()
+            verdicts = {"Yes": 0, "No": 0}
+            while len(questions_of_task) < size:
                 row = make(rng, task)
-                if row is None or keys(row) & taken or row["input"] in questions:
+                if row is None or keys(row) & taken or row["input"] in questions_of_task:
                     continue
-                if row["answer"] in answers:  # as many Yes as No
-                    if answers[row["answer"]] >= (size + 1) // 2:
+                if row["answer"] in verdicts:  # as many Yes as No
+                    if verdicts[row["answer"]] >= (size + 1) // 2:
                         continue
-                    answers[row["answer"]] += 1
+                    verdicts[row["answer"]] += 1
                 elif get_task(task).gold(row) and not get_task(task).score(row["answer"], row).correct:
                     continue
-                questions.add(row["input"])
-                fresh |= keys(row)
+                questions_of_task.add(row["input"])
+                keys_of_split |= keys(row)
                 yield row | {"split": split}
-            asked |= questions
+            questions |= questions_of_task
         if split != "train":
-            taken |= fresh
+            taken |= keys_of_split
     rng = random.Random(f"{seed}/practice")
     for task, make in MAKERS.items():
-        wanted = next((number for kind, number in PRACTICE.items() if f"/{kind}" in task), 0)
-        while wanted:
+        missing = next((number for kind, number in PRACTICE.items() if f"/{kind}" in task), 0)
+        while missing:
             row = make(rng, task)
-            if row is None or keys(row) & taken or row["input"] in asked:
+            if row is None or keys(row) & taken or row["input"] in questions:
                 continue
-            asked.add(row["input"])
-            wanted -= 1
+            questions.add(row["input"])
+            missing -= 1
             yield row | {"answer": "", "split": "train"}
 
 
 def held_out(rows: list[dict]) -> set[str]:
-    """Every key of the validation and test rows: what pretraining must not see."""
+    """Return every key of the validation and test rows: what pretraining must not show."""
     return set().union(*(keys(row) for row in rows if row["split"] != "train"))
