@@ -113,8 +113,9 @@ def _train(options: Options, rows: Loaded, backend: str) -> None:
     checkpoint = on_main(lambda: directory.begin(facts))
     if checkpoint:
         say(f"[grpo] resuming from {checkpoint}")
+        state = read_json(checkpoint / "mixing.json")
         try:
-            mixture.state = read_json(checkpoint / "mixing.json")
+            mixture.state = state
         except ValueError as error:
             raise UsageError(f"{checkpoint}: {error}; give another --output") from error
 

@@ -109,8 +109,9 @@ def _serve() -> None:
     import matplotlib.pyplot  # noqa: F401
     import trl
 
-    from recipes import grpo  # noqa: F401
-    from recipes.training import callbacks, ladder  # noqa: F401
+    from chemr_lite.model import cpu, load  # noqa: F401
+    from recipes import evaluate, grpo  # noqa: F401
+    from recipes.training import callbacks, evaluation_report, ladder, memory, replay_kl, sft  # noqa: F401
 
     _ = trl.GRPOTrainer, trl.SFTTrainer  # trl imports them on first use
     orders, answers = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")

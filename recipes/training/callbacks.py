@@ -13,6 +13,7 @@ from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
 from chemr_lite.model.adapters import restore_adapter, saved_weights
 from chemr_lite.model.folders import PHASES
+from recipes.training.command import STARTED
 from recipes.training.distributed import IS_MAIN, on_main, say
 from recipes.training.evaluation import evaluate
 from recipes.training.files import append_jsonl, as_jsonl, read_json, read_jsonl, write_json
@@ -152,10 +153,9 @@ class Limit(TrainerCallback):
     """Ends training with a checkpoint after the step under way, once --max-hours are over or SIGTERM arrives."""
 
     STATUS = 75  # EX_TEMPFAIL of sysexits.h: try the same command again
-    started = time.time()  # about the start of the program, from which every phase counts
 
     def __init__(self, max_hours: float):
-        self.deadline = self.started + 3600 * max_hours if max_hours else float("inf")
+        self.deadline = STARTED + 3600 * max_hours if max_hours else float("inf")
         self.reason, self.stopped_at = "", ""
         if threading.current_thread() is threading.main_thread():  # no other thread may set a handler
             self.previous_handler = signal.signal(signal.SIGTERM, self._on_sigterm)

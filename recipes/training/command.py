@@ -2,9 +2,12 @@
 
 import os
 import sys
+import time
 from collections.abc import Callable
 
 from chemr_lite.errors import ChemrError
+
+STARTED = time.time()  # of the program; importing torch and trl comes later and can take minutes
 
 
 def run(main: Callable[[], None]) -> None:
