@@ -99,9 +99,7 @@ assert summarise([judged])["balanced"] == 100.0 and Mixture([row], 1).weights() 
 
 def test_importing_changes_nothing():
     """No log level, no environment variable, no stream: what a command needs it sets when it runs."""
-    light = [
-        name for name in MODULES if name != "chemr_lite.tasks.template"
-    ]  # the template registers a task of its own
+    own = [name for name in MODULES if name != "chemr_lite.tasks.template"]  # it registers a task of its own
     code = f"""
 import importlib, json, logging, os, sys
 import bitsandbytes, datasets, matplotlib.pyplot, peft, torch, transformers, trl  # what these do is theirs
@@ -110,7 +108,7 @@ def levels():
     loggers = logging.Logger.manager.loggerDict.items()
     return {{name: logger.level for name, logger in loggers if hasattr(logger, "level")}}
 before, variables, streams = levels(), dict(os.environ), (sys.stdout, sys.stderr)
-for name in {light!r}:
+for name in {own!r}:
     importlib.import_module(name)
 after = levels()
 changed = sorted(name for name, level in before.items() if after[name] != level)
