@@ -59,7 +59,7 @@ def load_protocols(path: Path | str = "default") -> Protocols:
         for heading, fact in steps.items():
             if not isinstance(fact, str) or fact not in described:
                 known = ", ".join(described)
-                raise ProtocolError(f"{path}: {task}, {heading}: no step {fact!r}; the steps are {known}")
+                raise ProtocolError(f"{path}: {task}, {heading}: no step {fact!r} under `steps`; there are {known}")
         by_name[str(task)] = tuple(Step(str(heading), fact, *described[fact]) for heading, fact in steps.items())
     return Protocols(by_name)
 

@@ -692,7 +692,7 @@ def test_a_question_of_a_later_split_leaves_the_earlier_ones(tmp_path):
     validation = [RETRO | {"split": "validation", "input": "CC(=O)N[CH3:1]"}]
     loaded = load([write(tmp_path / "rows.jsonl", jsonl([*train, *validation, RETRO | {"split": "test"}]))])
     assert everything(loaded) == [train[1], RETRO | {"split": "test"}]
-    assert loaded.removed == {f"{split} rows about what a later split holds": 1 for split in ("train", "validation")}
+    assert loaded.removed == {f"{split} rows with a molecule of a later split": 1 for split in ("train", "validation")}
 
 
 def test_repeated_rows_are_dropped_once(tmp_path):
@@ -727,7 +727,7 @@ NAME = {"task": "name_prediction/iupac_to_smiles", "input": "ethanol", "split": 
 def test_a_molecule_of_a_test_row_trains_under_no_task(tmp_path, train, test):
     loaded = load([write(tmp_path / "rows.jsonl", jsonl([train, test]))])
     assert everything(loaded) == [test]
-    assert loaded.removed == {"train rows about what a later split holds": 1}
+    assert loaded.removed == {"train rows with a molecule of a later split": 1}
 
 
 def test_two_tasks_of_one_split_may_share_a_molecule(tmp_path):

@@ -113,7 +113,7 @@ def test_an_edited_file_is_another_option(tmp_path):
         ("steps: {a: {states: x}}\nprotocols: {retrosynthesis: [a]}", "the protocol of retrosynthesis must list"),
         (
             "steps: {a: {states: x}}\nprotocols: {retrosynthesis: {B: c}}",
-            "retrosynthesis, B: no step 'c'; the steps are groups",
+            "retrosynthesis, B: no step 'c' under `steps`; there are groups",
         ),
         ("steps: {a: {states: x}}\nprotocols: {retrosynthesys: {B: a}}", "nearest: retrosynthesis"),
     ],

@@ -603,7 +603,7 @@ def test_a_tally_counts_each_element_as_it_comes(smiles, text):
 
 # any text
 
-ONE_OF_EACH = [next(case[1] for case in SCORES if case[1]["task"] == name) for name in list_tasks()]
+ONE_OF_EACH = list({case[1]["task"]: case[1] for case in SCORES[::-1]}.values())
 PIECES = [
     "C", "O", "N", "c1ccccc1", "C(=O)", "(F)", "=C", "#N", ".", "[C@H](F)", "[Fe]", "[Na]", "~C", "*", ">", " ", "1",
     "[se]", "Yes", "No",
@@ -615,6 +615,11 @@ NASTY = [
     "[C-]#[O+]", ".".join(["CC"] * 150), "%(99999)C",
 ]  # fmt: skip
 UNREADABLE = ["CCOc1~occ1N", "COc1cc~c(SC)cc1CC=O", "CN(C)c1~[te]c(Cl)ccc1C=O", "C[Na]C=1cc(C(C=O)CSC)nn[Al]1"]
+
+
+def test_every_task_has_a_case():
+    missing = set(list_tasks()) - {question["task"] for question in ONE_OF_EACH}
+    assert not missing, f"add a right and a wrong answer of {sorted(missing)} to SCORES"
 
 
 def assert_scores(answer):

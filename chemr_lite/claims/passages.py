@@ -109,7 +109,7 @@ class Passage:
         """Return the SMILES of `subjects` for `Claim.about`; empty where the row has one side, read as a whole."""
         if len(self.sides) < 2 and self.only is None:
             return ""
-        return " or ".join(".".join(molecules) for molecules in subjects)
+        return " or ".join(dict.fromkeys(".".join(molecules) for molecules in subjects))
 
     def quantity(self, start: int, end: int, plural: bool = False) -> Quantity:
         """Return how many of the thing mentioned at `start` to `end` the clause claims."""

@@ -43,7 +43,7 @@ def separate(rows: dict[str, list[dict]]) -> Counter:
             subjects, parsed = identities(row), parse_smiles(row["input"])
             question = (row["task"], parsed.key if parsed.ok else row["input"])
             if not later.isdisjoint(subjects):
-                removed[f"{split} rows about what a later split holds"] += 1
+                removed[f"{split} rows with a molecule of a later split"] += 1
             elif question in seen:
                 removed[f"repeated {split} rows"] += 1
             else:

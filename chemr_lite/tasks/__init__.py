@@ -15,5 +15,3 @@ from chemr_lite.registry import get_task, list_tasks, register, select_tasks
 from chemr_lite.tasks.base import Score, Task
 
 __all__ = ["Score", "Task", "get_task", "list_tasks", "register", "select_tasks"]
-__all__ += ["molecule_captioning", "molecule_design", "name_prediction", "open_generation", "property_prediction"]
-__all__ += ["reaction_prediction", "reagent_selection", "retrosynthesis", "yield_prediction"]

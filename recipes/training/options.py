@@ -15,6 +15,7 @@ from typing import get_args
 import yaml
 
 from chemr_lite.errors import ChemrError
+from chemr_lite.mixing import SAMPLING, SCALING
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 PRESETS = ("smoke", "nano", "t4", "24gb", "80gb")
@@ -107,10 +108,8 @@ class Options:
     replay_kl: float = option(
         0.0, "weight of a second KL to phase 2, on training texts of tasks with gold answers; 0: off", "grpo"
     )
-    sampling: str = option(
-        "adaptive", "how often each task is asked: adaptive, uniform, proportional, temperature or mt-grpo", "grpo"
-    )
-    scaling: str = option("group-floor", "what rewards are divided by: group-floor, group, task, gdpo or none", "grpo")
+    sampling: str = option("adaptive", f"how often each task is asked: {', '.join(SAMPLING)}", "grpo")
+    scaling: str = option("group-floor", f"what rewards are divided by: {', '.join(SCALING)}", "grpo")
     grounding_reward: float = option(
         0.0, "share of the reward that depends on the claims in the reasoning, from 0 to 1", "grpo"
     )
