@@ -19,3 +19,8 @@ class ProtocolError(ChemrError):
 
 class QuestionError(ChemrError):
     """A question that no task can take."""
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of another library's message, or its name if it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from math import exp, isclose
 from statistics import fmean, stdev
 
-from chemr_lite.answers import build_prompt
 from chemr_lite.registry import balance_shares
 from chemr_lite.tasks import get_task
 from chemr_lite.tasks.base import Row
@@ -163,7 +162,7 @@ SCALING: dict[str, Callable[[Groups, Statistics], list[float]]] = {
 def columns_of(rows: Sequence[Row]) -> dict[str, list]:
     """Return rows as columns for GRPOTrainer: prompt (messages), task, input, answer and meta (JSON text)."""
     return {
-        "prompt": [build_prompt(get_task(row["task"]).question(row)) for row in rows],
+        "prompt": [get_task(row["task"]).prompt(row) for row in rows],
         **{name: [row[name] for row in rows] for name in ("task", "input", "answer")},
         "meta": [json.dumps(row["meta"]) for row in rows],
     }

@@ -24,7 +24,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from chemr_lite import build_prompt, get_task, render
+from chemr_lite import get_task, render
 from chemr_lite.data.splits import sample
 from chemr_lite.model.folders import base_of, check_there
 from chemr_lite.protocols import Protocols, load_protocols
@@ -120,7 +120,7 @@ def ask_server(rows: list[dict], options: Options, parsed: argparse.Namespace, p
     """Return judged answers of a served model. They are stored in --output as they come, so none is asked twice."""
     server = ServedModel(parsed.server, parsed.server_model)
     server.check()
-    prompts = [build_prompt(get_task(row["task"]).question(row)) for row in rows]
+    prompts = [get_task(row["task"]).prompt(row) for row in rows]
     store, temperature = Path(options.output) / "answers.jsonl", options.temperature if parsed.samples > 1 else 0.0
     answers = server.ask(prompts, store, parsed.server_tokens, temperature, parsed.samples)
     print(", ".join(f"{name}: {count:,}" for name, count in server.spent.items()))

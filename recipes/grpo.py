@@ -95,7 +95,7 @@ def _train(options: Options, rows: Loaded, backend: str) -> None:
     from recipes.training.memory import Rehearsal
     from recipes.training.replay_kl import add_replay_kl
     from recipes.training.run_directory import RungDirectory
-    from recipes.training.sft import finish_phase, make_config, precision_arguments, train_from
+    from recipes.training.sft import finish_phase, make_config, shared_arguments, train_from
 
     directory, hardware = RungDirectory(options, "grpo"), detect_hardware()
     on_cpu = hardware.device == "cpu"
@@ -140,11 +140,8 @@ def _train(options: Options, rows: Loaded, backend: str) -> None:
         callbacks=[greedy_check, limit, journal, Health()],
         args=make_config(
             GRPOConfig,
-            output_dir=str(directory.partial),
-            seed=options.seed,
             max_steps=steps,
             learning_rate=options.grpo_learning_rate,
-            lr_scheduler_type="cosine",
             warmup_steps=max(1, steps // 20),
             max_grad_norm=0.2,
             per_device_train_batch_size=options.grpo_micro_batch,
@@ -156,14 +153,8 @@ def _train(options: Options, rows: Loaded, backend: str) -> None:
             loss_type="grpo",  # weighs completions alike; "dapo" would favour tasks with long answers
             scale_rewards="none",  # the mixture has scaled them; the trainer only subtracts the group's mean
             shuffle_dataset=False,  # the mixture decides the order
-            gradient_checkpointing=not on_cpu,
             logging_steps=1,
-            save_steps=options.save_steps,
-            save_total_limit=2,
-            ddp_find_unused_parameters=False,
-            report_to=options.report_to,
-            run_name=f"{directory.run.name}/grpo",
-            **precision_arguments(hardware),
+            **shared_arguments(directory, hardware),
         ),
     )
     # the trainer adds a second adapter (the KL reference), beside which its own resume forgets to load the first

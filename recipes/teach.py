@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import yaml
 
-from chemr_lite import build_prompt, get_task, parse_completion
+from chemr_lite import get_task, parse_completion
 from chemr_lite.answers import SYSTEM
 from chemr_lite.data.splits import sample
 from chemr_lite.protocols import Protocols, load_protocols
@@ -73,7 +73,7 @@ def conversation(row: dict, protocols: Protocols, hints: bool = True) -> list[di
     facts = (task.facts(row) or {}) if hints else {}
     step_list = "\n".join(f"{i}. **{step.heading}:** {step.states}" for i, step in enumerate(steps, 1))
     fact_list = "\n".join(f"- {step.heading}: {facts[step.fact]}" for step in steps if step.fact in facts)
-    _, user = build_prompt(task.question(row))
+    _, user = task.prompt(row)
     return [
         {"role": "system", "content": SYSTEM + (INSTRUCTION.format(steps=step_list) if step_list else "")},
         {"role": "user", "content": user["content"] + (f"\n\nFacts:\n{fact_list}" if fact_list else "")},
@@ -156,7 +156,7 @@ def write_protocols(rows: list[dict], server: ServedModel, parsed: argparse.Name
     """
     from recipes.training.protocol_mining import LEAST_SUPPORT, mine_protocols  # scikit-learn would slow down --help
 
-    answers = ask(server, [build_prompt(get_task(row["task"]).question(row)) for row in rows], parsed)
+    answers = ask(server, [get_task(row["task"]).prompt(row) for row in rows], parsed)
     traces = [
         (row, parse_completion(text, strict=False).think)
         for row, texts in zip(rows, answers, strict=True)

@@ -8,9 +8,9 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from rdkit.Chem.Scaffolds import MurckoScaffold
 from tqdm import tqdm
 
+from chemr_lite.chemistry.structure import scaffold
 from chemr_lite.smiles import parse_smiles, without_stereo
 from chemr_lite.tasks import get_task
 from chemr_lite.tasks.base import Row
@@ -64,8 +64,8 @@ def by_scaffold(rows: Sequence[dict]) -> None:
     families: dict[str, dict[str, list[dict]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
         if get_task(row["task"]).macro == "property_prediction":
-            scaffold = MurckoScaffold.MurckoScaffoldSmiles(mol=parse_smiles(row["input"]).mol) or identity(row["input"])
-            families[row["task"]][scaffold].append(row)
+            family = scaffold(parse_smiles(row["input"]).mol) or identity(row["input"])
+            families[row["task"]][family].append(row)
     for groups in families.values():
         total, placed = sum(map(len, groups.values())), 0
         for family in sorted(groups.values(), key=len, reverse=True):

@@ -7,7 +7,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from chemr_lite.errors import ModelError
+from chemr_lite.errors import ModelError, first_line
 
 
 def with_adapter(model, adapter: Path, trainable: bool = False, name: str = "default"):
@@ -21,9 +21,8 @@ def with_adapter(model, adapter: Path, trainable: bool = False, name: str = "def
             return model
         return PeftModel.from_pretrained(model, str(adapter), name, is_trainable=trainable)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ModelError(
-            f"{adapter}: its adapter cannot be read ({first_line}); delete the folder to train that phase again"
+            f"{adapter}: its adapter cannot be read ({first_line(error)}); delete the folder to train that phase again"
         ) from error
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from transformers import TextIteratorStreamer
 
-from chemr_lite.answers import build_prompt, parse_completion
+from chemr_lite.answers import parse_completion
 from chemr_lite.claims import Claim, check_claims
 from chemr_lite.errors import ModelError
 from chemr_lite.model.adapters import with_adapter
@@ -140,7 +140,7 @@ class Chemist:
         )
 
     def _complete(self, rows: Sequence[Row], streamer=None) -> list[str]:
-        prompts = [build_prompt(get_task(row["task"]).question(row)) for row in rows]
+        prompts = [get_task(row["task"]).prompt(row) for row in rows]
         with self._turn:
             if self._adapter_name:
                 self.model.set_adapter(self._adapter_name)

@@ -104,6 +104,17 @@ def merged_layers(model) -> Iterator[None]:
                 layer.forward = forward
 
 
+@contextmanager
+def in_eval_mode(model) -> Iterator[None]:
+    """Turn dropout and the like off inside the context."""
+    was_training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(was_training)
+
+
 def share_prompts(model) -> None:
     """Make `model`, on a CPU, read each prompt of a GRPO batch once, followed by all of its completions.
 
@@ -183,11 +194,9 @@ def complete(
     )
     completions = torch.full((len(prompts), max_new_tokens), eos)
     active = torch.arange(len(prompts))  # the completion that each row of the batch belongs to
-    was_training = model.training
-    model.eval()
     if streamer:
         streamer.put(ids)
-    with merged_layers(model):
+    with in_eval_mode(model), merged_layers(model):
         for step in range(max_new_tokens):
             output = model(
                 ids,
@@ -218,7 +227,6 @@ def complete(
                     layer.select(rows)
             ids, positions = tokens[:, None], positions + 1
             mask = torch.cat([mask, mask.new_ones(len(mask), 1)], 1)
-    model.train(was_training)
     if streamer:
         streamer.end()
     return cut_at_eos(completions, eos)

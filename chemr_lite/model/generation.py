@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
-from chemr_lite.model.cpu import complete, cut_at_eos, pad_left, positions_of
+from chemr_lite.model.cpu import complete, cut_at_eos, in_eval_mode, pad_left, positions_of
 
 
 def answer_prompts(
@@ -63,17 +63,15 @@ def probability_of_yes(
     heads = [completion.split("<answer>")[0] + "<answer>" for completion in completions]
     words = torch.tensor([tokenizer(word, add_special_tokens=False)["input_ids"][0] for word in ("Yes", "No")])
     shares: list[float | None] = [None] * len(completions)
-    was_training = model.training
-    model.eval()
-    for start in range(0, len(answered), batch_size):
-        batch = answered[start : start + batch_size]
-        token_ids = tokenizer([texts[i] + heads[i] for i in batch], add_special_tokens=False)["input_ids"]
-        ids, mask = (part.to(model.device) for part in pad_left(token_ids, tokenizer.eos_token_id))
-        output = model(input_ids=ids, attention_mask=mask, position_ids=positions_of(mask), logits_to_keep=1)
-        logits = output.logits[:, -1].float()
-        for i, share in zip(batch, logits[:, words.to(logits.device)].softmax(-1)[:, 0].tolist(), strict=True):
-            shares[i] = share
-    model.train(was_training)
+    with in_eval_mode(model):
+        for start in range(0, len(answered), batch_size):
+            batch = answered[start : start + batch_size]
+            token_ids = tokenizer([texts[i] + heads[i] for i in batch], add_special_tokens=False)["input_ids"]
+            ids, mask = (part.to(model.device) for part in pad_left(token_ids, tokenizer.eos_token_id))
+            output = model(input_ids=ids, attention_mask=mask, position_ids=positions_of(mask), logits_to_keep=1)
+            logits = output.logits[:, -1].float()
+            for i, share in zip(batch, logits[:, words.to(logits.device)].softmax(-1)[:, 0].tolist(), strict=True):
+                shares[i] = share
     return shares
 
 
@@ -88,12 +86,10 @@ def _generate(
 ) -> list[list[int]]:
     """Do what `complete` does by the model's own `generate`, for which Unsloth and CUDA have fast kernels."""
     ids, mask = pad_left(prompts, eos)
-    was_training = model.training
-    model.eval()
-    sequences = model.generate(
-        input_ids=ids.to(model.device), attention_mask=mask.to(model.device),
-        max_new_tokens=max_new_tokens, do_sample=temperature is not None, use_cache=True,
-        temperature=temperature, top_p=None, top_k=None, pad_token_id=eos, eos_token_id=eos, streamer=streamer,
-    )  # fmt: skip
-    model.train(was_training)
+    with in_eval_mode(model):
+        sequences = model.generate(
+            input_ids=ids.to(model.device), attention_mask=mask.to(model.device),
+            max_new_tokens=max_new_tokens, do_sample=temperature is not None, use_cache=True,
+            temperature=temperature, top_p=None, top_k=None, pad_token_id=eos, eos_token_id=eos, streamer=streamer,
+        )  # fmt: skip
     return cut_at_eos(sequences[:, ids.shape[1] :], eos)

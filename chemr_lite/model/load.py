@@ -12,7 +12,7 @@ from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, set_seed
 
 from chemr_lite.answers import TAGS
-from chemr_lite.errors import ModelError
+from chemr_lite.errors import ModelError, first_line
 from chemr_lite.model.adapters import with_adapter
 from chemr_lite.model.cpu import fuse_adapters, unpack_base
 from chemr_lite.model.folders import base_path
@@ -128,7 +128,7 @@ def _load_unsloth(source: str, adapter: Path | None, hardware: Hardware, max_len
 
 
 def _cannot_load(kind: str, source: str, error: Exception) -> ModelError:
-    first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
     return ModelError(
-        f"cannot load the {kind} of {source!r}: {first_line} Use a local model folder, or nano, which needs no download"
+        f"cannot load the {kind} of {source!r}: {first_line(error)} Use a local model folder, or nano, which needs no "
+        "download"
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 from rdkit import Chem
 
+from chemr_lite.answers import build_prompt
 from chemr_lite.chemistry.structure import count_atoms
 from chemr_lite.chemistry.wording import (
     describe_formula,
@@ -56,6 +57,10 @@ class Task:
     def question(self, row: Row) -> str:
         """Return the question as the model reads it."""
         return f"{self.instruction}\n{self.label}: {row['input']}"
+
+    def prompt(self, row: Row) -> list[dict[str, str]]:
+        """Return the question as a conversation for a chat template."""
+        return build_prompt(self.question(row))
 
     def sides(self, row: Row) -> dict[str, str]:
         """Return the molecules that the row is about by the name a trace gives them, those of the question first."""

@@ -17,7 +17,8 @@ import sys
 import time
 from pathlib import Path
 
-from recipes.studies.gpu_step import WARM_UP, make_model
+from recipes.studies.gpu_step import WARM_UP
+from recipes.studies.random_models import make_model
 from recipes.training.files import read_json, write_json
 from recipes.training.options import UsageError
 

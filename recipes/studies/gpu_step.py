@@ -16,118 +16,16 @@ from statistics import median
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 # nothing here imports torch or transformers, so that `measure` can import Unsloth first
-from chemr_lite import build_prompt, get_task, render
+from chemr_lite import get_task
 from chemr_lite.data import Loaded
 from recipes import grpo
-from recipes.training.files import written_aside
+from recipes.studies.random_models import LORA, texts_of
 from recipes.training.options import Options
 from recipes.training.quiet import silence_libraries
 
 GIB = 2**30  # not from recipes.training.memory: that imports transformers, and Unsloth must come first
-LLAMA = {"kind": "LlamaConfig", "vocab_size": 128256, "num_key_value_heads": 8}
-QWEN = {"kind": "Qwen2Config", "vocab_size": 151936, "num_key_value_heads": 2, "tie_word_embeddings": True}
-SIZES = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
-SHAPES = {
-    "8b": LLAMA | dict(zip(SIZES, (4096, 14336, 32, 32), strict=True)),  # Llama-3.1-8B
-    "3b": QWEN | dict(zip(SIZES, (2048, 11008, 36, 16), strict=True)),  # Qwen2.5-3B
-    "1.5b": QWEN | dict(zip(SIZES, (1536, 8960, 28, 12), strict=True)),  # Qwen2.5-1.5B
-    "tiny": LLAMA | {"vocab_size": 4096, "num_key_value_heads": 1} | dict(zip(SIZES, (128, 128, 2, 2), strict=True)),
-}
-LORA = 32  # rank of the adapter, and its alpha
 WARM_UP = 2  # first steps, which are not counted
 SECONDS = 120  # a measurement that takes longer ends with fewer steps
-
-
-# models without a download
-
-
-def make_model(folder: Path, shape: str) -> None:
-    """Make a 4-bit model of `shape` in `folder`/4bit and a fresh adapter in `folder`/adapter.
-
-    The model has random weights and nano's tokenizer.
-    """
-    import torch
-    import transformers
-
-    from chemr_lite.model.hardware import detect_hardware
-    from chemr_lite.model.load import load_base, load_tokenizer
-
-    values = {"max_position_embeddings": 8192, **SHAPES[shape]}
-    config = getattr(transformers, values.pop("kind"))(**values)
-    with torch.device("meta"):
-        model = transformers.AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
-    torch.manual_seed(0)
-    write_weights(folder / "16bit", model)
-    with written_aside(folder / "4bit") as aside:  # renamed last: where it exists, the adapter does too
-        load_base(str(folder / "16bit"), detect_hardware()).save_pretrained(aside)
-        load_tokenizer("nano").save_pretrained(aside)
-        write_adapter(folder / "adapter", model, folder / "4bit")
-        shutil.rmtree(folder / "16bit")
-
-
-def write_weights(folder: Path, model) -> None:
-    """Write random 16-bit weights in the shapes of `model`, a file for each layer: memory holds one layer at a time."""
-    import torch
-    from safetensors.torch import save_file
-
-    model.config.save_pretrained(folder)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    layers: dict[str, dict] = {}
-    for name, value in model.state_dict().items():
-        if not (model.config.tie_word_embeddings and name.startswith("lm_head")):
-            layers.setdefault(".".join(name.split(".")[:3]) if ".layers." in name else name, {})[name] = value.shape
-
-    def random_weight(size) -> torch.Tensor:
-        if len(size) == 1:
-            return torch.ones(size, dtype=torch.bfloat16)
-        return (torch.randn(size, device=device) * 0.02).bfloat16().cpu()
-
-    index = {}
-    for file, sizes in layers.items():
-        tensors = {name: random_weight(size) for name, size in sizes.items()}
-        save_file(tensors, folder / f"{file}.safetensors", {"format": "pt"})
-        index |= dict.fromkeys(tensors, f"{file}.safetensors")
-    (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": index}))
-
-
-def write_adapter(folder: Path, model, base: Path) -> None:
-    """Write a fresh LoRA adapter for the linear layers of `model`, which lies in `base`."""
-    import torch
-    from peft import LoraConfig
-    from safetensors.torch import save_file
-
-    from chemr_lite.model.load import LINEAR
-
-    weights = {}
-    for name, module in model.named_modules():
-        if name.split(".")[-1] in LINEAR:
-            prefix = f"base_model.model.{name}.lora_"
-            weights[prefix + "A.weight"] = torch.randn(LORA, module.in_features) / module.in_features**0.5
-            weights[prefix + "B.weight"] = torch.zeros(module.out_features, LORA)
-    config = LoraConfig(r=LORA, lora_alpha=LORA, target_modules=LINEAR, task_type="CAUSAL_LM", inference_mode=True)
-    config.base_model_name_or_path = str(base)
-    config.save_pretrained(folder)
-    save_file(weights, folder / "adapter_model.safetensors", {"format": "pt"})
-
-
-def texts_of(spec: dict, number: int) -> tuple[list[dict], str]:
-    """Return `number` rows and one completion that have exactly the wanted numbers of tokens, but no meaning."""
-    from chemr_lite.model.load import load_tokenizer
-
-    tokenizer = load_tokenizer("nano")
-
-    def row(smiles: str) -> dict:
-        return {"task": "reaction_prediction", "input": smiles, "answer": "CCO", "split": "train", "meta": {}}
-
-    prompt = build_prompt(get_task("reaction_prediction").question(row("C")))
-    length = len(tokenizer.apply_chat_template(prompt, tokenize=True, return_dict=False, add_generation_prompt=True))
-    carbons = spec["prompt"] - length + 1
-    rows = [row("C" * (i % carbons) + "N" + "C" * (carbons - 1 - i % carbons)) for i in range(number)]
-    tags = len(tokenizer(render(None, "C"), add_special_tokens=False)["input_ids"]) - 1
-    return rows, render(None, "C" * (spec["completion"] - tags - 1))  # one token is the end of the turn
-
-
-# one measurement, in a process of its own
 
 
 class EnoughSteps(Exception):
@@ -305,7 +203,7 @@ def bare(spec: dict) -> None:
         tokenizer = AutoTokenizer.from_pretrained(f"{folder}/4bit")
     tokenizer.padding_side = "left"
     rows, text = texts_of(spec, 512)
-    prompts = [build_prompt(get_task(row["task"]).question(row)) for row in rows]
+    prompts = [get_task(row["task"]).prompt(row) for row in rows]
     completions = spec["batch"] if spec["phase"] == "foundation" else spec["prompts"] * spec["generations"]
     shared = dict(
         output_dir=f"{folder}/bare-{os.getpid()}",

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from chemr_lite import build_prompt, get_task
+from chemr_lite import get_task
 from chemr_lite.data.splits import sample
 from chemr_lite.model.generation import answer_prompts, probability_of_yes
 from chemr_lite.protocols import load_protocols
@@ -55,7 +55,7 @@ def answer_rows(
     with tqdm(total=len(questions), initial=done, desc=label, disable=not label, unit=" answers") as bar:
         for start in range(0, len(pending), options.eval_batch_size):
             batch = pending[start : start + options.eval_batch_size]
-            prompts = [build_prompt(get_task(row["task"]).question(row)) for row, _ in batch]
+            prompts = [get_task(row["task"]).prompt(row) for row, _ in batch]
             temperature = options.temperature if samples > 1 else None
             completions = answer_prompts(
                 model, tokenizer, prompts, options.eval_batch_size, options.max_completion_tokens, temperature

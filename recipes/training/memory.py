@@ -31,7 +31,7 @@ class Rehearsal(TrainerCallback):
     """
 
     def __init__(self, trainer, mixture: Mixture, questions: list[dict], completions: int):
-        self.trainer, self.mixture, self.seconds = trainer, mixture, 0.0
+        self.trainer, self.mixture = trainer, mixture
         longest = max(questions, key=lambda row: len(get_task(row["task"]).question(row)))
         prompt = {name: value for name, [value] in columns_of([longest]).items()}
         self.batch = [prompt] * completions  # as the trainer's own data loader would give it
@@ -58,13 +58,13 @@ class Rehearsal(TrainerCallback):
         ):
             log.clear()
         self.mixture.state = mixture_state
-        self.seconds = time.time() - started
+        seconds = time.time() - started
         memory = ""
         if devices:
             reserved, total = torch.cuda.max_memory_reserved(), torch.cuda.get_device_properties(0).total_memory
             memory = f" and {reserved / GIB:.1f} of {total / GIB:.1f} GiB"
             torch.cuda.empty_cache()
-        say(f"  the largest step takes {self.seconds:.1f} s{memory}")
+        say(f"  the largest step takes {seconds:.1f} s{memory}")
 
 
 def out_of_memory(error: BaseException) -> bool:

@@ -16,10 +16,11 @@ import yaml
 
 from chemr_lite.errors import ChemrError
 from chemr_lite.mixing import SAMPLING, SCALING
+from chemr_lite.model.folders import PHASES
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 PRESETS = ("smoke", "nano", "t4", "24gb", "80gb")
-RUNGS = ("base", "foundation", "distill", "grpo")  # of the ladder, in order; each starts from the one before
+RUNGS = ("base", *PHASES)  # of the ladder, in order; each starts from the one before
 SECTIONS = {
     "base": "model, data and measurement: the same for all rungs of one ladder",
     "foundation": "training, from phase 1 on",

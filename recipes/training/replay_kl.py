@@ -13,7 +13,7 @@ from torch.nn.functional import kl_div
 from torch.nn.utils.rnn import pad_sequence
 from trl.trainer.utils import use_adapter
 
-from chemr_lite import build_prompt, get_task, render
+from chemr_lite import get_task, render
 from chemr_lite.mixing import Mixture
 from chemr_lite.protocols import load_protocols
 from recipes.training import distributed
@@ -47,7 +47,7 @@ def add_replay_kl(trainer, rows: list[dict], options: Options) -> None:
         None stands for a text longer than `max_length`, which phases 1 and 2 skipped too.
         """
         row = mixture.draw(slot)
-        prompt = build_prompt(get_task(row["task"]).question(row))
+        prompt = get_task(row["task"]).prompt(row)
         answer = {"role": "assistant", "content": render(get_task(row["task"]).trace(row, protocols), row["answer"])}
         start = tokenizer.apply_chat_template(prompt, add_generation_prompt=True, tokenize=True, return_dict=False)
         ids = tokenizer.apply_chat_template([*prompt, answer], tokenize=True, return_dict=False)

@@ -7,7 +7,7 @@ from pathlib import Path
 from datasets import Dataset
 from trl import SFTConfig, SFTTrainer
 
-from chemr_lite import build_prompt, get_task
+from chemr_lite import get_task
 from chemr_lite.data import Loaded
 from chemr_lite.model.adapters import adapter_weights, restore_adapter, saved_weights
 from chemr_lite.model.hardware import Hardware, detect_hardware
@@ -26,6 +26,23 @@ def precision_arguments(hardware: Hardware) -> dict:
     """Return the trainer's arguments for precision. All are given, because trl would turn bf16 on by itself."""
     precision = hardware.precision
     return {"bf16": precision == "bf16", "fp16": precision == "fp16", "use_cpu": hardware.device == "cpu"}
+
+
+def shared_arguments(directory: RungDirectory, hardware: Hardware) -> dict:
+    """Return the trainer's arguments that all phases share: seed, schedule, checkpoints, reports and precision."""
+    options = directory.options
+    return {
+        "output_dir": str(directory.partial),
+        "seed": options.seed,
+        "lr_scheduler_type": "cosine",
+        "gradient_checkpointing": hardware.device == "cuda",
+        "save_steps": options.save_steps,
+        "save_total_limit": 2,
+        "ddp_find_unused_parameters": False,
+        "report_to": options.report_to,
+        "run_name": f"{directory.run.name}/{directory.name}",
+        **precision_arguments(hardware),
+    }
 
 
 def make_config(config: type, **arguments):
@@ -52,7 +69,7 @@ def make_examples(
     """
     examples, too_long, tokens = [], 0, 0
     for row in rows:
-        prompt = build_prompt(get_task(row["task"]).question(row))
+        prompt = get_task(row["task"]).prompt(row)
         for text in completions(row):
             messages = [*prompt, {"role": "assistant", "content": text}]
             length = len(tokenizer.apply_chat_template(messages, tokenize=True, return_dict=False))
@@ -114,26 +131,17 @@ def _train(options: Options, name: str, completions: Callable[[dict], list[str]]
         callbacks=[greedy_check, limit, journal],
         args=make_config(
             SFTConfig,
-            output_dir=str(directory.partial),
-            seed=options.seed,
             num_train_epochs=values[f"{name}_epochs"],
             max_steps=options.max_steps or -1,
             learning_rate=values[f"{name}_learning_rate"],
-            lr_scheduler_type="cosine",
             warmup_steps=0.03,
             per_device_train_batch_size=options.sft_micro_batch,
             gradient_accumulation_steps=options.sft_batch_size // (options.sft_micro_batch * distributed.WORLD_SIZE),
             train_sampling_strategy="group_by_length",  # longest first: memory runs out at once or never
             max_length=options.max_length,
             completion_only_loss=True,
-            gradient_checkpointing=hardware.device == "cuda",
             logging_steps=10,
-            save_steps=options.save_steps,
-            save_total_limit=2,
-            ddp_find_unused_parameters=False,
-            report_to=options.report_to,
-            run_name=f"{directory.run.name}/{name}",
-            **precision_arguments(hardware),
+            **shared_arguments(directory, hardware),
         ),
     )
     restore_adapter(model, weights)
