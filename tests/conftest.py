@@ -6,7 +6,6 @@ The served model is an HTTP server on loopback, well-behaved or hostile.
 import json
 import os
 import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -16,7 +15,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from tests.starter import ROOT, environment, start
+from tests.starter import start
 
 # two test processes share two cores, so each gets one thread; with two threads each they would slow each other down
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -38,11 +37,7 @@ def smoke(tmp_path_factory, worker_id) -> Path:
     run = shared / "smoke"
     with FileLock(shared / "smoke.lock"):
         if not (run / "ladder.json").exists():
-            # as a user starts it
-            command = [sys.executable, ROOT / "recipes/grpo.py", "--preset", "smoke", "--output", run]
-            done = subprocess.run(
-                command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=300, check=False
-            )
+            done = recipe("grpo", "--preset", "smoke", "--output", run)
             assert done.returncode == 0, done.stderr[-3000:]
             assert "foundation → distill → grpo" in done.stdout and "balanced" in done.stdout
     return run

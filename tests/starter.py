@@ -1,6 +1,7 @@
 """Run recipes in their own processes, forked from one that has imported everything.
 
-Importing torch and trl takes longer than most of what is tested.
+Importing torch and trl takes longer than most of what is tested. All test processes share that one. It listens on a
+Unix socket, and ends when the tests end.
 
     process = start("grpo", "--preset", "smoke")
     process.wait()          # → its exit status
@@ -8,18 +9,28 @@ Importing torch and trl takes longer than most of what is tested.
 """
 
 import functools
+import importlib
 import json
+import logging
 import os
 import runpy
+import shutil
+import socket
+import socketserver
 import subprocess
 import sys
 import tempfile
 import time
 import traceback
+import uuid
 from pathlib import Path
+
+from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parents[1]
 PATIENCE = 300  # seconds that a recipe may take
+# the process that runs the tests, and a word that no other run has; test processes that it starts inherit it
+TESTS = os.environ.setdefault("CHEMR_TESTS", f"{os.getpid()}-{uuid.uuid4().hex[:8]}")
 
 
 def environment(**variables: str) -> dict[str, str]:
@@ -57,32 +68,39 @@ class Started:
 
 
 def start(name: str, *args) -> Started:
-    """Start recipes/<name>.py with these arguments."""
-    folder = Path(tempfile.mkdtemp(prefix=f"{Path(name).name}-", dir=_parent()[1].name))
+    """Start recipes/<name>.py, or the script <name>.py anywhere, with these arguments."""
+    folder = Path(tempfile.mkdtemp(prefix=f"{Path(name).name}-", dir=_starter().parent))
     files = folder / "stdout", folder / "stderr"
     return Started(_ask(start=[name, *map(str, args)], files=list(map(str, files))), files)
 
 
-@functools.cache
-def _parent() -> tuple[subprocess.Popen, tempfile.TemporaryDirectory]:
-    """Return the process that has imported everything, and the folder for the output of its children.
+def changed_by_importing() -> list:
+    """Return what importing all modules of the project has changed: levels of loggers, variables, streams."""
+    return _ask(changed=True)
 
-    It ends when its stdin is closed.
-    """
-    command = [sys.executable, "-m", "tests.starter"]
-    # unbuffered, so that the output of a killed recipe can be read
-    variables = environment(PYTHONPATH=str(ROOT), PYTHONUNBUFFERED="1")
-    process = subprocess.Popen(
-        command, cwd=ROOT, env=variables, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    return process, tempfile.TemporaryDirectory()
+
+@functools.cache
+def _starter() -> Path:
+    """Return the socket of the process that has imported everything, which the first caller starts."""
+    folder = Path(tempfile.gettempdir()) / f"chemr-tests-{TESTS}"
+    folder.mkdir(exist_ok=True)
+    with FileLock(folder / "lock"):
+        if not (folder / "socket").exists():
+            # unbuffered, so that the output of a killed recipe can be read
+            variables = environment(PYTHONPATH=str(ROOT), PYTHONUNBUFFERED="1")
+            command = [sys.executable, "-m", "tests.starter", str(folder)]
+            process = subprocess.Popen(command, cwd=ROOT, env=variables, stdin=subprocess.DEVNULL)
+            while not (folder / "socket").exists():
+                assert process.poll() is None, "the starter has ended"
+                time.sleep(0.05)
+    return folder / "socket"
 
 
 def _ask(**order):
-    parent, _ = _parent()
-    parent.stdin.write(json.dumps(order) + "\n")
-    parent.stdin.flush()
-    return json.loads(parent.stdout.readline())
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(_starter()))
+        connection.sendall(json.dumps(order).encode() + b"\n")
+        return json.loads(connection.makefile().readline())
 
 
 def _become(name: str, args: list[str], files: list[str]) -> int:
@@ -103,34 +121,81 @@ def _become(name: str, args: list[str], files: list[str]) -> int:
     return 0
 
 
-def _serve() -> None:
-    """Read orders from stdin, one line of JSON each, and answer each with a line."""
+def _import_everything() -> list:
+    """Import the packages, then the project. Return what the project changed: see `changed_by_importing`."""
+    import accelerate  # noqa: F401
     import bitsandbytes  # noqa: F401
+    import datasets  # noqa: F401
     import matplotlib.pyplot  # noqa: F401
+    import openai  # noqa: F401
+    import peft  # noqa: F401
+    import scipy.stats  # noqa: F401
+    import sklearn.cluster  # noqa: F401
+    import sklearn.feature_extraction.text  # noqa: F401
     import trl
 
-    from chemr_lite.model import cpu, load  # noqa: F401
-    from recipes import evaluate, grpo  # noqa: F401
-    from recipes.training import callbacks, evaluation_report, ladder, memory, replay_kl, sft  # noqa: F401
-
     _ = trl.GRPOTrainer, trl.SFTTrainer  # trl imports them on first use
-    orders, answers = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    for line in orders:
-        order = json.loads(line)
+
+    def levels() -> dict[str, int]:
+        loggers = logging.Logger.manager.loggerDict.items()
+        return {name: logger.level for name, logger in loggers if hasattr(logger, "level")}
+
+    before, variables, streams = levels(), set(os.environ.items()), (sys.stdout, sys.stderr)
+    for path in (path for folder in ("chemr_lite", "recipes") for path in (ROOT / folder).rglob("*.py")):
+        if path.name != "template.py":  # it registers a task of its own
+            module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+            importlib.import_module(module)
+    after = levels()
+    changed = sorted(name for name, level in before.items() if after[name] != level)
+    changed += sorted(name for name, _ in variables ^ set(os.environ.items()))
+    return changed if streams == (sys.stdout, sys.stderr) else [*changed, "streams"]
+
+
+class _Order(socketserver.StreamRequestHandler):
+    """One order, a line of JSON, and its answer, another line."""
+
+    def handle(self):
+        order = json.loads(self.rfile.readline())
         if "start" in order:
             answer = os.fork()
             if not answer:
+                self.server.socket.close()
+                self.connection.close()
                 name, *args = order["start"]
                 status = _become(name, args, order["files"])
                 sys.stdout.flush()
                 sys.stderr.flush()
                 os._exit(status)
-        else:
+        elif "wait" in order:
             pid, status = os.waitpid(order["wait"], os.WNOHANG)
             answer = os.waitstatus_to_exitcode(status) if pid else None
-        print(json.dumps(answer), file=answers, flush=True)
+        else:
+            answer = self.server.changed
+        self.wfile.write(json.dumps(answer).encode() + b"\n")
+
+
+class _Server(socketserver.UnixStreamServer):
+    request_queue_size = 32
+
+    def service_actions(self):
+        """End with the tests. Called twice a second."""
+        try:
+            os.kill(int(TESTS.split("-")[0]), 0)
+        except ProcessLookupError:
+            raise SystemExit from None
+
+
+def _serve(folder: Path) -> None:
+    """Answer orders until the tests end. The socket gets its name when everything is imported."""
+    changed = _import_everything()
+    with _Server(str(folder / "socket.new"), _Order) as server:
+        server.changed = changed
+        (folder / "socket.new").rename(folder / "socket")
+        try:
+            server.serve_forever()
+        finally:
+            shutil.rmtree(folder)
 
 
 if __name__ == "__main__":
-    _serve()
+    _serve(Path(sys.argv[1]))

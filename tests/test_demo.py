@@ -185,6 +185,7 @@ def page(browser, address):
 
 
 @browser_test
+@pytest.mark.slow
 def test_an_example_of_every_macro_task_is_asked_by_clicks(page):
     seen = set()
     for number in range(9):
@@ -207,6 +208,7 @@ def test_an_example_of_every_macro_task_is_asked_by_clicks(page):
 
 
 @browser_test
+@pytest.mark.slow
 def test_the_keyboard_is_enough(page):
     question = page.get_by_label("Question")
     question.focus()
@@ -221,6 +223,7 @@ def test_the_keyboard_is_enough(page):
 
 
 @browser_test
+@pytest.mark.slow
 def test_a_script_in_a_question_is_text(page):
     question = page.get_by_label("Question")
     for text in (EVIL, "${alert(3)}", "{{7*7}}"):
@@ -231,6 +234,7 @@ def test_a_script_in_a_question_is_text(page):
 
 
 @browser_test
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_phone_shows_all_of_it(browser, address, scheme):
     tab = browser.new_page(viewport={"width": 390, "height": 800}, color_scheme=scheme)
@@ -251,6 +255,7 @@ def test_a_phone_shows_all_of_it(browser, address, scheme):
 
 
 @browser_test
+@pytest.mark.slow
 def test_a_molecule_can_be_drawn(page):
     page.get_by_label("Question").fill("CC(=O)Nc1ccccc1")
     page.get_by_text("Draw a molecule").click()

@@ -29,7 +29,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def prompts(tokenizer):
-    rows = splits.sample(data.load(["nano"]).rows["test"], 6)
+    rows = splits.sample(data.load(["nano"]).rows["test"], 2)
     texts = [build_prompt(get_task(row["task"]).question(row)) for row in rows]
     prompt_ids = [
         tokenizer.apply_chat_template(text, add_generation_prompt=True, tokenize=True, return_dict=False)

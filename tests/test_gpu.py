@@ -32,7 +32,7 @@ def test_the_dry_run_measures_every_part_and_goes_on_where_it_was(smoke, tmp_pat
 
 
 def test_a_failure_is_written_down_with_its_error_not_its_progress_bar(tmp_path):
-    figures = gpu.run_step({"way": "no such way"}, tmp_path / "log.txt")
+    figures = gpu.run_step({}, tmp_path / "log.txt")
     assert figures["error"].startswith("exit status 1: KeyError")
 
 

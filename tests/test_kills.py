@@ -28,7 +28,7 @@ def finished(run: Path) -> dict[str, bytes]:
         if (folder := run / name).exists():
             assert (folder / "adapter_model.safetensors").exists() and json.loads(
                 (folder / "metrics.json").read_text()
-            )["n"] == 72
+            )["n"] == 36
             assert not list(folder.glob("checkpoint-*"))
             run_files[name] = (folder / "run.json").read_bytes()
     return run_files

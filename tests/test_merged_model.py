@@ -81,6 +81,7 @@ def served_nano(merged):
     process.wait(30)
 
 
+@pytest.mark.slow
 def test_a_served_nano_teaches(smoke, merged, served_nano, tmp_path):
     run, traces = tmp_path / "taught", tmp_path / "traces.jsonl"
     for name in ("base", "foundation"):
@@ -105,6 +106,7 @@ def test_a_served_nano_teaches(smoke, merged, served_nano, tmp_path):
         assert teaching.returncode == 2 and "no trace" in teaching.stderr and "filter.json says why" in teaching.stderr
 
 
+@pytest.mark.slow
 def test_a_served_nano_is_evaluated_as_the_one_on_disk(smoke, merged, served_nano, tmp_path):
     common = ["--preset", "smoke", "--tasks", "property_prediction", "--eval-rows", 8]
     here = recipe("evaluate", smoke / "distill", *common, "--output", tmp_path / "here")

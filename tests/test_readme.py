@@ -13,6 +13,7 @@ import pytest
 from chemr_lite import Chemist
 from chemr_lite.model.folders import NANO
 from recipes.training.options import Options
+from tests.conftest import recipe
 from tests.starter import ROOT, environment
 
 FRONT = ROOT / "README.md"
@@ -69,13 +70,10 @@ def test_the_script_of_someone_else_trains(tmp_path):
     assert len(script.splitlines()) <= 30
     script = script.replace('"Qwen/Qwen2.5-1.5B-Instruct"', repr(str(NANO)))
     script = script.replace('report_to="none"', 'report_to="none", use_cpu=True, bf16=False')  # it is written for a GPU
+    script = script.replace('output_dir="grpo"', f"output_dir={str(tmp_path / 'grpo')!r}")
     shown = "\nprint([sorted(line) for line in trainer.state.log_history if 'reward' in line])\n"
     (tmp_path / "mine.py").write_text(script + shown)
-    variables = environment(PYTHONPATH=str(ROOT), TRL_EXPERIMENTAL_SILENCE="1")
-    command = [sys.executable, "mine.py"]
-    done = subprocess.run(
-        command, cwd=tmp_path, capture_output=True, text=True, timeout=200, check=False, env=variables
-    )
+    done = recipe(str(tmp_path / "mine"))
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.count("accuracy/") >= 2 and "groups/without_signal" in done.stdout
 

@@ -245,7 +245,7 @@ BAD_INPUT = {
     ),
     "unknown preset": (lambda tmp: ["--preset", "huge"], "invalid choice: 'huge'"),
     "unknown mixing": (lambda tmp: ["--sampling", "fair"], "--sampling 'fair': choose adaptive, uniform"),
-    "no part of a step": (lambda tmp: ["--grpo-micro-batch", "5"], "does not divide 32 completions"),
+    "no part of a step": (lambda tmp: ["--grpo-micro-batch", "5"], "does not divide 16 completions"),
     "a group of one": (lambda tmp: ["--num-generations", "1"], "--num-generations 1: at least 2"),
     "no such curves": (lambda tmp: ["--report-to", "wandb"], "python -m pip install wandb"),
     "unsloth without a GPU": (lambda tmp: ["--backend", "unsloth"], "needs a CUDA device"),

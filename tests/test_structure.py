@@ -1,7 +1,6 @@
 """The structure of the project: imports run one way, the core stands alone, and nothing happens when it is imported."""
 
 import ast
-import json
 import re
 import subprocess
 import sys
@@ -10,7 +9,7 @@ from dataclasses import fields
 import pytest
 
 from recipes.training.options import RUNGS, Options
-from tests.starter import ROOT
+from tests.starter import ROOT, changed_by_importing
 
 FILES = [path for folder in ("chemr_lite", "recipes") for path in (ROOT / folder).rglob("*.py")]
 MODULES = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in FILES}
@@ -99,25 +98,7 @@ assert summarise([judged])["balanced"] == 100.0 and Mixture([row], 1).weights() 
 
 def test_importing_changes_nothing():
     """No log level, no environment variable, no stream: what a command needs it sets when it runs."""
-    own = [name for name in MODULES if name != "chemr_lite.tasks.template"]  # it registers a task of its own
-    code = f"""
-import importlib, json, logging, os, sys
-import bitsandbytes, datasets, matplotlib.pyplot, peft, torch, transformers, trl  # what these do is theirs
-import accelerate, openai, rdkit.Chem, scipy.stats, sklearn.cluster, sklearn.feature_extraction.text
-def levels():
-    loggers = logging.Logger.manager.loggerDict.items()
-    return {{name: logger.level for name, logger in loggers if hasattr(logger, "level")}}
-before, variables, streams = levels(), dict(os.environ), (sys.stdout, sys.stderr)
-for name in {own!r}:
-    importlib.import_module(name)
-after = levels()
-changed = sorted(name for name, level in before.items() if after[name] != level)
-own = sorted(set(os.environ.items()) ^ set(variables.items()))
-print(json.dumps([changed, own, streams == (sys.stdout, sys.stderr)]))
-"""
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert json.loads(done.stdout.splitlines()[-1]) == [[], [], True]
+    assert changed_by_importing() == []
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if name.startswith("chemr_lite")])
