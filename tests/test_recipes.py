@@ -302,6 +302,7 @@ STUDIES = (
     "average_ladders",
     "bench",
     "claim_checker",
+    "evaluators",
     "gradient_noise",
     "report",
     "nano/pretrain",

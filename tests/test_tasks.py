@@ -20,7 +20,15 @@ from chemr_lite.protocols import load_protocols
 from chemr_lite.reasons import Reason
 from chemr_lite.rewards import score_completion
 from chemr_lite.tasks import Score, get_task, list_tasks, register, select_tasks
-from chemr_lite.tasks.open_generation import BONDS, TOMG_GROUPS, count_atoms, count_bonds, count_groups, countdown
+from chemr_lite.tasks.open_generation import (
+    BONDS,
+    TOMG_GROUPS,
+    count_atoms,
+    count_bonds,
+    count_groups,
+    countdown,
+    read_instruction,
+)
 
 NANO: dict[str, list[dict]] = defaultdict(list)
 with gzip.open(NANO_ROWS, "rt", encoding="utf-8") as lines:
@@ -326,8 +334,39 @@ def test_relabelling_the_source_is_no_answer(question, answer):
     assert get_task(question["task"]).score(answer, question).value == 0
 
 
-def test_nitro_and_charge_separated_nitro_count_the_same():
-    assert count_groups("C[N+](=O)[O-]")["nitro"] == 1
+# counts of the released evaluator of TOMG-Bench (692f6b1); recipes/studies/evaluators.py compares thousands
+AS_RELEASED = {
+    "O=C(c1ccccc1)c1ccccc1": {"benzene ring": 2, "ketone": 1},
+    "c1ccc2ccccc2c1": {},  # fused rings are no benzene rings
+    "CC(=O)OC(C)=O": {"anhydride": 1, "ester": 2},
+    "CC(=O)Oc1ccccc1C(=O)O": {"benzene ring": 1, "hydroxyl": 1, "carboxyl": 1, "ester": 1},
+    "NC(=O)NC": {},
+    "C[S+]([O-])C": {"sulfoxide": 1},
+    "CS(=O)(=O)N": {"amine": 1, "sulfone": 1},
+    "CSSC": {"thioether": 2, "sulfide": 1, "disulfide": 1},
+    "c1ccsc1": {"sulfide": 1},
+    "O=[N+]([O-])c1ccccc1": {"benzene ring": 1, "nitro": 1},
+    "O=Cc1ccccc1": {"benzene ring": 1, "aldehyde": 1},
+    "C=O": {},
+    "CC(=O)[O-]": {},
+    "OB(O)c1ccccc1": {"benzene ring": 1, "hydroxyl": 2, "borane": 1},
+    "[C-]#[N+]C": {},
+    "CNC(=O)c1ccncc1": {"amide": 1},
+}
+
+
+@pytest.mark.parametrize("smiles", AS_RELEASED)
+def test_groups_are_counted_as_the_released_evaluator_counts_them(smiles):
+    assert {name: n for name, n in count_groups(smiles).items() if n} == AS_RELEASED[smiles]
+
+
+def test_instructions_of_the_benchmark_can_be_read():
+    """As its test files write them."""
+    assert read_instruction("There is a molecule composed of 2 benzene rings groups.") == (
+        "mol_custom_groups",
+        {"groups": {"benzene ring": 2}},
+    )
+    assert read_instruction("Please add a benzene_ring to the molecule CCO.")[1]["add"] == "benzene ring"
 
 
 @pytest.mark.parametrize("group", TOMG_GROUPS)
@@ -336,7 +375,7 @@ def test_every_group_can_be_counted(group):
         "benzene ring": "c1ccccc1", "hydroxyl": "CO", "anhydride": "CC(=O)OC(C)=O", "aldehyde": "CC=O",
         "ketone": "CC(C)=O", "carboxyl": "CC(=O)O", "ester": "CC(=O)OC", "amide": "CC(N)=O", "amine": "CN",
         "nitro": "C[N+](=O)[O-]", "halo": "CF", "thioether": "CSC", "nitrile": "CC#N", "thiol": "CS", "sulfide": "CSC",
-        "disulfide": "S=S", "sulfoxide": "CS(C)=O", "sulfone": "CS(C)(=O)=O", "borane": "CB(C)C",
+        "disulfide": "CSSC", "sulfoxide": "CS(C)=O", "sulfone": "CS(C)(=O)=O", "borane": "CB(C)C",
     }[group]  # fmt: skip
     assert count_groups(Chem.CanonSmiles(example))[group] >= 1
     assert count_groups("CC")[group] == 0

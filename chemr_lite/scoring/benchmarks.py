@@ -130,20 +130,23 @@ def choices(lines: Sequence[dict]) -> dict[str, float | None]:
 
 
 def tomg(lines: Sequence[dict]) -> dict[str, float | None]:
-    """Return TOMG-Bench's success rate and, for edits and optimisations, its weighted one.
+    """Return what TOMG-Bench's evaluator (evaluate.py at 692f6b1) says of the answers, without our gate.
 
-    The weighted success of an answer is its success × its Morgan similarity to the source.
+    These are its success rate and, for edits and optimisations, the mean Morgan similarity of valid answers to their
+    source, and the product of the two: the weighted success of its leaderboard.
     """
-    task, successes, weighted = get_task(lines[0]["task"]), [], []
+    task, successes, similarities = get_task(lines[0]["task"]), [], []
     morgan = FINGERPRINTS["morgan"]
     for line in lines:
-        answer, source = parse_smiles(line["answer"] or ""), parse_smiles(line["meta"].get("source", ""))
-        success = answer.ok and task.meets(answer, source, line)
-        successes.append(success)
-        if source.ok:
-            similarity = DataStructs.TanimotoSimilarity(morgan(answer.mol), morgan(source.mol)) if success else 0.0
-            weighted.append(similarity)
-    return {"tomg_success": _percent(successes), "tomg_weighted": _percent(weighted) if weighted else None}
+        with rdBase.BlockLogs():
+            answer = Chem.MolFromSmiles(line["answer"]) if line["answer"] else None
+        successes.append(answer is not None and task.meets(line["answer"], line))
+        if answer is not None and "source" in line["meta"]:
+            source = Chem.MolFromSmiles(line["meta"]["source"])
+            similarities.append(DataStructs.TanimotoSimilarity(morgan(answer), morgan(source)))
+    success, similarity = _percent(successes), _percent(similarities) if similarities else None
+    weighted = None if similarity is None else _rounded(success * similarity / 100)
+    return {"tomg_success": success, "tomg_similarity": similarity, "tomg_weighted": weighted}
 
 
 def pass_at(correct: Sequence[bool], k: int) -> float:
