@@ -13,6 +13,7 @@ Phase 1 runs first if its directory is missing.
 """
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -45,16 +46,17 @@ def sources(options: Options) -> tuple[bool, dict[tuple[str, str], list[str]]]:
     return bool(first), read_traces(Path(last))
 
 
-def train(options: Options, rows: Loaded, backend: str) -> None:
-    """Train phase 2 and write its directory. Raises UsageError if no trace of the file matches a training row."""
-    from recipes.training import sft  # torch and trl, which --help must not wait for
+def completions(options: Options, rows: Loaded) -> Callable[[dict], list[str]]:
+    """Return what gives the texts to learn for a row: its traces, or its answer where there is none.
 
+    Raises UsageError if no trace of the file matches a training row.
+    """
     protocols, training_rows = load_protocols(options.protocols), rows.rows["train"]
     always_grounded, from_file = sources(options)
     if from_file and not any((row["task"], row["input"]) in from_file for row in training_rows):
         raise UsageError(f"--traces {options.traces}: none of its traces belongs to a training row of --data")
 
-    def completions(row: dict) -> list[str]:
+    def texts(row: dict) -> list[str]:
         traces = from_file.get((row["task"], row["input"]), [])
         if traces and not always_grounded:
             return traces
@@ -69,10 +71,17 @@ def train(options: Options, rows: Loaded, backend: str) -> None:
             f"[distill] answers without reasoning: {', '.join(bare)}; the protocols {options.protocols} have no steps "
             "for them (--protocols)"
         )
-    sft.train(options, "distill", completions, rows, backend)
+    return texts
 
 
-PHASE = Phase("distill", train, check)
+def train(options: Options, rows: Loaded, backend: str) -> None:
+    """Train phase 2 and write its directory."""
+    from recipes.training import sft  # torch and trl, which --help must not wait for
+
+    sft.train(options, "distill", completions(options, rows), rows, backend)
+
+
+PHASE = Phase("distill", train, check, completions)
 
 if __name__ == "__main__":
     main(__doc__, [foundation.PHASE, PHASE])

@@ -9,6 +9,7 @@ Left out: the paper's corpus, because we could not read what it holds or how lar
 """
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -19,14 +20,19 @@ from recipes.training.options import Options
 from recipes.training.pipeline import Phase, main
 
 
+def completions(options: Options, rows: Loaded) -> Callable[[dict], list[str]]:
+    """Return what gives the texts to learn for a row: its answer, without reasoning."""
+    return lambda row: [render(None, row["answer"])]
+
+
 def train(options: Options, rows: Loaded, backend: str) -> None:
     """Train phase 1 and write its directory."""
     from recipes.training import sft  # torch and trl, which --help must not wait for
 
-    sft.train(options, "foundation", lambda row: [render(None, row["answer"])], rows, backend)
+    sft.train(options, "foundation", completions(options, rows), rows, backend)
 
 
-PHASE = Phase("foundation", train)
+PHASE = Phase("foundation", train, completions=completions)
 
 if __name__ == "__main__":
     main(__doc__, [PHASE])

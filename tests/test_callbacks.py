@@ -72,10 +72,19 @@ def test_a_collapse_ends_training_with_phase_two(tmp_path, model, scored, capsys
     assert torch.equal(weight, weights[0])
 
 
-def test_supervised_phases_only_look(tmp_path, model, scored):
+def test_supervised_phases_only_look(tmp_path, model, scored, monkeypatch):
+    monkeypatch.setattr(callbacks, "CHECKING", 1e9)
     check, weight, weights, control = watch(tmp_path, model, scored, [50.0, 20.0], [10, 20], best=False)
     check.keep_best(model)
     assert torch.equal(weight, weights[20]) and not control.should_training_stop and not scored
+
+
+def test_checks_that_decide_nothing_may_not_take_long(tmp_path, model, scored, monkeypatch):
+    monkeypatch.setattr(callbacks, "CHECKING", 0.0)
+    watch(tmp_path, model, scored, [50.0, 60.0, 70.0], [10, 20, 30], best=False)
+    assert scored == [60.0, 70.0]  # how long one takes is only known after the first
+    watch(tmp_path, model, scored, [55.0], [10, 20], best=True)
+    assert scored == []  # in phase 3 they choose the adapter
 
 
 def test_the_time_of_all_starts_counts_as_far_as_it_stands(tmp_path, monkeypatch):

@@ -15,7 +15,7 @@ import pytest
 
 from chemr_lite.data import sources
 from chemr_lite.data.rows import load
-from chemr_lite.data.sources import SOURCES, File, Hub, fetch
+from chemr_lite.data.sources import MIXES, SOURCES, File, Hub, fetch
 from chemr_lite.errors import DataError
 
 BODY = bytes(range(256)) * 1000
@@ -144,6 +144,32 @@ def test_every_source_is_pinned():
                 assert not part.path.endswith((".npz", ".pkl"))
     paths = [part.path for files in SOURCES.values() for part in files]
     assert len(set(paths)) == len(paths)
+
+
+# mixes
+
+
+def test_a_mix_goes_on_without_what_is_not_there(tmp_path):
+    folder = tmp_path / "USPTO-50k"
+    folder.mkdir()
+    (folder / "train_sources").write_text("<RX_2> C C ( = O ) N C\n")
+    (folder / "train_targets").write_text("C C ( = O ) O . C N\n")
+    loaded = load(["chemr"], data_root=str(tmp_path))
+    assert [row["answer"] for row in loaded.rows["train"]] == ["CC(=O)O.CN"]
+    left_out = {problem.split(":")[0] for problem in loaded.problems if "left out of chemr" in problem}
+    assert left_out == {*MIXES["chemr"]} - {"uspto50k"}
+    with pytest.raises(DataError, match="none of the files of chemllmbench"):
+        load(["chemr"], data_root=str(tmp_path), strict=True)
+
+
+def test_a_mix_of_nothing_is_an_error(tmp_path):
+    with pytest.raises(DataError, match="chemr: no row in it; the first problem: .*ChemLLMBench.*not there"):
+        load(["chemr"], data_root=str(tmp_path))
+
+
+def test_the_large_set_is_loaded_only_by_name():
+    assert "smolinstruct" in MIXES["all"] and "smolinstruct" not in MIXES["chemr"]
+    assert {*MIXES["all"]} == {*SOURCES}
 
 
 # formats

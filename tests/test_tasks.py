@@ -387,6 +387,29 @@ def test_bonds_are_counted_by_kind():
     assert tuple(counts) == BONDS
 
 
+# wells of a screen
+
+
+def test_a_question_of_reagent_selection_shows_wells_of_the_screen():
+    screen = {
+        "task": "yield_prediction/suzuki",
+        "input": "Clc1ccc2ncccc2c1.CB(O)O.CC(=O)O[Pd]OC(C)=O.CCP(CC)CC.[Na+].[OH-].CC#N>>Cc1ccc2ncccc2c1",
+        "answer": "No",
+        "meta": {},
+    }
+    question = "Reactant: OB(C)O\nReactant: Clc1ccc2ncccc2c1\nLigand: C(C)P(CC)CC\nBase: [OH-].[Na+]\nList: CC#N, CO"
+    selection = {
+        "task": "reagent_selection/solvent",
+        "input": question,
+        "answer": "CO",
+        "meta": {"candidates": ["CC#N", "CO"], "accepted": ["CO"]},
+    }
+    shown, asked = (set(get_task(row["task"]).subjects(row)) for row in (screen, selection))
+    assert len(asked) == 2 and len(shown & asked) == 1
+    other = screen | {"input": screen["input"].replace("CC#N", "C1CCOC1")}
+    assert not asked & set(get_task(screen["task"]).subjects(other))
+
+
 # the template
 
 

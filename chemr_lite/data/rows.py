@@ -1,6 +1,7 @@
 """Rows: read from their sources, checked, and divided into splits.
 
-A source is `nano` (embedded), the name of a public data set (`chemr_lite.data.sources`), a file or a folder of files.
+A source is `nano` (embedded), the name of a public data set or of a mix of them (`chemr_lite.data.sources`), a file or
+a folder of files.
 Files are JSONL or CSV, gzipped or not, in the row format
 
     {"task": "retrosynthesis", "input": "CC(=O)NC", "answer": "CC(=O)O.CN", "split": "train", "meta": {}}
@@ -65,18 +66,26 @@ def load(
 
     The files of public data sets are downloaded, or read from the folder `data_root` if it is given. With `scaffold`,
     property rows are split anew by scaffold. Raises DataError for a source that cannot be read or has no usable row,
-    and with `strict` for the first bad row.
+    and with `strict` for the first bad row. A part of a mix that cannot be read is one of the problems instead, as long
+    as another part has rows.
     """
     loaded, selected = Loaded(), set(tasks or list_tasks())
     root = Path(data_root) if data_root else None
     rows: list[dict] = []
-    for source in names:
-        for name, lines in _files_of(source, root, loaded.problems):
-            rows += _checked(name, lines, loaded.problems, strict, selected)
+    for mix in names:
+        for source in sources.members(mix):
+            try:
+                for name, lines in _files_of(source, root, loaded.problems):
+                    rows += _checked(name, lines, loaded.problems, strict, selected)
+            except DataError as error:
+                if strict or source == mix:
+                    raise
+                loaded.problems.append(f"{source}: left out of {mix}: {error}")
     if not rows:
         if tasks:
             raise DataError(f"{', '.join(names)}: no row of the tasks {', '.join(sorted(selected))}")
-        raise DataError(f"{', '.join(names)}: no row in it")
+        why = f"; the first problem: {loaded.problems[0]}" if loaded.problems else ""
+        raise DataError(f"{', '.join(names)}: no row in it{why}")
     if scaffold:
         splits.by_scaffold(rows)
     for row in rows:
@@ -160,7 +169,7 @@ def _files_of(source: str, root: Path | None, problems: list[str]) -> Iterator[t
     """Yield the name and the lines of each file of a source."""
     if source == "nano":
         yield str(NANO_ROWS), files.read(NANO_ROWS)
-    elif source in sources.names():
+    elif source in sources.SOURCES:
         if root and not root.is_dir():
             raise DataError(f"data root {root}: no such folder")
         yield from _public_files(source, root, problems)
@@ -173,7 +182,7 @@ def _public_files(
     source: str, root: Path | None, problems: list[str]
 ) -> Iterator[tuple[str, Iterator[tuple[int, Any]]]]:
     has_file = False
-    for file in sources.files_of(source):
+    for file in sources.SOURCES[source]:
         if root and not (root / file.path).exists():
             problems.append(f"{root / file.path}: not there, left out of {source}")
             continue
@@ -185,7 +194,7 @@ def _public_files(
         if not path.name.endswith("_targets"):  # read together with its sources
             yield str(path), files.read(path)
     if not has_file:
-        first = root / sources.files_of(source)[0].path
+        first = root / sources.SOURCES[source][0].path
         raise DataError(f"{root}: none of the files of {source} is there; the first is looked for at {first}")
 
 

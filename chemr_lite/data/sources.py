@@ -156,6 +156,12 @@ SOURCES: dict[str, tuple[File | Hub, ...]] = {
     "smolinstruct": (Hub("SMolInstruct", "osunlp/SMolInstruct", "refs/convert/parquet"),),
 }
 
+# `chemr` has what Chem-R is measured on, without the three million rows of SMolInstruct
+MIXES = {
+    "chemr": ("chemllmbench", "chebi20", "uspto50k", "uspto-forward", "tomg", "yields"),
+    "all": tuple(SOURCES),
+}
+
 # as stated by the repositories that the files come from
 LICENCES = {
     "nano": "Apache-2.0, made by chemr-lite's generator",
@@ -170,13 +176,13 @@ LICENCES = {
 
 
 def names() -> list[str]:
-    """Return the names that stand for public data sets, and `all`."""
-    return [*SOURCES, "all"]
+    """Return the names that stand for public data sets and for mixes of them."""
+    return [*SOURCES, *MIXES]
 
 
-def files_of(source: str) -> tuple[File | Hub, ...]:
-    """Return the files of a named source; `all` has the files of every source."""
-    return SOURCES[source] if source != "all" else tuple(file for files in SOURCES.values() for file in files)
+def members(name: str) -> tuple[str, ...]:
+    """Return the sources of a mix. Any other name stands for itself."""
+    return MIXES.get(name, (name,))
 
 
 def cache() -> Path:

@@ -121,8 +121,9 @@ def read_instruction(text: str) -> tuple[str, dict]:
         kind = f"{wanted[0][1]}s"
         counts = {name: int(n) for items, _ in wanted for n, name in re.findall(_ITEM, items)}
         return f"mol_custom_{kind}", {kind: counts}
-    source = max(plain.rstrip(".").split(), key=lambda word: (parse_smiles(word).ok, len(word)))
-    if not parse_smiles(source).ok:
+    by_length = sorted(plain.rstrip(".").split(), key=len, reverse=True)
+    source = next((word for word in by_length if parse_smiles(word).ok), None)
+    if source is None:
         raise ValueError(f"no molecule in the instruction {text[:80]!r}")
     words = plain.replace(source, " ")
     for name in PROPERTIES:

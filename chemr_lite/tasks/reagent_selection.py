@@ -16,6 +16,7 @@ from chemr_lite.reasons import Reason
 from chemr_lite.registry import register
 from chemr_lite.smiles import parse_smiles
 from chemr_lite.tasks.base import CORRECT, Row, Score, Task, zero
+from chemr_lite.tasks.yield_prediction import well
 
 
 def same_structure(answer: str, candidate: str) -> bool:
@@ -39,6 +40,11 @@ class ReagentSelection(Task):
     def question(self, row: Row) -> str:
         return f"{self.instruction}\n{row['input']}"
 
+    def subjects(self, row: Row) -> list[str]:
+        lines = (line.split(": ", 1) for line in row["input"].splitlines())
+        given = [chemical for role, chemical in lines if role != "List"]
+        return [well([*given, candidate]) for candidate in row["meta"]["candidates"]]
+
     def score(self, answer: str, row: Row) -> Score:
         choice = answer.strip()
         if not choice:
@@ -51,6 +57,9 @@ class ReagentSelection(Task):
 
 class RuleSelection(ReagentSelection):
     """A choice that follows from the named reaction."""
+
+    def subjects(self, row: Row) -> list[str]:
+        return list(self.sides(row).values())
 
     def sides(self, row: Row) -> dict[str, str]:
         lines = dict(line.split(": ", 1) for line in row["input"].splitlines())

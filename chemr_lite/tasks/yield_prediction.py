@@ -8,6 +8,8 @@ substituent beside it. Headline: accuracy. Always answering No scores 80 % on th
 accuracy beside it.
 """
 
+from collections.abc import Iterable
+
 from rdkit import Chem
 
 from chemr_lite.registry import register
@@ -17,6 +19,13 @@ from chemr_lite.tasks.reaction_prediction import reaction_facts
 
 # an aromatic carbon with a halogen or boron on it, and a substituent on the ring carbon beside it
 _HINDERED = Chem.MolFromSmarts("c([Br,I,B]):c-!@[!#1]")
+
+
+def well(chemicals: Iterable[str]) -> str:
+    """Return one text for what is together in a well of a screen, in any order and writing, without the palladium."""
+    parts = [part for part in ".".join(chemicals).split(".") if "Pd" not in part]
+    mol = Chem.MolFromSmiles(".".join(parts))
+    return Chem.MolToSmiles(mol) if mol else ".".join(sorted(parts))
 
 
 class YieldPrediction(YesNo):
@@ -32,7 +41,8 @@ class YieldPrediction(YesNo):
         return {"reactants": ".".join(molecules), "product": product}
 
     def subjects(self, row: Row) -> list[str]:
-        return [row["input"]]  # a screen has few products and repeats them under all conditions
+        # a screen has few products and repeats them under all conditions; questions of reagent selection show its wells
+        return [row["input"], well([row["input"].partition(">>")[0]])]
 
     def facts(self, row: Row) -> dict[str, str] | None:
         sides = self.sides(row)

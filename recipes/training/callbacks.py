@@ -20,6 +20,7 @@ from recipes.training.files import append_jsonl, as_jsonl, read_json, read_jsonl
 from recipes.training.run_directory import WHOLE, step_of
 
 VALIDATION_ROWS = 48  # per macro-task in a greedy check, but no more than the test rows that are asked for
+CHECKING = 0.1  # of the time of phases 1 and 2 at most, where checks decide nothing
 
 
 class Journal(TrainerCallback):
@@ -91,7 +92,8 @@ class GreedyCheck(TrainerCallback):
     """Answers validation rows greedily every `validation_steps` steps, and writes the figures to the journal.
 
     With a folder `best` it also checks before the first step and after the last, and keeps the best adapter there. It
-    ends training that falls far below the best check, because a GRPO run that collapses does not recover.
+    ends training that falls far below the best check, because a GRPO run that collapses does not recover. Without one,
+    a check is left out if the checks would take more than the share CHECKING of the time.
     """
 
     COLLAPSE = 10.0  # points of the balanced score below the best check; the noise of a check is about a third of that
@@ -101,14 +103,18 @@ class GreedyCheck(TrainerCallback):
         self.rows = data.rows["validation"]
         self.every = options.validation_steps if self.rows else 0
         self.last = None  # balanced score of the last check
+        self.started = self.spent = self.longest = 0.0  # seconds: the time of the first step, all checks, the longest
 
     def on_train_begin(self, args, state, control, model=None, **_):
+        self.started = time.time()
         if self.every and self.best and state.global_step == 0:
             self.check(model, 0)
 
     def on_step_end(self, args, state, control, model=None, **_):
         step = state.global_step
         if not self.every or (step % self.every and not (self.best and step == state.max_steps)):
+            return
+        if not self.best and on_main(lambda: self.spent + self.longest > CHECKING * (time.time() - self.started)):
             return
         best = self.check(model, step)
         if best and self.last < best["validation"] - self.COLLAPSE:
@@ -120,7 +126,10 @@ class GreedyCheck(TrainerCallback):
 
     def check(self, model, step: int) -> dict | None:
         """Evaluate the model and keep its adapter if it is the best so far. Return step and score of the best check."""
+        begun = time.time()
         self.last, best = on_main(lambda: self._check(model, step))
+        seconds = time.time() - begun
+        self.spent, self.longest = self.spent + seconds, max(self.longest, seconds)
         return best
 
     def _check(self, model, step: int) -> tuple[float, dict | None]:

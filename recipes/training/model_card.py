@@ -5,7 +5,7 @@ Everything in it is read from the phase's run.json and from the ladder of its ru
 
 from pathlib import Path
 
-from chemr_lite.data.sources import LICENCES
+from chemr_lite.data.sources import LICENCES, members
 from chemr_lite.model.folders import PHASES
 from recipes.training import ladder
 from recipes.training.files import as_json, read_json
@@ -81,9 +81,7 @@ def _two_columns(cells: dict) -> str:
 
 def _licences(data: str) -> dict[str, str]:
     """Return the licence of each part of --data."""
-    names = data.split(",")
-    if "all" in names:
-        return {name: licence for name, licence in LICENCES.items() if name != "nano"}
+    names = [name for part in data.split(",") for name in members(part)]
     return {name: LICENCES.get(name, "a file of its maker's own") for name in names}
 
 

@@ -19,7 +19,7 @@ from chemr_lite.mixing import SAMPLING, SCALING
 from chemr_lite.model.folders import PHASES
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
-PRESETS = ("smoke", "nano", "t4", "24gb", "80gb")
+PRESETS = ("smoke", "nano", "135m", "8gb", "t4", "t4-long", "24gb", "80gb")
 RUNGS = ("base", *PHASES)  # of the ladder, in order; each starts from the one before
 SECTIONS = {
     "base": "model, data and measurement: the same for all rungs of one ladder",
@@ -48,8 +48,8 @@ class Options:
     model: str = option("nano", "base model: nano (embedded), a folder, or a name on the Hugging Face hub", "base")
     data: str = option(
         "nano",
-        "rows, several separated by commas: nano, a file, a folder, or a public data set (chemllmbench, chebi20, "
-        "uspto50k, uspto-forward, tomg, yields, smolinstruct, all)",
+        "rows, several separated by commas: nano, a file, a folder, a public data set (chemllmbench, chebi20, "
+        "uspto50k, uspto-forward, tomg, yields, smolinstruct), or chemr for all of these but the last",
         "base",
     )
     data_root: str | None = option(
@@ -232,4 +232,5 @@ def preset_for_this_machine() -> str:
     hardware = detect_hardware()
     if hardware.device == "cpu":
         return "nano"
-    return "80gb" if hardware.memory_gb > 70 else "24gb" if hardware.memory_gb > 20 else "t4"
+    fitting = [name for name, needed in (("80gb", 70), ("24gb", 20), ("t4", 14)) if hardware.memory_gb > needed]
+    return fitting[0] if fitting else "8gb"

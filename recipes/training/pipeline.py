@@ -18,7 +18,7 @@ from recipes.training import command, distributed
 from recipes.training.distributed import on_main, say
 from recipes.training.options import Options, UsageError, make_parser, read_options
 from recipes.training.quiet import silence_libraries
-from recipes.training.rows import load_rows
+from recipes.training.rows import describe, load_rows
 
 DISK_FULL = 8 * 2**20  # below this many free bytes a disk counts as full
 REPORTS = ("none", "tensorboard", "trackio", "wandb")
@@ -36,25 +36,31 @@ class Phase:
     name: str  # foundation, distill or grpo
     train: Callable[[Options, Loaded, str], None]  # takes options, rows and backend; writes the phase's directory
     check: Callable[[Options, Loaded], None] = accept  # raises UsageError before anything is trained
+    # of a phase that learns from texts: takes options and rows, returns what gives the texts to learn for a row
+    completions: Callable[[Options, Loaded], Callable[[dict], list[str]]] | None = None
 
 
 def main(description: str, phases: Sequence[Phase]) -> None:
     """Run `phases` with the options of the command line; the last phase is the command's own."""
 
     def start() -> None:
-        options, parsed = read_options(make_parser(description))
-        run_phases(options, parsed.preset, phases)
+        parser = make_parser(description)
+        plan_help = "train nothing; print rows, tokens, steps, memory and time of each phase"
+        parser.add_argument("--plan", action="store_true", help=plan_help)
+        options, parsed = read_options(parser)
+        run_phases(options, parsed.preset, phases, parsed.plan)
 
     command.run(start)
 
 
-def run_phases(options: Options, preset: str, phases: Sequence[Phase]) -> None:
+def run_phases(options: Options, preset: str, phases: Sequence[Phase], only_plan: bool = False) -> None:
     """Run those of `phases` that are not finished, in order. Then print and write the ladder.
 
+    With `only_plan`, print what they would take instead.
     Raises ChemrError for whatever the user can mend.
     """
     try:
-        _run_phases(options, preset, phases)
+        _run_phases(options, preset, phases, only_plan)
     except (OSError, RuntimeError, SafetensorError) as error:  # each library reports a failed write in its own way
         run = Path(options.output)
         free = shutil.disk_usage(run if run.exists() else ".").free
@@ -66,7 +72,7 @@ def run_phases(options: Options, preset: str, phases: Sequence[Phase]) -> None:
         ) from error
 
 
-def _run_phases(options: Options, preset: str, phases: Sequence[Phase]) -> None:
+def _run_phases(options: Options, preset: str, phases: Sequence[Phase], only_plan: bool) -> None:
     from chemr_lite.model.hardware import choose_backend, detect_hardware  # torch, which --help must not wait for
 
     backend = choose_backend(options.backend)  # imports Unsloth, which must come before trl and peft
@@ -94,17 +100,25 @@ def _run_phases(options: Options, preset: str, phases: Sequence[Phase]) -> None:
     for phase in phases_to_train:
         phase.check(options_of[phase.name], rows)
 
-    say(f"chemr-lite: {' → '.join(missing) or 'nothing left to train'} on {options.model}")
+    say(f"chemr-lite: {describe(options, rows)}")
+    say(f"  {' → '.join(missing) or 'nothing left to train'} on {options.model}")
     memory = f", {hardware.memory_gb:.1f} GiB" if hardware.memory_gb else ""
     machine = f"{hardware.name}{memory}, {hardware.precision}, backend {backend}"
     say(f"  preset {preset}, {machine}; run directory {options.output}")
     if distributed.WORLD_SIZE > 1:
         say(f"  {distributed.WORLD_SIZE} processes share each step")
     say(f"  {environment.describe_versions()}")
-    say(f"  data {options.data}: {rows.summary()}")
-    for problem in rows.problems[:5]:
+    say(f"  {rows.summary()}")
+    missing_parts = [problem for problem in rows.problems if "left out of" in problem]
+    others = [problem for problem in rows.problems if problem not in missing_parts]
+    for problem in missing_parts + others[:5]:
         say(f"    {problem}")
-    say(f"  expected: {EXPECTED_TIME.get(preset, 'not yet measured')}")
+    if only_plan:
+        from recipes.training import plan
+
+        say(f"\n{plan.describe(options, preset, rows, phases, hardware)}")
+        return
+    say(f"  expected: {EXPECTED_TIME.get(preset, 'see --plan')}")
 
     on_main(lambda: measure_base(options, rows, hardware))
     for phase in phases_to_train:
