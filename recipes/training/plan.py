@@ -32,6 +32,7 @@ TRAINED, DECODING, PARAMETERS, LAYERS = 650.0, 0.1, 3.1e9, 36  # measured by oth
 # card → peak of 16-bit tensor cores in TFLOPS and memory in GiB, as their makers state them
 CARDS = {"T4": (65, 14.6), "RTX 3090": (71, 23.7), "L4": (121, 22.0), "RTX 4090": (165, 23.7), "A100": (312, 79.3)}
 LOGIT_BYTES = {"sft": 16, "grpo": 12}  # of each logit in a forward and backward pass without Unsloth
+SMALL = 1e9  # parameters of a model that a CPU may train
 TRIAL = 8  # rows and tokens of what is timed on a CPU
 
 
@@ -139,82 +140,103 @@ def _timed(act: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
+@dataclass(frozen=True)
+class Work:
+    """What one rung takes: tokens to train on, and what to generate, as batches, completions of each, and tokens."""
+
+    rung: str
+    line: str  # of the plan
+    trained: float
+    generated: list[tuple[int, int, float]]
+
+
 def describe(options: Options, preset: str, rows: Loaded, phases, hardware: Hardware) -> str:
     """Return the plan of a run as text. Trains nothing; loads the model only on a CPU, and only if it is small."""
     tokenizer, shape = load_tokenizer(options.model), shape_of(options.model)
-    test_rows = len(sample(rows.rows["test"], options.eval_rows))
-    checked_rows = len(sample(rows.rows["validation"], min(VALIDATION_ROWS, options.eval_rows)))
-    lines, works, examples, answered = [], [], [], float(options.max_completion_tokens)
-    works.append(("base", 0.0, [(test_rows, options.max_completion_tokens)]))
+    tested = len(sample(rows.rows["test"], options.eval_rows))
+    checked = len(sample(rows.rows["validation"], min(VALIDATION_ROWS, options.eval_rows)))
+
+    def answering(number: int, tokens: float) -> tuple[int, int, float]:
+        return math.ceil(number / options.eval_batch_size), min(number, options.eval_batch_size), tokens
+
+    limit = options.max_completion_tokens
+    line = f"base: {tested:,} test rows to answer, and again after each phase"
+    works, examples, answer = [Work("base", line, 0.0, [answering(tested, limit)])], [], limit / 2
     for phase in phases:
         if phase.completions:
-            examples, counts = make_examples(
-                rows.rows["train"], phase.completions(options, rows), tokenizer, options.max_length
-            )
-            epochs = getattr(options, f"{phase.name}_epochs")
-            steps = math.ceil(epochs * math.ceil(counts["rows"] / options.sft_batch_size))
-            answered = _length_of_answers(examples, tokenizer)
-            trained = counts["tokens"] * epochs
-            what = f"{counts['rows']:,} rows, {counts['tokens']:,} tokens, {epochs:g} passes: {steps:,} steps"
-            left_out = f"; {counts['too_long']:,} rows are longer than {options.max_length} tokens and left out"
-            lines.append(f"  {phase.name}: {what}{left_out if counts['too_long'] else ''}")
-            sampled = []
+            texts = phase.completions(options, rows)
+            examples, counts = make_examples(rows.rows["train"], texts, tokenizer, options.max_length)
+            answer = _length_of_answers(examples, tokenizer)
+            work = _supervised(options, phase.name, counts)
         else:
-            steps, completions = options.grpo_steps, options.prompts_per_step * options.num_generations
-            prompt = fmean(_prompt_lengths(rows, tokenizer))
-            passes = 4 / 3 if options.beta else 1.0  # the reference model reads each completion once
-            read = prompt / options.num_generations if hardware.device == "cpu" else prompt  # share_prompts
-            trained = steps * completions * (read + answered) * passes
-            sampled = [(completions, _longest(answered, options))] * steps
-            lines.append(
-                f"  {phase.name}: {steps:,} steps of {options.prompts_per_step} prompts × {options.num_generations} "
-                f"completions, about {answered:.0f} tokens each"
-            )
-        # phases 1 and 2 leave out checks that would take more than a tenth of the time
-        checks = steps // options.validation_steps + 1 if options.validation_steps and sampled else 0
-        answers = [(test_rows, _longest(answered, options))]
-        answers += [(checked_rows, _longest(answered, options))] * checks
-        works.append((phase.name, trained, sampled + answers))
-    head = [
-        f"plan of preset {preset}: {options.model}, {shape.parameters / 1e6:,.0f} million parameters",
-        *lines,
-        f"  test: {test_rows:,} rows, answered by the base and after each phase",
-    ]
-    return "\n".join([*head, "", *_time_table(options, works, _speeds(options, shape, hardware, examples, tokenizer))])
+            work = _practice(options, fmean(_prompt_lengths(rows, tokenizer)), answer, hardware)
+            if options.validation_steps:  # phases 1 and 2 leave out checks that would take long
+                checks = options.grpo_steps // options.validation_steps + 1
+                work.generated.extend([answering(checked, _longest(answer, options))] * checks)
+        work.generated.append(answering(tested, _longest(answer, options)))
+        works.append(work)
+    return "\n".join(
+        [
+            f"plan of preset {preset}: {options.model}, {shape.parameters / 1e6:,.0f} million parameters",
+            *(f"  {work.line}" for work in works),
+            "",
+            *_time_table(works, _speeds(options, shape, hardware, examples, tokenizer)),
+            *_memory_lines(options, shape, hardware),
+            "",
+            "nothing was trained",
+        ]
+    )
+
+
+def _supervised(options: Options, name: str, counts: dict) -> Work:
+    epochs = getattr(options, f"{name}_epochs")
+    steps = math.ceil(epochs * math.ceil(counts["rows"] / options.sft_batch_size))
+    line = f"{name}: {counts['rows']:,} rows, {counts['tokens']:,} tokens, {epochs:g} × over them: {steps:,} steps"
+    if counts["too_long"]:
+        line += f"; {counts['too_long']:,} rows are longer than {options.max_length} tokens and left out"
+    return Work(name, line, counts["tokens"] * epochs, [])
+
+
+def _practice(options: Options, prompt: float, answer: float, hardware: Hardware) -> Work:
+    steps, completions = options.grpo_steps, options.prompts_per_step * options.num_generations
+    read = prompt / options.num_generations if hardware.device == "cpu" else prompt  # model.cpu.share_prompts
+    passes = 4 / 3 if options.beta else 1.0  # the reference model reads each completion once
+    line = (
+        f"grpo: {steps:,} steps of {options.prompts_per_step} prompts × {options.num_generations} completions, "
+        f"about {answer:.0f} tokens each"
+    )
+    trained = steps * completions * (read + answer) * passes
+    return Work("grpo", line, trained, [(steps, completions, _longest(answer, options))])
 
 
 def _speeds(options: Options, shape: Shape, hardware: Hardware, examples: list[dict], tokenizer) -> list[Speed]:
-    if hardware.device == "cpu" and shape.parameters < 1e9:
+    if hardware.device == "cpu" and shape.parameters < SMALL:
         return [measured_speed(options, hardware, examples, tokenizer)]
     return [speed_of_card(name, shape) for name in CARDS]
 
 
-def _time_table(options: Options, works: list, speeds: list[Speed]) -> list[str]:
-    names = [name for name, *_ in works]
+def _time_table(works: list[Work], speeds: list[Speed]) -> list[str]:
+    names = [work.rung for work in works]
     table = [["machine", *names, "in all"], ["---", *("---:" for _ in names), "---:"]]
     for speed in speeds:
-        hours = [_seconds(speed, trained, answers, options) / 3600 for _, trained, answers in works]
+        hours = [_seconds(speed, work) / 3600 for work in works]
         table.append([speed.name, *(f"{h:.1f} h" if h >= 1 else f"{60 * h:.0f} min" for h in [*hours, sum(hours)])])
     source = "measured just now" if len(speeds) == 1 else "estimated"
-    lines = [f"time, {source}:", *(f"| {' | '.join(row)} |" for row in table)]
-    if len(speeds) > 1:
-        shape = shape_of(options.model)
-        lines += ["", "memory, estimated, in GiB: phases 1 and 2, phase 3"]
-        lines += [
-            f"  {backend}: {sft:.1f}, {grpo:.1f}"
-            for backend in ("unsloth", "hf")
-            for sft, grpo in [memory(shape, options, backend)]
-        ]
-        lines.append("  cards have: " + ", ".join(f"{name} {gib}" for name, (_, gib) in CARDS.items()))
-    return [*lines, "", "nothing was trained"]
+    return [f"time, {source}:", *(f"| {' | '.join(row)} |" for row in table)]
 
 
-def _seconds(speed: Speed, trained: float, answers: list[tuple[int, float]], options: Options) -> float:
-    seconds = speed.train(trained)
-    for number, tokens in answers:
-        batches = math.ceil(number / options.eval_batch_size)
-        seconds += batches * speed.decode(min(number, options.eval_batch_size), tokens)
-    return seconds
+def _seconds(speed: Speed, work: Work) -> float:
+    return speed.train(work.trained) + sum(n * speed.decode(size, tokens) for n, size, tokens in work.generated)
+
+
+def _memory_lines(options: Options, shape: Shape, hardware: Hardware) -> list[str]:
+    if hardware.device == "cpu" and shape.parameters < SMALL:
+        return []
+    lines = ["", "memory of a graphics card in GiB, estimated, without the 1 or 2 that CUDA itself takes:"]
+    for backend in ("unsloth", "hf"):
+        sft, grpo = memory(shape, options, backend)
+        lines.append(f"  {backend}: phases 1 and 2 {sft:.1f}, phase 3 {grpo:.1f}")
+    return [*lines, "  cards have " + ", ".join(f"{name} {gib}" for name, (_, gib) in CARDS.items())]
 
 
 def _longest(mean: float, options: Options) -> float:

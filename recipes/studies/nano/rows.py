@@ -33,8 +33,9 @@ SIZES = {
     "reagent_selection": (500, 48, 150),
     "retrosynthesis": (1000, 96, 300),
 }
-# rows without an answer for phase 3, by sub-task of open generation; mol_custom has few different questions
-PRACTICE = {"mol_edit": 1200, "mol_opt": 1200, "mol_custom": 300}
+# rows without an answer for phase 3, by sub-task of open generation; mol_custom has few different questions, and of
+# groups there are hardly more than those that train
+PRACTICE = {"mol_edit": 1200, "mol_opt": 1200, "mol_custom_atoms": 300, "mol_custom_bonds": 300}
 COUPLINGS = ("Suzuki coupling", "Buchwald-Hartwig amination", "Sonogashira coupling")
 MAX_REACTANT = 40  # characters of a candidate, so that lists stay short
 _VOWELS = "aeiou"
@@ -81,7 +82,7 @@ def _optimise(rng: random.Random, task: str) -> dict | None:
 
 def _custom(rng: random.Random, task: str) -> dict | None:
     kind = task.rsplit("_", 1)[1]
-    answer = molecules.molecule(rng, 6, 20 if kind == "groups" else 14)  # small molecules differ little in groups
+    answer = molecules.molecule(rng, 6, 14)
     mol_custom: MolCustom = get_task(task)
     counts = {name: n for name, n in mol_custom.counts(answer).items() if n}
     if not counts:
