@@ -119,7 +119,7 @@ def test_the_card_of_your_own_data_names_files_and_not_folders(smoke, tmp_path):
 def test_four_bits_are_a_model_too(smoke, tmp_path, export):
     assert export(smoke / "grpo", "--output", tmp_path / "small", "--precision", "4bit")[0] == 0
     assert json.loads((tmp_path / "small" / "config.json").read_text())["quantization_config"]["load_in_4bit"]
-    rows = splits.sample(data.load(["nano"]).rows["test"], 4)
+    rows = splits.sample(data.load(["nano"]).rows["test"], 6)
     phase_replies, exported_replies = (
         Chemist(folder, max_new_tokens=100).ask_all(rows) for folder in (smoke / "grpo", tmp_path / "small")
     )

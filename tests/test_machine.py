@@ -27,7 +27,9 @@ def test_platforms_are_told_apart(monkeypatch):
 def test_the_preset_is_explained(monkeypatch, tmp_path):
     text = machine.describe(None, tmp_path)
     assert "no GPU" in text and "→ preset nano: nothing to download" in text and "GiB free" in text
-    assert "→ preset t4 (you chose it): unsloth/Qwen2.5-3B-Instruct is downloaded" in machine.describe("t4", tmp_path)
+    assert "→ preset t4 (you chose it): unsloth/Qwen2.5-3B-Instruct-bnb-4bit is downloaded" in machine.describe(
+        "t4", tmp_path
+    )
     monkeypatch.setenv("KAGGLE_KERNEL_RUN_TYPE", "Batch")
     assert "12 hours" in machine.describe("smoke", tmp_path)
 

@@ -101,8 +101,10 @@ def flags_of(source: str) -> set[str]:
     """The flags that a command takes: those of Options where it has them, and its own."""
     own = set(re.findall(r'"--([a-z][\w-]*)"', source))
     shared = {field.name.replace("_", "-") for field in fields(Options)} | {"preset", "config"}
-    has_shared = "make_parser(" in source or "training.pipeline import" in source
-    return own | (shared if has_shared else set()) | {"help"}
+    is_phase = "training.pipeline import" in source
+    return (
+        own | (shared if is_phase or "make_parser(" in source else set()) | ({"plan"} if is_phase else set()) | {"help"}
+    )
 
 
 def test_commands_name_recipes_and_options_that_exist():
