@@ -89,6 +89,7 @@ def test_phase_3_by_two_processes(smoke, tmp_path):
     assert ladder["n"] == alone["n"] and abs(ladder["balanced"] - alone["balanced"]) < 10
 
 
+@pytest.mark.slow
 def test_two_machines_by_the_documented_configuration(tmp_path):
     (tmp_path / "step.py").write_text(STEP)
     with socket.socket() as free:

@@ -87,7 +87,7 @@ def test_a_served_nano_teaches(smoke, merged, served_nano, tmp_path):
     for name in ("base", "foundation"):
         shutil.copytree(smoke / name, run / name)
     args = ["--preset", "smoke", "--server", served_nano, "--server-model", merged, "--output", traces]
-    teaching = recipe("teach", *args, "--rows", 4, "--server-tokens", 80, "--least-grounding", 0)
+    teaching = recipe("teach", *args, "--rows", 4, "--server-tokens", 64, "--least-grounding", 0)
     answers = [json.loads(line) for line in (tmp_path / "traces.answers.jsonl").read_text().splitlines()]
     assert len({line["key"] for line in answers}) == len(answers) == 9 * 4  # none lost, none twice
     counts = json.loads((tmp_path / "traces.filter.json").read_text())
@@ -117,7 +117,7 @@ def test_a_served_nano_is_evaluated_as_the_one_on_disk(smoke, merged, served_nan
         "--server-model",
         merged,
         "--server-tokens",
-        80,
+        64,
         *common,
         "--output",
         tmp_path / "there",

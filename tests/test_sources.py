@@ -265,6 +265,7 @@ def test_chemllmbench_as_published():
 
 
 @needs_originals
+@pytest.mark.slow
 def test_the_screens_as_published():
     loaded = load(["yields"], data_root=str(ORIGINALS))
     counts = {
