@@ -76,7 +76,7 @@ def test_phase_3_by_two_processes(smoke, tmp_path):
     run = tmp_path / "run"
     for name in ("base", "foundation", "distill"):
         shutil.copytree(smoke / name, run / name)
-    parts = ("--sft-micro-batch", 8, "--grpo-micro-batch", 16, "--validation-steps", 2)
+    parts = ("--sft-micro-batch", 8, "--grpo-micro-batch", 8, "--validation-steps", 2)
     done = launch("recipes/grpo.py", "--preset", "smoke", "--output", run, *parts)
     assert done.returncode == 0, done.stderr[-3000:]
     assert (
