@@ -146,14 +146,19 @@ def test_every_source_is_pinned():
     assert len(set(paths)) == len(paths)
 
 
+def write_uspto50k(root: Path, split: str, sources: str, targets: str) -> None:
+    """Write one split of USPTO-50k as it is published, below a data root."""
+    folder = root / "USPTO-50k"
+    folder.mkdir()
+    (folder / f"{split}_sources").write_text(sources)
+    (folder / f"{split}_targets").write_text(targets)
+
+
 # mixes
 
 
 def test_a_mix_goes_on_without_what_is_not_there(tmp_path):
-    folder = tmp_path / "USPTO-50k"
-    folder.mkdir()
-    (folder / "train_sources").write_text("<RX_2> C C ( = O ) N C\n")
-    (folder / "train_targets").write_text("C C ( = O ) O . C N\n")
+    write_uspto50k(tmp_path, "train", "<RX_2> C C ( = O ) N C\n", "C C ( = O ) O . C N\n")
     loaded = load(["chemr"], data_root=str(tmp_path))
     assert [row["answer"] for row in loaded.rows["train"]] == ["CC(=O)O.CN"]
     left_out = {problem.split(":")[0] for problem in loaded.problems if "left out of chemr" in problem}
@@ -176,10 +181,8 @@ def test_the_large_set_is_loaded_only_by_name():
 
 
 def test_uspto50k_is_read_from_its_paired_files(tmp_path):
-    folder = tmp_path / "USPTO-50k"
-    folder.mkdir()
-    (folder / "valid_sources").write_text("<RX_2> C C ( = O ) N C\n<RX_1> C O C\n")
-    (folder / "valid_targets").write_text("C C ( = O ) O . C N\nC I . C [O-]\n")
+    sources, targets = "<RX_2> C C ( = O ) N C\n<RX_1> C O C\n", "C C ( = O ) O . C N\nC I . C [O-]\n"
+    write_uspto50k(tmp_path, "valid", sources, targets)
     loaded = load(["uspto50k"], data_root=str(tmp_path))
     assert loaded.rows["validation"] == [
         {

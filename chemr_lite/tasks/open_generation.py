@@ -279,7 +279,10 @@ class MolCustom(OpenGeneration):
         return count_atoms(mol) if self.kind == "atoms" else count_bonds(mol)
 
     def meets(self, answer: str, row: Row) -> bool:
-        wanted, counts = row["meta"][self.kind], self.counts(answer)
+        return self._agree(self.counts(answer), row["meta"][self.kind])
+
+    def _agree(self, counts: Mapping[str, int], wanted: Mapping[str, int]) -> bool:
+        """Return whether `counts` are those `wanted`, by TOMG-Bench's rule."""
         if self.kind == "bonds":
             checked = {name for name, n in wanted.items() if n}
         else:
@@ -289,7 +292,7 @@ class MolCustom(OpenGeneration):
     def judge(self, answer: Parsed, source: Parsed, row: Row) -> Score:
         wanted, counts = row["meta"][self.kind], self.counts(answer.key)
         is_known = self.kind != "atoms" or counts.keys() <= ELEMENTS.keys()
-        if is_known and all(counts.get(name, 0) == n for name, n in wanted.items()) and self.meets(answer.key, row):
+        if is_known and all(counts.get(name, 0) == n for name, n in wanted.items()) and self._agree(counts, wanted):
             return CORRECT
         return zero(Reason.WRONG_COUNT)
 

@@ -141,14 +141,12 @@ def compare_tomg(checkout: Path, root: Path | None, rows: int) -> dict:
         with path.open(newline="") as opened:
             lines = list(csv.DictReader(opened))[:rows]
         molecules += [line["molecule"] for line in lines if "molecule" in line]
+        drawn = rng.sample(molecules, len(lines))
         if "MolCustom" in folder:
-            drawn = rng.sample(molecules, len(lines))
             lines = [
                 with_counts_of(line, molecule, folder) if i % 2 else line
                 for i, (line, molecule) in enumerate(zip(lines, drawn, strict=True))
             ]
-        else:
-            drawn = rng.sample(molecules, len(lines))
         answers = list(answers_to(lines, drawn, rng))
         theirs = judged_by_tomg(checkout, folder, lines, answers)
         read_line = reader_of({name.lower() for name in lines[0]}, str(path))

@@ -12,14 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import fmean
 
-import torch
 from transformers import AutoConfig
 
 from chemr_lite import get_task
 from chemr_lite.data import Loaded
 from chemr_lite.data.splits import sample
 from chemr_lite.errors import ModelError, first_line
-from chemr_lite.model.cpu import complete
+from chemr_lite.model.cpu import complete, pad_left
 from chemr_lite.model.folders import base_path
 from chemr_lite.model.hardware import Hardware
 from chemr_lite.model.load import load_model, load_tokenizer
@@ -116,9 +115,7 @@ def measured_speed(options: Options, hardware: Hardware, examples: list[dict], t
     model = load_model(options.model, None, "hf", hardware, options.max_length, options.lora_r, options.seed)
     prompts = [example["prompt"] for example in examples[:: max(1, len(examples) // TRIAL)][:TRIAL]]
     ids = tokenizer.apply_chat_template(prompts, add_generation_prompt=True, tokenize=True, return_dict=False)
-    batch = torch.full((len(ids), max(map(len, ids))), tokenizer.pad_token_id)
-    for row, tokens in enumerate(ids):
-        batch[row, : len(tokens)] = torch.tensor(tokens)
+    batch, _ = pad_left(ids, tokenizer.pad_token_id)
     seconds = []
     for _ in range(2):  # the first step also warms up
         started = time.perf_counter()
