@@ -58,9 +58,6 @@ def test_tomgs_own_verdicts_are_ours():
             if (str(score.reason) in ("correct", "too_different")) != (line["answer_ok"] == "1"):
                 differences[row["task"].split("/")[1], line["answer_ok"], str(score.reason)] += 1
     assert differences == {
-        # TOMG's nitro pattern matches no molecule that RDKit has sanitised; ours does
-        ("mol_edit_substitute", "0", "correct"): 6,
-        ("mol_edit_delete", "1", "wrong_count"): 2,  # two amides were removed instead of one
         ("mol_opt_mr", "1", "too_complex"): 1,  # a protein of more than 300 atoms
         ("mol_opt_qed", "1", "not_improved"): 1,  # improved by less than 1e-6
     }
