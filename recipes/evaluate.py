@@ -155,7 +155,7 @@ def ask_model(rows: list[dict], options: Options, parsed: argparse.Namespace) ->
         answers.unlink(missing_ok=True)
         write_json(request_file, request)
     silence_libraries()
-    tokenizer, model = load_tokenizer(name), load_base(name, detect_hardware())
+    tokenizer, model = load_tokenizer(name), load_base(name, detect_hardware(name))
     if adapter:
         model = with_adapter(model, adapter)
     torch.manual_seed(options.seed)

@@ -97,7 +97,7 @@ def _train(options: Options, rows: Loaded, backend: str) -> None:
     from recipes.training.run_directory import RungDirectory
     from recipes.training.sft import finish_phase, make_config, shared_arguments, train_from
 
-    directory, hardware = RungDirectory(options, "grpo"), detect_hardware()
+    directory, hardware = RungDirectory(options, "grpo"), detect_hardware(options.model)
     on_cpu = hardware.device == "cpu"
     tokenizer = load_tokenizer(options.model)
     steps = options.max_steps or options.grpo_steps

@@ -71,7 +71,7 @@ class Chemist:
         check_there(str(model))
         self.base = base_of(adapter) if adapter else str(model)
         self.tokenizer = load_tokenizer(self.base)
-        self.model = load_base(self.base, detect_hardware())
+        self.model = load_base(self.base, detect_hardware(self.base))
         self._turn = threading.RLock()
         if adapter:
             self.model = with_adapter(self.model, adapter)

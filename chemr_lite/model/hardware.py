@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 
 import torch
+from transformers import AutoConfig
 
 from chemr_lite.errors import ModelError
+from chemr_lite.model.folders import base_path
 
 BACKENDS = ("unsloth", "hf")
+WIDE = 512  # from this width on, bf16 saves a CPU more in its matrix products than it costs in conversions
 
 
 @dataclass(frozen=True)
@@ -27,16 +30,32 @@ class Hardware:
         return {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}[self.precision]
 
 
-def detect_hardware() -> Hardware:
-    """Return the first visible GPU, or the CPU.
+def detect_hardware(model: str | None = None) -> Hardware:
+    """Return the first visible GPU, or the CPU, and the precision in which it computes the base `model`.
 
-    bf16 needs compute capability 8.0, because a T4 only emulates it, very slowly. A CPU computes in full precision.
+    On a GPU, bf16 needs compute capability 8.0, because a T4 only emulates it, very slowly. A CPU computes in full
+    precision, unless it multiplies bf16 natively and `model` is wide: SmolLM2-135M then trains about twice as fast.
     """
     if not torch.cuda.is_available():
-        return Hardware("cpu", f"CPU, {torch.get_num_threads()} threads", 0.0, "fp32")
+        fast = model is not None and _multiplies_bf16() and _width(model) >= WIDE
+        return Hardware("cpu", f"CPU, {torch.get_num_threads()} threads", 0.0, "bf16" if fast else "fp32")
     properties = torch.cuda.get_device_properties(0)
     precision = "bf16" if properties.major >= 8 else "fp16"
     return Hardware("cuda", properties.name, properties.total_memory / 2**30, precision)
+
+
+def _multiplies_bf16() -> bool:
+    """Return whether this CPU has instructions for bf16 (AVX512-BF16 or AMX), without which it is slower than fp32."""
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # torch 2.10 has no such function
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
+def _width(model: str) -> int:
+    """Return the hidden size of a base model; 0 if its config cannot be read, which loading it will report."""
+    try:
+        return AutoConfig.from_pretrained(base_path(model), trust_remote_code=False).get_text_config().hidden_size
+    except (OSError, ValueError, AttributeError):
+        return 0
 
 
 def choose_backend(name: str | None = None) -> str:

@@ -100,7 +100,7 @@ def _load_hf(source: str, adapter: Path | None, hardware: Hardware, max_length: 
         set_seed(seed)  # for the initial weights of the adapter
         lora = LoraConfig(r=lora_r, lora_alpha=lora_r, target_modules=LINEAR, task_type="CAUSAL_LM")
         model = get_peft_model(model, lora)
-    if hardware.device == "cpu":
+    if hardware.device == "cpu" and hardware.precision == "fp32":
         fuse_adapters(model)
     return model
 

@@ -79,7 +79,7 @@ def _run_phases(options: Options, preset: str, phases: Sequence[Phase], only_pla
     from recipes.training import environment, ladder
     from recipes.training.run_directory import RungDirectory
 
-    started, hardware = time.time(), detect_hardware()
+    started, hardware = time.time(), detect_hardware(options.model)
     distributed.join(cpu=hardware.device == "cpu")
     silence_libraries()
 

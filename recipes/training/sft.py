@@ -93,7 +93,7 @@ def train(options: Options, name: str, completions: Callable[[dict], list[str]],
 
 
 def _train(options: Options, name: str, completions: Callable[[dict], list[str]], rows: Loaded, backend: str) -> None:
-    directory, hardware = RungDirectory(options, name), detect_hardware()
+    directory, hardware = RungDirectory(options, name), detect_hardware(options.model)
     tokenizer = load_tokenizer(options.model)
     examples, counts = make_examples(rows.rows["train"], completions, tokenizer, options.max_length)
     if options.sft_batch_size % (options.sft_micro_batch * distributed.WORLD_SIZE):
