@@ -80,7 +80,8 @@ def load_base(name: str, hardware: Hardware):
             quantization_config=quantisation,
             dtype=hardware.dtype,
             device_map={"": "cpu" if on_cpu else int(os.environ.get("LOCAL_RANK", 0))},  # set by accelerate
-            attn_implementation="eager" if on_cpu else None,  # fused attention has a slow backward pass on a CPU
+            # on a CPU, fused attention has a slow backward pass; a wide model needs it for want of memory
+            attn_implementation="eager" if on_cpu and hardware.precision == "fp32" else None,
             trust_remote_code=False,
             use_safetensors=True,
         )
