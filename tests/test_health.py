@@ -1,8 +1,10 @@
 """Warnings during phase 3, and the page about a run."""
 
 import json
+import random
 import re
 import shutil
+from statistics import fmean
 
 import pytest
 
@@ -42,6 +44,49 @@ def test_a_sound_run_has_no_problems():
 )
 def test_each_problem_comes_with_its_remedy(log, kind, remedy):
     assert list(find_problems(log)) == [kind] and remedy in find_problems(log)[kind]
+
+
+def practice_log(rng: random.Random, collapse: bool) -> list[dict]:
+    """Return a log of 120 steps in which each of 24 tasks has a fixed accuracy; with `collapse`, one falls from 0.8 to 0.
+
+    As in a real run, some tasks are drawn once in a step and others twice, and a question is easy or hard.
+    """
+    difficulty = {f"accuracy/task{n}": rng.uniform(0.1, 0.9) for n in range(24)} | {"accuracy/task0": 0.8}
+    log = []
+    for step in range(120):
+        line = {}
+        for name in rng.sample(sorted(difficulty), 12):
+            mean = 0.0 if collapse and name == "accuracy/task0" and step >= 60 else difficulty[name]
+            groups = []
+            for _ in range(rng.choice([1, 1, 2])):
+                question = rng.betavariate(0.6 * mean + 1e-9, 0.6 * (1 - mean))
+                groups.append(fmean(rng.random() < question for _ in range(8)))
+            line[name] = fmean(groups)
+        log.append(line)
+    return log
+
+
+def warnings_of(log: list[dict]) -> dict[str, int]:
+    """Return the number of the step at which each kind of problem is first found."""
+    first = {}
+    for end in range(1, len(log) + 1):
+        for kind in find_problems(log[:end]):
+            first.setdefault(kind, end)
+    return first
+
+
+def test_the_noise_of_a_few_groups_is_no_fall():
+    rng = random.Random(0)
+    assert sum(bool(warnings_of(practice_log(rng, collapse=False))) for _ in range(20)) <= 1
+
+
+def test_a_collapse_is_told_within_ten_looks_at_the_task():
+    rng = random.Random(1)
+    for _ in range(3):
+        log = practice_log(rng, collapse=True)
+        looks = [step for step, line in enumerate(log, 1) if "accuracy/task0" in line and step > 60]
+        found = warnings_of(log).get("accuracy/task0")
+        assert found and found <= looks[9], (found, looks)
 
 
 def test_one_bad_step_is_no_problem():
