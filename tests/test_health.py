@@ -47,7 +47,9 @@ def test_each_problem_comes_with_its_remedy(log, kind, remedy):
 
 
 def practice_log(rng: random.Random, collapse: bool) -> list[dict]:
-    """Return a log of 120 steps in which each of 24 tasks has a fixed accuracy; with `collapse`, one falls from 0.8 to 0.
+    """Return a log of 120 steps in which each of 24 tasks has a fixed accuracy.
+
+    With `collapse`, that of one falls from 0.8 to 0 after 60 steps.
 
     As in a real run, some tasks are drawn once in a step and others twice, and a question is easy or hard.
     """

@@ -1,7 +1,8 @@
 """What can go wrong in phase 3: problems read from the log while it trains, each printed once with its remedy.
 
-The bounds are ours. They are so wide that a sound run of nano meets none of them. A task's accuracy is the mean of a few
-groups in a step and so mostly noise; it counts as fallen only where a test of significance says so.
+The bounds are ours. They are so wide that a sound run of nano meets none of them. A task's accuracy in a
+step is the mean of one or two groups, and so mostly noise: it counts as fallen only where a test of significance says
+so.
 """
 
 import math
@@ -17,7 +18,7 @@ NO_SIGNAL = 0.95  # share of groups whose completions all earn the same
 CLIPPED = 0.2  # share of completions that reach the length limit
 FORMAT_LOSS = 0.1  # fall of the share of completions in the format, from its best window
 ACCURACY_LOSS = 0.2  # fall of a task's accuracy, from all steps before its last window to that window
-CHANCE = 1e-4  # highest p-value of such a fall: some 24 tasks × 10 windows of a run are tested
+CHANCE = 2e-5  # highest p-value of such a fall: some 24 tasks are tested at each of some 100 steps of a run
 HIGH_KL = 0.5  # nats per token, from the model of phase 2
 
 
