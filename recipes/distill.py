@@ -25,6 +25,7 @@ from recipes import foundation
 from recipes.training.distributed import say
 from recipes.training.options import Options, UsageError
 from recipes.training.pipeline import Phase, main
+from recipes.training.time_left import TimeLeft
 from recipes.training.traces import read_traces
 
 
@@ -64,21 +65,21 @@ def completions(options: Options, rows: Loaded) -> Callable[[dict], list[str]]:
         # the bare answer serves only where there is no reasoning at all
         return [*traces, render(grounded, row["answer"])] if grounded or not traces else traces
 
-    tasks_with_traces = {task for task, _ in from_file}
-    bare = sorted({row["task"] for row in training_rows if not protocols.of(row["task"])} - tasks_with_traces)
-    if bare:
+    return texts
+
+
+def train(options: Options, rows: Loaded, backend: str, time_left: TimeLeft) -> None:
+    """Train phase 2 and write its directory."""
+    from recipes.training import sft  # torch and trl, which --help must not wait for
+
+    protocols, (_, from_file) = load_protocols(options.protocols), sources(options)
+    without_steps = {row["task"] for row in rows.rows["train"] if not protocols.of(row["task"])}
+    if bare := sorted(without_steps - {task for task, _ in from_file}):
         say(
             f"[distill] answers without reasoning: {', '.join(bare)}; the protocols {options.protocols} have no steps "
             "for them (--protocols)"
         )
-    return texts
-
-
-def train(options: Options, rows: Loaded, backend: str) -> None:
-    """Train phase 2 and write its directory."""
-    from recipes.training import sft  # torch and trl, which --help must not wait for
-
-    sft.train(options, "distill", completions(options, rows), rows, backend)
+    sft.train(options, "distill", completions(options, rows), rows, backend, time_left)
 
 
 PHASE = Phase("distill", train, check, completions)

@@ -18,6 +18,7 @@ from chemr_lite import render
 from chemr_lite.data import Loaded
 from recipes.training.options import Options
 from recipes.training.pipeline import Phase, main
+from recipes.training.time_left import TimeLeft
 
 
 def completions(options: Options, rows: Loaded) -> Callable[[dict], list[str]]:
@@ -25,11 +26,11 @@ def completions(options: Options, rows: Loaded) -> Callable[[dict], list[str]]:
     return lambda row: [render(None, row["answer"])]
 
 
-def train(options: Options, rows: Loaded, backend: str) -> None:
+def train(options: Options, rows: Loaded, backend: str, time_left: TimeLeft) -> None:
     """Train phase 1 and write its directory."""
     from recipes.training import sft  # torch and trl, which --help must not wait for
 
-    sft.train(options, "foundation", completions(options, rows), rows, backend)
+    sft.train(options, "foundation", completions(options, rows), rows, backend, time_left)
 
 
 PHASE = Phase("foundation", train, completions=completions)

@@ -33,6 +33,7 @@ from recipes.training.files import read_json, write_json
 from recipes.training.options import Options, UsageError
 from recipes.training.pipeline import Phase, main
 from recipes.training.rows import grpo_rows, replay_rows
+from recipes.training.time_left import TimeLeft
 
 
 def check(options: Options, rows: Loaded) -> None:
@@ -75,14 +76,14 @@ def sample_on_cpu(prompts: list[list[dict]], trainer) -> dict:
     return {"prompt_ids": prompt_ids, "completion_ids": completion_ids, "logprobs": None}
 
 
-def train(options: Options, rows: Loaded, backend: str) -> None:
+def train(options: Options, rows: Loaded, backend: str, time_left: TimeLeft) -> None:
     """Train phase 3 and write its directory. Out of GPU memory, try once more with half the micro-batch."""
     from recipes.training.memory import with_less_memory  # torch, which --help must not wait for
 
-    with_less_memory(lambda fitting: _train(fitting, rows, backend), options, "grpo", "grpo_micro_batch")
+    with_less_memory(lambda fitting: _train(fitting, rows, backend, time_left), options, "grpo", "grpo_micro_batch")
 
 
-def _train(options: Options, rows: Loaded, backend: str) -> None:
+def _train(options: Options, rows: Loaded, backend: str, time_left: TimeLeft) -> None:
     # torch and trl, which --help must not wait for
     from trl import GRPOConfig, GRPOTrainer
 
@@ -163,8 +164,8 @@ def _train(options: Options, rows: Loaded, backend: str) -> None:
         share_prompts(model)
     if options.replay_kl:
         add_replay_kl(trainer, replay_rows(options, rows.rows), options)
-    callbacks.Bar.replace(trainer, "grpo")
-    trainer.add_callback(Rehearsal(trainer, mixture, questions, completions // distributed.WORLD_SIZE))
+    callbacks.Bar.replace(trainer, "grpo", time_left)
+    trainer.add_callback(Rehearsal(trainer, mixture, questions, completions // distributed.WORLD_SIZE, time_left))
     train_from(trainer, checkpoint)
     limit.conclude("grpo")
 

@@ -11,6 +11,7 @@ from recipes.training.options import Options, UsageError, deciding, make_parser,
 from recipes.training.pipeline import measure_base
 from recipes.training.rows import load_rows
 from recipes.training.run_directory import RungDirectory, recorded
+from recipes.training.time_left import TimeLeft
 
 
 @pytest.fixture
@@ -50,10 +51,10 @@ def test_the_base_is_measured_again_where_it_was_measured_otherwise(smoke, tmp_p
     base = tmp_path / "run" / "base"
     shutil.copytree(smoke / "base", base)
     rows, before = load_rows(options), (base / "metrics.json").read_bytes()
-    measure_base(options, rows, detect_hardware())
+    measure_base(options, rows, detect_hardware(), TimeLeft())
     assert (base / "metrics.json").read_bytes() == before and "[base]" not in capsys.readouterr().out  # as it was
     fewer = replace(options, eval_rows=1)
-    measure_base(fewer, rows, detect_hardware())
+    measure_base(fewer, rows, detect_hardware(), TimeLeft())
     assert json.loads((base / "metrics.json").read_text())["n"] == 9 and "[base] balanced" in capsys.readouterr().out
     assert json.loads((base / "run.json").read_text())["options"] == recorded(fewer, "base")
     assert not (tmp_path / "run" / "base.partial").exists()

@@ -13,6 +13,7 @@ from recipes import distill, teach
 from recipes.training import protocol_mining
 from recipes.training.options import Options, UsageError
 from recipes.training.served_model import ServedModel
+from recipes.training.time_left import TimeLeft
 from recipes.training.traces import HINTS, read_traces, rejection_reason
 
 AMIDE = {"task": "reaction_prediction", "input": "CC(=O)O.CN", "answer": "CNC(C)=O", "meta": {}}
@@ -150,7 +151,7 @@ def test_files_of_traces(tmp_path):
     rows = Loaded()
     rows.rows["train"] = [RETRO]
     with pytest.raises(UsageError, match="none of its traces"):
-        distill.train(Options(traces=str(path)), rows, "hf")
+        distill.train(Options(traces=str(path)), rows, "hf", TimeLeft())
     path.write_text("{}\n")
     with pytest.raises(UsageError, match="line 1"):
         read_traces(path)

@@ -48,6 +48,7 @@ from recipes.training import command
 from recipes.training.options import make_parser, read_options
 from recipes.training.quiet import silence_libraries
 from recipes.training.rows import load_rows
+from recipes.training.time_left import TimeLeft
 
 # rewards
 
@@ -191,7 +192,7 @@ def mixing(args: argparse.Namespace) -> None:
         arguments = ["--preset", args.preset, "--output", folder, "--max-steps", str(args.steps), "--eval-rows", "1"]
         options, _ = read_options(make_parser(""), arguments)
         silence_libraries()
-        grpo.train(options, load_rows(options), "hf")
+        grpo.train(options, load_rows(options), "hf", TimeLeft())
     total = sum(seconds["step"]) + sum(seconds["draw"])  # the loader draws between the steps
     steps = args.steps + 1  # training starts with a trial of the largest step
     parts = {

@@ -22,6 +22,7 @@ from recipes import grpo
 from recipes.studies.random_models import LORA, texts_of
 from recipes.training.options import Options
 from recipes.training.quiet import silence_libraries
+from recipes.training.time_left import TimeLeft
 
 GIB = 2**30  # not from recipes.training.memory: that imports transformers, and Unsloth must come first
 WARM_UP = 2  # first steps, which are not counted
@@ -164,11 +165,11 @@ def ours(spec: dict) -> None:
     backend = "unsloth" if spec["way"] == "ours" else "hf"
     try:
         if spec["phase"] == "foundation":
-            sft.train(options, "foundation", lambda row: [text], rows, backend)
+            sft.train(options, "foundation", lambda row: [text], rows, backend, TimeLeft())
         else:
             run.mkdir(parents=True)
             (run / "distill").symlink_to(Path(spec["folder"]).resolve() / "adapter")
-            grpo.train(options, rows, backend)
+            grpo.train(options, rows, backend, TimeLeft())
     finally:
         shutil.rmtree(run, ignore_errors=True)
 

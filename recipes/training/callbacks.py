@@ -18,6 +18,7 @@ from recipes.training.distributed import IS_MAIN, on_main, say
 from recipes.training.evaluation import evaluate
 from recipes.training.files import append_jsonl, as_jsonl, read_json, read_jsonl, write_json
 from recipes.training.run_directory import WHOLE, step_of
+from recipes.training.time_left import TimeLeft
 
 VALIDATION_ROWS = 48  # per macro-task in a greedy check, but no more than the test rows that are asked for
 CHECKING = 0.1  # of the time of phases 1 and 2 at most, where checks decide nothing
@@ -64,23 +65,35 @@ class Journal(TrainerCallback):
 
 
 class Bar(ProgressCallback):
-    """The trainer's progress bar, with the most telling metrics at its end instead of a printed line per step."""
+    """The trainer's progress bar, with the time left of all phases, and metrics instead of a printed line per step."""
 
     METRICS = ("loss", "reward/unscaled", "kl", "completions/mean_length")
 
     @classmethod
-    def replace(cls, trainer, name: str) -> None:
+    def replace(cls, trainer, name: str, time_left: TimeLeft) -> None:
         """Show this bar instead of the trainer's default bar or printed lines."""
         for default in (ProgressCallback, PrinterCallback):
             trainer.remove_callback(default)
         bar = cls()
-        bar.name = f"{PHASES.index(name) + 1}/{len(PHASES)} {name}"
+        bar.phase, bar.time_left = name, time_left
         trainer.add_callback(bar)
 
     def on_train_begin(self, args, state, control, **_):
         super().on_train_begin(args, state, control)
+        self.started, self.first_step = time.time(), state.global_step
+        self.describe()
+
+    def describe(self) -> None:
+        """Show the phase and the time left of all phases in front of the bar."""
         if self.training_bar is not None:  # only the first process has a bar
-            self.training_bar.set_description(self.name)
+            number = PHASES.index(self.phase) + 1
+            self.training_bar.set_description(f"{number}/{len(PHASES)} {self.phase}, {self.time_left}")
+
+    def on_step_end(self, args, state, control, **_):
+        super().on_step_end(args, state, control)
+        share, made = (n / state.max_steps for n in (state.global_step, state.global_step - self.first_step))
+        self.time_left.phase(self.phase, made, time.time() - self.started, share)
+        self.describe()
 
     def on_log(self, args, state, control, logs=None, **_):
         if self.training_bar is not None and logs:

@@ -19,6 +19,7 @@ from chemr_lite.mixing import Mixture, columns_of
 from recipes.training import distributed
 from recipes.training.distributed import say
 from recipes.training.options import Options, UsageError
+from recipes.training.time_left import TimeLeft
 
 GIB = 2**30
 
@@ -30,8 +31,8 @@ class Rehearsal(TrainerCallback):
     to their full length, and the memory that the optimiser will take is reserved meanwhile.
     """
 
-    def __init__(self, trainer, mixture: Mixture, questions: list[dict], completions: int):
-        self.trainer, self.mixture = trainer, mixture
+    def __init__(self, trainer, mixture: Mixture, questions: list[dict], completions: int, time_left: TimeLeft):
+        self.trainer, self.mixture, self.time_left = trainer, mixture, time_left
         longest = max(questions, key=lambda row: len(get_task(row["task"]).question(row)))
         prompt = {name: value for name, [value] in columns_of([longest]).items()}
         self.batch = [prompt] * completions  # as the trainer's own data loader would give it
@@ -64,7 +65,8 @@ class Rehearsal(TrainerCallback):
             reserved, total = torch.cuda.max_memory_reserved(), torch.cuda.get_device_properties(0).total_memory
             memory = f" and {reserved / GIB:.1f} of {total / GIB:.1f} GiB"
             torch.cuda.empty_cache()
-        say(f"  the largest step takes {seconds:.1f} s{memory}")
+        self.time_left.phase("grpo", 1 / state.max_steps, seconds, state.global_step / state.max_steps)
+        say(f"  the largest step takes {seconds:.1f} s{memory}; {self.time_left}")
 
 
 def out_of_memory(error: BaseException) -> bool:

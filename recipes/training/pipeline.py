@@ -19,6 +19,7 @@ from recipes.training.distributed import on_main, say
 from recipes.training.options import Options, UsageError, make_parser, read_options
 from recipes.training.quiet import silence_libraries
 from recipes.training.rows import describe, load_rows
+from recipes.training.time_left import TimeLeft
 
 DISK_FULL = 8 * 2**20  # below this many free bytes a disk counts as full
 REPORTS = ("none", "tensorboard", "trackio", "wandb")
@@ -34,7 +35,8 @@ class Phase:
     """One phase of training, as its recipe defines it."""
 
     name: str  # foundation, distill or grpo
-    train: Callable[[Options, Loaded, str], None]  # takes options, rows and backend; writes the phase's directory
+    # takes options, rows, backend and what estimates the time left; writes the phase's directory
+    train: Callable[[Options, Loaded, str, TimeLeft], None]
     check: Callable[[Options, Loaded], None] = accept  # raises UsageError before anything is trained
     # of a phase that learns from texts: takes options and rows, returns what gives the texts to learn for a row
     completions: Callable[[Options, Loaded], Callable[[dict], list[str]]] | None = None
@@ -76,8 +78,10 @@ def _run_phases(options: Options, preset: str, phases: Sequence[Phase], only_pla
     from chemr_lite.model.hardware import choose_backend, detect_hardware  # torch, which --help must not wait for
 
     backend = choose_backend(options.backend)  # imports Unsloth, which must come before trl and peft
+    from chemr_lite.model.load import load_tokenizer
     from recipes.training import environment, ladder
     from recipes.training.run_directory import RungDirectory
+    from recipes.training.work import work_of
 
     started, hardware = time.time(), detect_hardware(options.model)
     distributed.join(cpu=hardware.device == "cpu")
@@ -120,9 +124,11 @@ def _run_phases(options: Options, preset: str, phases: Sequence[Phase], only_pla
         return
     say(f"  expected: {EXPECTED_TIME.get(preset, 'see --plan')}")
 
-    on_main(lambda: measure_base(options, rows, hardware))
+    works = work_of(options, rows, phases_to_train, load_tokenizer(options.model), hardware.device, rough=True)
+    time_left = TimeLeft(works, hardware.device)
+    on_main(lambda: measure_base(options, rows, hardware, time_left))
     for phase in phases_to_train:
-        phase.train(options_of[phase.name], rows, backend)
+        phase.train(options_of[phase.name], rows, backend, time_left)
 
     def show_ladder() -> None:
         folder = Path(options.output)
@@ -142,7 +148,7 @@ def _check_report(name: str) -> None:
         raise UsageError(f"--report-to {name}: it is not installed; python -m pip install {name}")
 
 
-def measure_base(options: Options, rows: Loaded, hardware) -> None:
+def measure_base(options: Options, rows: Loaded, hardware, time_left: TimeLeft) -> None:
     """Let the untouched base answer the test rows, unless that was done with the same options."""
     # torch, which --help must not wait for
     from chemr_lite.model.load import load_base, load_tokenizer
@@ -156,9 +162,10 @@ def measure_base(options: Options, rows: Loaded, hardware) -> None:
         shutil.rmtree(folder, ignore_errors=True)
     directory.begin({"data": rows.fingerprint})
     tokenizer, model = load_tokenizer(options.model), load_base(options.model, hardware)
-    predictions = directory.partial / "predictions.jsonl"
+    predictions, started = directory.partial / "predictions.jsonl", time.time()
     metrics = evaluate(
         model, tokenizer, rows.rows["test"], options, options.eval_rows, predictions, "evaluating the base"
     )
+    time_left.answered("base", time.time() - started)
     directory.finish(metrics, {})
     print(f"[base] balanced {metrics['balanced']} (n = {metrics['n']})")

@@ -6,25 +6,23 @@ number of parameters and by the card's peak. Decoding is bound by launching kern
 layers only. On a CPU both are measured here, with the model itself.
 """
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from statistics import fmean
 
+import torch
 from transformers import AutoConfig
 
 from chemr_lite import get_task
 from chemr_lite.data import Loaded
-from chemr_lite.data.splits import sample
 from chemr_lite.errors import ModelError, first_line
 from chemr_lite.model.cpu import complete, pad_left
 from chemr_lite.model.folders import base_path
 from chemr_lite.model.hardware import Hardware
 from chemr_lite.model.load import load_model, load_tokenizer
-from recipes.training.callbacks import VALIDATION_ROWS
 from recipes.training.options import Options
-from recipes.training.sft import make_examples
+from recipes.training.time_left import Work
+from recipes.training.work import evenly, work_of
 
 GIB = 2**30
 TRAINED, DECODING, PARAMETERS, LAYERS = 650.0, 0.1, 3.1e9, 36  # measured by others: a T4, Qwen2.5-3B
@@ -32,6 +30,7 @@ TRAINED, DECODING, PARAMETERS, LAYERS = 650.0, 0.1, 3.1e9, 36  # measured by oth
 CARDS = {"T4": (65, 14.6), "RTX 3090": (71, 23.7), "L4": (121, 22.0), "RTX 4090": (165, 23.7), "A100": (312, 79.3)}
 LOGIT_BYTES = {"sft": 16, "grpo": 12}  # of each logit in a forward and backward pass without Unsloth
 SMALL = 1e9  # parameters of a model that a CPU may train
+FORWARD = 1 / 3  # time of a forward pass alone, against that of a step of training
 TRIAL = 8  # rows and tokens of what is timed on a CPU
 
 
@@ -110,16 +109,18 @@ def speed_of_card(name: str, shape: Shape) -> Speed:
     return Speed(name, lambda tokens: tokens / rate, lambda at_once, tokens: tokens * seconds)
 
 
-def measured_speed(options: Options, hardware: Hardware, examples: list[dict], tokenizer) -> Speed:
+def measured_speed(options: Options, hardware: Hardware, rows: Loaded, tokenizer) -> Speed:
     """Time a training step and some tokens of decoding with the model itself, on a CPU. Nothing is kept."""
     model = load_model(options.model, None, "hf", hardware, options.max_length, options.lora_r, options.seed)
-    prompts = [example["prompt"] for example in examples[:: max(1, len(examples) // TRIAL)][:TRIAL]]
+    prompts = [get_task(row["task"]).prompt(row) for row in evenly(rows.rows["train"], TRIAL)]
     ids = tokenizer.apply_chat_template(prompts, add_generation_prompt=True, tokenize=True, return_dict=False)
     batch, _ = pad_left(ids, tokenizer.pad_token_id)
     seconds = []
     for _ in range(2):  # the first step also warms up
         started = time.perf_counter()
-        model(input_ids=batch, labels=batch).loss.backward()
+        with torch.autocast("cpu", torch.bfloat16, enabled=hardware.precision == "bf16"):
+            loss = model(input_ids=batch, labels=batch).loss
+        loss.backward()
         seconds.append(time.perf_counter() - started)
     rate = batch.numel() / seconds[-1]
     never = model.config.vocab_size - 1  # a token that hardly ever comes, so that no completion ends
@@ -137,47 +138,16 @@ def _timed(act: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-@dataclass(frozen=True)
-class Work:
-    """What one rung takes: tokens to train on, and what to generate, as batches, completions of each, and tokens."""
-
-    rung: str
-    line: str  # of the plan
-    trained: float
-    generated: list[tuple[int, int, float]]
-
-
 def describe(options: Options, preset: str, rows: Loaded, phases, hardware: Hardware) -> str:
     """Return the plan of a run as text. Trains nothing; loads the model only on a CPU, and only if it is small."""
     tokenizer, shape = load_tokenizer(options.model), shape_of(options.model)
-    tested = len(sample(rows.rows["test"], options.eval_rows))
-    checked = len(sample(rows.rows["validation"], min(VALIDATION_ROWS, options.eval_rows)))
-
-    def answering(number: int, tokens: float) -> tuple[int, int, float]:
-        return math.ceil(number / options.eval_batch_size), min(number, options.eval_batch_size), tokens
-
-    limit = options.max_completion_tokens
-    line = f"base: {tested:,} test rows to answer, and again after each phase"
-    works, examples, answer = [Work("base", line, 0.0, [answering(tested, limit)])], [], limit / 2
-    for phase in phases:
-        if phase.completions:
-            texts = phase.completions(options, rows)
-            examples, counts = make_examples(rows.rows["train"], texts, tokenizer, options.max_length)
-            answer = _length_of_answers(examples, tokenizer)
-            work = _supervised(options, phase.name, counts)
-        else:
-            work = _practice(options, fmean(_prompt_lengths(rows, tokenizer)), answer, hardware)
-            if options.validation_steps:  # phases 1 and 2 leave out checks that would take long
-                checks = options.grpo_steps // options.validation_steps + 1
-                work.generated.extend([answering(checked, _longest(answer, options))] * checks)
-        work.generated.append(answering(tested, _longest(answer, options)))
-        works.append(work)
+    works = work_of(options, rows, phases, tokenizer, hardware.device)
     return "\n".join(
         [
             f"plan of preset {preset}: {options.model}, {shape.parameters / 1e6:,.0f} million parameters",
             *(f"  {work.line}" for work in works),
             "",
-            *_time_table(works, _speeds(options, shape, hardware, examples, tokenizer)),
+            *_time_table(works, _speeds(options, shape, hardware, rows, tokenizer)),
             *_memory_lines(options, shape, hardware),
             "",
             "nothing was trained",
@@ -185,30 +155,9 @@ def describe(options: Options, preset: str, rows: Loaded, phases, hardware: Hard
     )
 
 
-def _supervised(options: Options, name: str, counts: dict) -> Work:
-    epochs = getattr(options, f"{name}_epochs")
-    steps = math.ceil(epochs * math.ceil(counts["rows"] / options.sft_batch_size))
-    line = f"{name}: {counts['rows']:,} rows, {counts['tokens']:,} tokens, {epochs:g} × over them: {steps:,} steps"
-    if counts["too_long"]:
-        line += f"; {counts['too_long']:,} rows are longer than {options.max_length} tokens and left out"
-    return Work(name, line, counts["tokens"] * epochs, [])
-
-
-def _practice(options: Options, prompt: float, answer: float, hardware: Hardware) -> Work:
-    steps, completions = options.grpo_steps, options.prompts_per_step * options.num_generations
-    read = prompt / options.num_generations if hardware.device == "cpu" else prompt  # model.cpu.share_prompts
-    passes = 4 / 3 if options.beta else 1.0  # the reference model reads each completion once
-    line = (
-        f"grpo: {steps:,} steps of {options.prompts_per_step} prompts × {options.num_generations} completions, "
-        f"about {answer:.0f} tokens each"
-    )
-    trained = steps * completions * (read + answer) * passes
-    return Work("grpo", line, trained, [(steps, completions, _longest(answer, options))])
-
-
-def _speeds(options: Options, shape: Shape, hardware: Hardware, examples: list[dict], tokenizer) -> list[Speed]:
+def _speeds(options: Options, shape: Shape, hardware: Hardware, rows: Loaded, tokenizer) -> list[Speed]:
     if hardware.device == "cpu" and shape.parameters < SMALL:
-        return [measured_speed(options, hardware, examples, tokenizer)]
+        return [measured_speed(options, hardware, rows, tokenizer)]
     return [speed_of_card(name, shape) for name in CARDS]
 
 
@@ -223,7 +172,11 @@ def _time_table(works: list[Work], speeds: list[Speed]) -> list[str]:
 
 
 def _seconds(speed: Speed, work: Work) -> float:
-    return speed.train(work.trained) + sum(n * speed.decode(size, tokens) for n, size, tokens in work.generated)
+    seconds = speed.train(work.trained)
+    for part in (work.practice, *work.answers):
+        reading = FORWARD * part.batches * part.size * part.prompt
+        seconds += speed.train(reading) + part.batches * speed.decode(part.size, part.tokens)
+    return seconds
 
 
 def _memory_lines(options: Options, shape: Shape, hardware: Hardware) -> list[str]:
@@ -234,19 +187,3 @@ def _memory_lines(options: Options, shape: Shape, hardware: Hardware) -> list[st
         sft, grpo = memory(shape, options, backend)
         lines.append(f"  {backend}: phases 1 and 2 {sft:.1f}, phase 3 {grpo:.1f}")
     return [*lines, "  cards have " + ", ".join(f"{name} {gib}" for name, (_, gib) in CARDS.items())]
-
-
-def _longest(mean: float, options: Options) -> float:
-    """Return the tokens after which all completions of a batch have ended: some are twice as long as the mean."""
-    return min(2 * mean, options.max_completion_tokens)
-
-
-def _length_of_answers(examples: list[dict], tokenizer) -> float:
-    texts = [example["completion"][0]["content"] for example in examples[:: max(1, len(examples) // 500)]]
-    return fmean(len(ids) for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]) + 1
-
-
-def _prompt_lengths(rows: Loaded, tokenizer) -> list[int]:
-    some = sample(rows.rows["train"], 50)
-    prompts = [get_task(row["task"]).prompt(row) for row in some]
-    return [len(ids) for ids in tokenizer.apply_chat_template(prompts, tokenize=True, return_dict=False)]

@@ -20,6 +20,7 @@ from recipes.training.files import read_json
 from recipes.training.memory import with_less_memory
 from recipes.training.options import Options, UsageError
 from recipes.training.run_directory import RungDirectory
+from recipes.training.time_left import TimeLeft
 
 
 def precision_arguments(hardware: Hardware) -> dict:
@@ -81,18 +82,32 @@ def make_examples(
     return examples, {"rows": len(examples), "too_long": too_long, "tokens": tokens}
 
 
-def train(options: Options, name: str, completions: Callable[[dict], list[str]], rows: Loaded, backend: str) -> None:
+def train(
+    options: Options,
+    name: str,
+    completions: Callable[[dict], list[str]],
+    rows: Loaded,
+    backend: str,
+    time_left: TimeLeft,
+) -> None:
     """Train phase `name` from its newest checkpoint or from the start, and write its directory.
 
     `completions` returns the texts to learn for a row. Out of GPU memory, the phase is tried once more with half the
     micro-batch. Raises UsageError if no training row is left.
     """
     with_less_memory(
-        lambda fitting: _train(fitting, name, completions, rows, backend), options, name, "sft_micro_batch"
+        lambda fitting: _train(fitting, name, completions, rows, backend, time_left), options, name, "sft_micro_batch"
     )
 
 
-def _train(options: Options, name: str, completions: Callable[[dict], list[str]], rows: Loaded, backend: str) -> None:
+def _train(
+    options: Options,
+    name: str,
+    completions: Callable[[dict], list[str]],
+    rows: Loaded,
+    backend: str,
+    time_left: TimeLeft,
+) -> None:
     directory, hardware = RungDirectory(options, name), detect_hardware(options.model)
     tokenizer = load_tokenizer(options.model)
     examples, counts = make_examples(rows.rows["train"], completions, tokenizer, options.max_length)
@@ -145,7 +160,7 @@ def _train(options: Options, name: str, completions: Callable[[dict], list[str]]
         ),
     )
     restore_adapter(model, weights)
-    callbacks.Bar.replace(trainer, name)
+    callbacks.Bar.replace(trainer, name, time_left)
     train_from(trainer, checkpoint)
     limit.conclude(name)
     on_main(lambda: finish_phase(directory, trainer.model, tokenizer, rows, journal.seconds()))
