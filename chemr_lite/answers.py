@@ -5,6 +5,7 @@ around and between the two blocks. The tags are ordinary text: TRL drops special
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from chemr_lite.reasons import Reason
@@ -13,10 +14,28 @@ SYSTEM = (
     "You are an expert chemist. Solve the task step by step: reason inside <think> </think>, then give the final "
     "answer alone inside <answer> </answer>. Write nothing outside these tags."
 )
+REASONING_FIELDS = ("reasoning_content", "reasoning", "thinking")  # of messages, by vLLM, OpenRouter and TRL
 TAGS = ("<think>", "</think>", "<answer>", "</answer>")
 
 _COMPLETION = re.compile(r"\s*<think>(.*)</think>\s*<answer>(.*)</answer>\s*", re.DOTALL)
 _LAST_ANSWER = re.compile(r"<answer>((?:(?!<answer>).)*?)</answer>", re.DOTALL)
+_END_TOKENS = re.compile(r"(?:\s*(?:<\|[^<>|]{1,30}\|>|</s>|<eos>|<end_of_turn>|<｜end▁of▁sentence｜>))+\s*$")
+# what is around a whole answer; a single asterisk may be an atom
+_WRAPPERS = tuple(
+    re.compile(pattern, re.DOTALL | re.IGNORECASE)
+    for pattern in (
+        r"```[a-z]*[ \t]*\n(.*?)\n?```",
+        r"```([^`\n]*)```",
+        r"`([^`]*)`\.?",
+        r"\*\*((?:(?!\*\*).)*)\*\*\.?",
+        r"__((?:(?!__).)*)__\.?",
+        r"\$\$?([^$]*)\$\$?\.?",
+        r"\\\((.*)\\\)\.?",
+        r"\\\[(.*)\\\]",
+        r"\\(?:text|mathrm|texttt|mathbf|ce)\{([^{}]*)\}",
+        r"(?:\*\*)?(?:the )?(?:final )?answer(?: is)?:?(?:\*\*)?:?\s+(\S.*)",
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +58,25 @@ def render(think: str | None, answer: str) -> str:
     return f"<think>{reasoning}</think>\n<answer>{answer}</answer>"
 
 
+def text_of_message(message: Mapping) -> str:
+    """Return the text of an assistant's message, with the reasoning in front that a server or TRL has taken out of it.
+
+    The text is empty if the message has neither.
+    """
+    content = message.get("content") or ""
+    reasoning = next((message[name] for name in REASONING_FIELDS if message.get(name)), "")
+    return f"<think>{reasoning}</think>{content}" if reasoning and "</think>" not in content else content
+
+
 def parse_completion(text: str, strict: bool = True) -> Completion:
     """Split a completion into its reasoning and its answer. Never raises.
 
     `strict` (rewards, our own models) demands every tag exactly once, in order, with nothing else around. Otherwise
-    (other people's models) the answer is the last `<answer>` block, or without one all text after the last `</think>`.
+    (other people's models) the answer is the last `<answer>` block, which may lack its end, or without one all text
+    after the last `</think>`. Markdown and LaTeX around it are removed. Reasoning that was cut has no answer.
     """
     if not strict:
-        think, _, rest = text.rpartition("</think>")
-        blocks = _LAST_ANSWER.findall(rest)
-        answer = blocks[-1] if blocks else rest
-        return Completion(think.replace("<think>", "").strip(), answer.strip(), Reason.CORRECT)
+        return _parse_loosely(text)
     counts = [text.count(tag) for tag in TAGS]
     if 0 in counts:
         return Completion("", None, Reason.MISSING_TAGS)
@@ -59,3 +86,39 @@ def parse_completion(text: str, strict: bool = True) -> Completion:
     if not match:
         return Completion("", None, Reason.MISPLACED_TEXT)
     return Completion(match[1].strip(), match[2].strip(), Reason.CORRECT)
+
+
+def _parse_loosely(text: str) -> Completion:
+    text = _END_TOKENS.sub("", text)
+    think, closed, rest = text.rpartition("</think>")
+    if not closed and "<think>" in rest and "<answer>" not in rest:
+        think, rest = rest, ""  # cut while thinking
+    blocks = _LAST_ANSWER.findall(rest)
+    answer = blocks[-1] if blocks else rest.rpartition("<answer>")[2]
+    return Completion(think.replace("<think>", "").strip(), unwrap(answer), Reason.CORRECT)
+
+
+def unwrap(answer: str) -> str:
+    """Return an answer without the Markdown and LaTeX that chat models put around it."""
+    if box := _last_box(answer):
+        answer = box
+    before = None
+    while answer != before:
+        before, answer = answer, answer.strip()
+        for pattern in _WRAPPERS:
+            if match := pattern.fullmatch(answer):
+                answer = match[1]
+    return answer
+
+
+def _last_box(text: str) -> str | None:
+    r"""Return what stands in the last `\boxed{…}`, whose braces may be nested; None without one."""
+    start = text.rfind("\\boxed{")
+    if start < 0:
+        return None
+    inside, depth = text[start + len("\\boxed{") :], 1
+    for position, character in enumerate(inside):
+        depth += {"{": 1, "}": -1}.get(character, 0)
+        if not depth:
+            return inside[:position]
+    return inside

@@ -9,10 +9,10 @@ of its answer, and nothing for the tags. Every reward is a finite number in [0, 
 
 import json
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from statistics import fmean
 
-from chemr_lite.answers import parse_completion
+from chemr_lite.answers import parse_completion, text_of_message
 from chemr_lite.claims import check_claims, grounding_reward
 from chemr_lite.protocols import Protocols
 from chemr_lite.reasons import Reason
@@ -34,13 +34,31 @@ def score_completion(text: str, row: Row) -> Score:
 
 
 def completion_text(completion) -> str:
-    """Return the text of a completion that TRL passes as a string or as a list of messages."""
-    return completion if isinstance(completion, str) else completion[-1]["content"]
+    """Return the text of a completion that TRL passes as a string or as a list of messages.
+
+    With some chat templates TRL takes the reasoning out of the text; it is put back in front.
+    """
+    if isinstance(completion, str):
+        return completion
+    return text_of_message(completion[-1])
 
 
 def read_meta(meta) -> dict:
-    """Return a row's `meta` as a dict. A column of a dataset holds it as JSON text."""
-    return json.loads(meta or "{}") if isinstance(meta, str) else dict(meta or {})
+    """Return a row's `meta` as a dict without empty values. A column of a dataset holds it as JSON text.
+
+    `datasets` fills the keys that a row lacks with None, also in nested mappings. Raises ValueError if it is
+    no mapping.
+    """
+    meta = json.loads(meta or "{}") if isinstance(meta, str) else meta or {}
+    if not isinstance(meta, Mapping):
+        raise ValueError("'meta' is not a JSON object")
+    return _without_none(meta)
+
+
+def _without_none(value):
+    if not isinstance(value, Mapping):
+        return value
+    return {name: _without_none(part) for name, part in value.items() if part is not None}
 
 
 def chemistry(completions, task, answer, meta, log_metric=None, log_extra=None, **_) -> list[float]:

@@ -7,6 +7,7 @@ in time and size, because training feeds it every string that a language model c
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -19,6 +20,8 @@ MAX_CHARS = 2000  # the longest SMILES in the public benchmarks is below this
 MAX_HEAVY_ATOMS = 300
 MAX_RING_CLOSURES = 60  # ring perception is the only step of RDKit that can take exponential time
 MAX_SIMILARITY_UNLESS_SAME = 0.99
+REWRITINGS = 4
+_KNOWN_TO_INCHI = {1, 5, 6, 7, 8, 9, 14, 15, 16, 17, 34, 35, 53}  # H, B, C, N, O, F, Si, P, S, Cl, Se, Br, I
 
 _RING_CLOSURE = re.compile(r"\[[^\]]*\]|%\d\d|%\(\d+\)|\d")
 # canonical SMILES writes common hydrides (C, N, O, Cl …) bare; a single atom in brackets is an ion or a curiosity
@@ -147,6 +150,52 @@ def without_stereo(key: str) -> str:
     """Return the canonical SMILES of `key` without its stereochemistry."""
     mol = Chem.MolFromSmiles(key) if shows_stereo(key) else None
     return Chem.MolToSmiles(mol, isomericSmiles=False) if mol else key
+
+
+def same_molecules(fragments: Sequence[str], others: Sequence[str]) -> bool:
+    """Return whether two lists of canonical SMILES are the same multiset of molecules, stereochemistry included."""
+    left = list(others)
+    for fragment in fragments:
+        twin = next((other for other in left if _same_molecule(fragment, other)), None)
+        if twin is None:
+            return False
+        left.remove(twin)
+    return not left
+
+
+@lru_cache(maxsize=8192)
+def _same_molecule(key: str, other: str) -> bool:
+    """Return whether two canonical SMILES are one molecule, also where RDKit's canonical form is not unique.
+
+    Of some bridged molecules RDKit writes another "canonical" SMILES each time it reads its own, because it takes
+    atoms for stereocentres that are none (rdkit issues 6420 and 8862). So two SMILES are also equal if rewriting one
+    leads to the other, or if their InChIs with fixed hydrogens agree. InChI does not know the geometry of metals.
+    """
+    if key == other:
+        return True
+    if without_stereo(key) != without_stereo(other):
+        return False
+    if not _rewritten(key).isdisjoint(_rewritten(other)):
+        return True
+    mol, other_mol = Chem.MolFromSmiles(key), Chem.MolFromSmiles(other)
+    if any(atom.GetAtomicNum() not in _KNOWN_TO_INCHI for atom in mol.GetAtoms()):
+        return False
+    silence = rdBase.BlockLogs()
+    inchi = Chem.MolToInchi(mol, options="/FixedH")
+    is_same = bool(inchi) and inchi == Chem.MolToInchi(other_mol, options="/FixedH")
+    del silence
+    return is_same
+
+
+def _rewritten(key: str) -> set[str]:
+    """Return what RDKit makes of `key` by writing and reading it again and again, at most REWRITINGS times."""
+    forms = [key]
+    while len(forms) <= REWRITINGS and (mol := Chem.MolFromSmiles(forms[-1])) is not None:
+        form = Chem.MolToSmiles(mol)
+        if form in forms:
+            break
+        forms.append(form)
+    return set(forms)
 
 
 @lru_cache(maxsize=8192)

@@ -28,6 +28,7 @@ from chemr_lite import get_task, render
 from chemr_lite.data.splits import sample
 from chemr_lite.model.folders import base_of, check_there
 from chemr_lite.protocols import Protocols, load_protocols
+from chemr_lite.rewards import completion_text
 from chemr_lite.scoring import benchmarks
 from chemr_lite.scoring.baselines import BASELINES
 from chemr_lite.scoring.judge import judge
@@ -73,20 +74,22 @@ def read_predictions(path: Path, rows: list[dict], protocols: Protocols | None =
     predictions = {}
     for number, line in read_lines(path):
         try:
-            text = line["completion"] if "completion" in line else render(None, line["answer"])
-            predictions[line["task"], line["input"]] = text
-        except (KeyError, TypeError) as error:
+            said = line["completion"] if "completion" in line else line["answer"]
+            if said is not None:  # null: nothing was answered
+                said = completion_text(said) if "completion" in line else render(None, str(said))
+            predictions[line["task"], line["input"]] = said
+        except (KeyError, TypeError, IndexError, AttributeError) as error:
             raise UsageError(
                 f"{path}, line {number}: not a prediction with task, input and answer ({error})"
             ) from error
-    answered = sum((row["task"], row["input"]) in predictions for row in rows)
+    answered = [predictions[key] for row in rows if (key := (row["task"], row["input"])) in predictions]
     if not answered:
         raise UsageError(
             f"{path}: none of its {len(predictions)} predictions belongs to a test row; task and input must be those "
             "of --data"
         )
-    print(f"{path}: {answered} of {len(rows)} rows are answered")
-    return [judge(row, predictions.get((row["task"], row["input"]), ""), protocols=protocols) for row in rows]
+    print(f"{path}: {sum(text is not None for text in answered)} of {len(rows)} rows are answered")
+    return [judge(row, predictions.get((row["task"], row["input"])) or "", protocols=protocols) for row in rows]
 
 
 def compare(before: Path, after: Path) -> None:
@@ -123,9 +126,10 @@ def ask_server(rows: list[dict], options: Options, parsed: argparse.Namespace, p
     prompts = [get_task(row["task"]).prompt(row) for row in rows]
     store, temperature = Path(options.output) / "answers.jsonl", options.temperature if parsed.samples > 1 else 0.0
     answers = server.ask(prompts, store, parsed.server_tokens, temperature, parsed.samples)
-    print(", ".join(f"{name}: {count:,}" for name, count in server.spent.items()))
+    print(server.summary())
     if not any(answers):
-        raise UsageError(f"{parsed.server} answered nothing")
+        reason = "".join(f": {reason}" for reason, _ in server.reasons.most_common(1))
+        raise UsageError(f"{parsed.server} answered nothing{reason}")
     # an answer that failed counts as not answered
     return [
         judge(row, text, strict=False, protocols=protocols) | {"sample": number}
@@ -183,6 +187,8 @@ def main() -> None:
         judged, name = ask_server(rows, options, parsed, protocols), f"{parsed.server_model} at {parsed.server}"
     elif parsed.target.endswith(".jsonl"):
         judged, name = read_predictions(Path(parsed.target), rows, protocols), Path(parsed.target).stem
+    elif Path(parsed.target).is_file():
+        raise UsageError(f"{parsed.target}: predictions are lines of JSON, in a file whose name ends in .jsonl")
     else:
         judged, name = ask_model(rows, options, parsed), parsed.target
     write_report(judged, output, name, parsed.show, protocols)

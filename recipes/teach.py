@@ -115,8 +115,7 @@ def ask(server: ServedModel, questions: list[list[dict]], parsed: argparse.Names
         parsed.budget,
         "asking the teacher",
     )
-    counts = ", ".join(f"{name} {count:,}" for name, count in server.spent.items())
-    print(f"[teach] {counts or 'everything was there already'}")
+    print(f"[teach] {server.summary() or 'everything was there already'}")
     return answers
 
 

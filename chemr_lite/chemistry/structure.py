@@ -1,6 +1,7 @@
 """Properties of a structure: atoms, formulas, scaffolds, stereochemistry."""
 
 import re
+import unicodedata
 from collections import Counter
 from functools import lru_cache
 
@@ -14,12 +15,16 @@ ELEMENTS = {
 }  # fmt: skip
 
 _ELEMENT = re.compile(r"([A-Z][a-z]?)([1-9][0-9]{0,3})?")
+_TYPESETTING = re.compile(r"[_^{}$]|</?su[bp]>|\\(?:mathrm|text|ce)")
 _FORMULA = re.compile(rf"(?:{_ELEMENT.pattern})+([+-](?:[1-9][0-9]|[2-9])?)?")
 
 
 def parse_formula(text: str) -> tuple[Counter, str] | None:
-    """Return the atoms by element and the charge (`""`, `"+"`, `"-2"`) of a molecular formula, None for other texts."""
-    text = text.strip()
+    """Return the atoms by element and the charge (`""`, `"+"`, `"-2"`) of a molecular formula, None for other texts.
+
+    A formula may be typeset: with subscripts in Unicode, HTML or LaTeX, and with a full stop behind it.
+    """
+    text = _TYPESETTING.sub("", unicodedata.normalize("NFKC", text[:200])).replace("−", "-").strip().removesuffix(".")
     match = _FORMULA.fullmatch(text) if len(text) <= 100 else None
     if not match:
         return None

@@ -2,13 +2,15 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
+from math import gcd
 
 from rdkit import Chem
 from rdkit.Chem import rdMolDescriptors
 
 from chemr_lite.chemistry.structure import ELEMENTS
 from chemr_lite.claims import measures
-from chemr_lite.claims.language import NUMBER, NUMBERED, any_case, number, one_of
+from chemr_lite.claims.language import NUMBER, NUMBERED, PART, any_case, number, one_of
 from chemr_lite.claims.measures import mol_of
 from chemr_lite.claims.passages import Passage, Quantity
 from chemr_lite.claims.statements import Statement, count_statement, fact_statement
@@ -18,6 +20,7 @@ from chemr_lite.claims.statements import Statement, count_statement, fact_statem
 _FORMULA = re.compile(r"(?<!\w)(?<!\w\()(?:C\d*H\d+|C\d+)(?:[A-Z][a-z]?\d*)*(?:[+-]\d?)?(?![\w-])")
 _WHOLE_FORMULA = re.compile(r"C(?:[3-9]|\d\d)\d*H\d+")
 _FORMULA_WORD = any_case(r"\bformula\b")
+_EMPIRICAL = any_case(r"\b(?:empirical|simplest)\s+formula\b")
 
 
 def read_formula(passage: Passage) -> Iterator[Statement]:
@@ -26,14 +29,19 @@ def read_formula(passage: Passage) -> Iterator[Statement]:
         formula = match[0]
         if not _FORMULA_WORD.search(passage.plain[: match.start()]) and not _WHOLE_FORMULA.match(formula):
             continue  # C6H5 and CH3 are groups, unless they are called formulas
-        wanted = measures.elements_of(formula)
-        yield fact_statement(
-            passage,
-            match.span(),
-            "formula",
-            f"formula {formula}",
-            lambda s, wanted=wanted: measures.elements_of(rdMolDescriptors.CalcMolFormula(mol_of(s))) == wanted,
-        )
+        wanted, before = measures.elements_of(formula), passage.plain[: match.start()]
+        kind = "empirical formula" if _EMPIRICAL.search(before) else "formula"
+
+        def agrees(smiles: str, wanted=wanted, kind=kind) -> bool:
+            counts = measures.elements_of(rdMolDescriptors.CalcMolFormula(mol_of(smiles)))
+            if kind == "empirical formula":
+                divisor = gcd(*counts.values())
+                counts = {element: n // divisor for element, n in counts.items()}
+            return counts == wanted
+
+        quantity = passage.quantity(*match.span())
+        quantity = replace(quantity, sure=quantity.sure and not PART.search(before))
+        yield fact_statement(passage, match.span(), "formula", f"{kind} {formula}", agrees, quantity)
 
 
 # atoms

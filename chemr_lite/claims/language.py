@@ -43,6 +43,13 @@ _AT_LEAST = r"(?P<least>at least|more than|over|several|multiple|both)"
 _ADJECTIVES = rf"(?P<adjectives>(?:(?!{one_of(*_NOT_ADJECTIVES)}\b)[A-Za-z][\w'/-]*\s+){{0,2}}?)"
 QUANTITY = any_case(rf"(?<![\w-])(?:{_AT_LEAST}\s+)?(?:(?<![\w.-])(?P<number>{NUMBER})\s+)?{_ADJECTIVES}$")
 
+# `3 to 5 acceptors`, `between two and four rings`
+RANGE_SIGN = r"\s*(?:-|\bto\b|\bor\b)\s*"
+RANGE = any_case(
+    rf"(?<![\w.-])(?:(?P<low>{NUMBER}){RANGE_SIGN}|between\s+(?P<least>{NUMBER})\s+and\s+)"
+    rf"(?P<high>{NUMBER})\s+{_ADJECTIVES}$"
+)
+
 _NUMBERED_THINGS = ("positions?", "carbons?", "atoms?", "at", "c", "step", "rings?", "site", "locants?", "number")
 NOT_A_COUNT = any_case(rf"\b{one_of(*_NUMBERED_THINGS)}\s*$")  # `position 2`
 
@@ -91,12 +98,19 @@ NO_AFTER = any_case(
     one_of(
         rf"[\w\s/-]{{0,30}}?\b(?:(?:is|are|was|were|being)\s+{_ABSENT}|isn't|aren't)",
         r"\s*(?:does|do)(?: not|n't)\s*(?:[,.;]|$|appear|occur|exist)",
-        r"\s*(?::|-|=)\s*(?:none|no|absent|0)\b",
+        r"\s*(?::|-|=)\s*(?:none|no|nil|absent|0|not (?:present|found|detected))\b",
+        r"\s*\|\s*(?:none|no|nil|absent|0|-|not (?:present|found|detected)|✗|❌)\s*(?:\||$)",  # a row of a table
+        r"\s*\(\s*(?:none|nil|absent|0)\s*\)",
         r"\s*-free\b",
     )
 )
 
 # whether anything is asserted of the molecules at hand
+
+_LOSSES = (r"los(?:s|es|ing)\b", r"lost\b", r"fragment\w*", "peaks?", "m/z", "adducts?", r"expel\w*", r"eliminat\w+")
+_SIDE_PARTS = r"(?:side[ -]chain|substituent|residue|group|leaving group|monomer|unit)s?"
+# a mass or a formula behind these words is that of a part, or of what goes
+PART = any_case(rf"\b{one_of(*_LOSSES)}|\b{_SIDE_PARTS}\s+(?:has|have|with|of|weighs?|contributes?|adds?|is|are)\b")
 
 _DESCRIBED = one_of("written", "described", "called", "classified", "named")
 _HYPOTHESES = (

@@ -11,6 +11,7 @@ from chemr_lite.smiles import parse_smiles
 
 MAX_CLAUSE = 500  # characters; a longer clause is cut, since the work in it grows with the square of its length
 NEAR = 200  # characters before and after a mention that decide how it is meant
+WIDEST_RANGE = 2  # `0 to 9 rings` says nothing, and would be a cheap way to be right
 Span = tuple[int, int]
 Sides = Mapping[str, tuple[str, ...]]
 """The molecules of a row as SMILES, by side: reactants and product, source and result, or one side only."""
@@ -34,24 +35,30 @@ _DESCRIBES_SMILES = re.compile(r"[`'\"\s]*(?:\(|:|is\b|has\b|contains\b|bears\b|
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """`number` of something, at least or exactly. `sure` is False where nothing is asserted of the molecules at hand.
+    """`number` of something, at least or exactly, or up to `most`.
 
-    `start` is where the number stands in the clause, None where there is none before the mention.
+    `sure` is False where nothing is asserted of the molecules at hand. `start` is where the number stands in the
+    clause, None where there is none before the mention.
     """
 
     number: int
     exactly: bool
     sure: bool = True
     start: int | None = None
+    most: int | None = None
 
     @property
     def denied(self) -> bool:
-        return self.exactly and self.number == 0
+        return self.exactly and self.number == 0 and not self.most
 
     def fits(self, count: int) -> bool:
+        if self.most is not None:
+            return self.number <= count <= self.most
         return count == self.number if self.exactly else count >= self.number
 
     def __str__(self) -> str:
+        if self.most is not None:
+            return f"{self.number} to {self.most}"
         return f"{'' if self.exactly else '≥'}{self.number}"
 
 
@@ -116,9 +123,12 @@ class Passage:
         before, after = self._around(start, end)
         breaks = [match.end() for match in language.BREAK.finditer(before)]
         clause = before[breaks[-1] if breaks else 0 :]
-        count, exactly, place, has_number = 1, False, None, False
-        match = language.QUANTITY.search(clause)
-        if match and match["number"] and not language.NOT_A_COUNT.search(clause[: match.start("number")]):
+        count, exactly, place, has_number, most = 1, False, None, False, None
+        match, interval = language.QUANTITY.search(clause), language.RANGE.search(clause)
+        if interval and not language.NOT_A_COUNT.search(clause[: interval.start()]):
+            count, most = number(interval["low"] or interval["least"]), number(interval["high"])
+            exactly, has_number, place = True, True, start - len(clause) + interval.start()
+        elif match and match["number"] and not language.NOT_A_COUNT.search(clause[: match.start("number")]):
             count, exactly, has_number = number(match["number"]), match["least"] is None, True
             place = start - len(clause) + match.start("number")
         elif match and match["least"]:
@@ -130,7 +140,8 @@ class Passage:
             bool(denials) and not language.NO_MORE.search(clause, denials[-1]) or bool(language.NO_AFTER.match(after))
         )
         sure = bool(self.step) or self.asserts(start, end, clause, plural and not has_number and not denied)
-        return Quantity(0, True, sure) if denied else Quantity(count, exactly, sure, place)
+        sure = sure and (most is None or most - count <= WIDEST_RANGE)
+        return Quantity(0, True, sure) if denied else Quantity(count, exactly, sure, place, most)
 
     def asserts(self, start: int, end: int, clause: str = "", bare_plural: bool = False) -> bool:
         """Whether the mention says something of the molecules at hand: no question, hypothesis or general truth."""

@@ -7,9 +7,9 @@ from typing import NamedTuple
 from rdkit import Chem
 from rdkit.Chem import QED, Crippen, Descriptors, rdMolDescriptors
 
-from chemr_lite.claims.language import NUMBER, any_case, number, one_of
+from chemr_lite.claims.language import NUMBER, PART, RANGE_SIGN, any_case, number, one_of
 from chemr_lite.claims.measures import mol_of
-from chemr_lite.claims.passages import Passage, Quantity
+from chemr_lite.claims.passages import WIDEST_RANGE, Passage, Quantity
 from chemr_lite.claims.statements import Statement, count_statement, fact_statement
 
 # weight, LogP and the like
@@ -17,11 +17,19 @@ from chemr_lite.claims.statements import Statement, count_statement, fact_statem
 _LIMITS = one_of("above", "below", "under", "over", "less", "greater", "more", "limit", "than", "up to")
 _GAP = rf"(?:(?!\b{_LIMITS}\b|[<>≤≥])[^.\d;\n]){{0,30}}?"  # between the property and its value
 _ABOUT = r"(?P<about>about|approximately|around|roughly|~|≈|ca\.?)?"
-_VALUE = rf"{_GAP}{_ABOUT}\s*(?P<value>[-+]?\d+(?:\.\d+)?)"
-_NO_LIMIT = "".join(f"(?<!{limit} )" for limit in ("above", "below", "under", "over", "than", "up to"))
-_DALTONS = any_case(
-    rf"{_NO_LIMIT}(?<![\d.])(?P<value>\d+(?:\.\d+)?)\s*(?P<about>)(?:g/mol|g mol|Da\b|daltons?\b|amu\b)"
+_UNIT = r"\s*(?:g/mol|g mol|Da\b|daltons?\b|amu\b)"
+_FIGURE = one_of(
+    r"\d{1,3}(?:[,\u2009\u202f\u00a0]\d{3})+(?:\.\d+)?",  # 1,159.05
+    rf"\d{{1,3}}(?: \d{{3}})+(?:\.\d+)?(?={_UNIT})",  # 1 159.05 g/mol
+    r"\d+,\d{1,2}(?!\d)",  # 180,16
+    r"\d+(?:\.\d+)?",
 )
+WIDEST_SPAN = 0.5  # of a range, as a share of its middle: a wider one says nothing
+_BETWEEN = r"(?P<between>\bbetween\s+)?"
+_TO = rf"(?:(?(between)\s+and\s+|\s*(?:-|\bto\b)\s*)(?P<high>{_FIGURE})(?!\w))?"
+_VALUE = rf"{_GAP}{_BETWEEN}{_ABOUT}\s*(?P<value>[-+]?{_FIGURE}){_TO}"
+_NO_LIMIT = "".join(f"(?<!{limit} )" for limit in ("above", "below", "under", "over", "than", "up to"))
+_DALTONS = any_case(rf"{_NO_LIMIT}{_BETWEEN}(?<![\d.,])(?P<value>{_FIGURE}){_TO}(?P<about>){_UNIT}")
 _WEIGHT = one_of(
     *("molecular weight", "molar mass", "molecular mass", "exact mass", "monoisotopic mass", "formula weight"),
     *("weighs", "a weight of", "MW", r"M\.W\.", "mass"),
@@ -53,9 +61,9 @@ _PROPERTIES = {
     "MR": _Property((any_case(rf"\b(?:MR|molar refractivity)\b{_VALUE}"),), (Crippen.MolMR,), 2.0),
 }
 _DONORS = any_case(
-    rf"(?:(?<![\w.-])(?P<number>{NUMBER}|no|zero)\s+)?"
+    rf"(?:(?<![\w.-])(?:(?P<low>{NUMBER}){RANGE_SIGN})?(?P<number>{NUMBER}|no|zero)\s+)?"
     r"(?:(?:hydrogen|H)[- ]bond(?:ing)?[- ])?\b(?P<kind>donor|acceptor|HBD|HBA)s?\b"
-    r"(?:\s+(?:count|number))?(?:\s*(?::|=|is|of)?\s*(?P<after>\d+))?"
+    r"(?:\s+(?:count|number))?(?:\s*(?::|=|is|of|\|)?\s*(?P<after>\d+)(?:\s*(?:-|to)\s*(?P<high>\d+))?)?"
 )
 
 
@@ -63,22 +71,38 @@ def read_properties(passage: Passage) -> Iterator[Statement]:
     """Read `molecular weight of 180.16`, `LogP about 1.3`, `2 donors`, `acceptors 3`."""
     for name, (patterns, functions, tolerance) in _PROPERTIES.items():
         for match in (match for pattern in patterns for match in pattern.finditer(passage.plain)):
-            value, digits = float(match["value"]), len(match["value"].partition(".")[2])
-            slack = 0.5 * 10**-digits + tolerance + (0.01 * abs(value) if match["about"] else 0)
+            figures = [_plain_figure(figure) for figure in (match["value"], match["high"]) if figure]
+            values, digits = [*map(float, figures)], len(figures[0].partition(".")[2])
+            slack = 0.5 * 10**-digits + tolerance + (0.01 * abs(values[0]) if match["about"] else 0)
 
-            def is_near(smiles: str, value=value, slack=slack, functions=functions) -> bool:
-                return any(abs(function(mol_of(smiles)) - value) <= slack for function in functions)
+            def is_near(smiles: str, values=values, slack=slack, functions=functions) -> bool:
+                return any(
+                    min(values) - slack <= function(mol_of(smiles)) <= max(values) + slack for function in functions
+                )
 
             kind = "weight" if name == "weight" else "property"
-            quantity = Quantity(1, False, _is_sure(passage, match))
-            yield fact_statement(passage, match.span(), kind, f"{name} {match['value']}", is_near, quantity)
+            is_whole = kind != "weight" or not PART.search(passage.plain[: match.end()])
+            is_telling = max(values) - min(values) <= WIDEST_SPAN * abs(sum(values) / len(values))
+            quantity = Quantity(1, False, is_whole and is_telling and _is_sure(passage, match))
+            yield fact_statement(passage, match.span(), kind, f"{name} {' to '.join(figures)}", is_near, quantity)
     for match in _DONORS.finditer(passage.plain):
         count = match["number"] or match["after"]
         if not count:
             continue
         noun, measure = ("donors", _donors) if match["kind"].lower() in ("donor", "hbd") else ("acceptors", _acceptors)
-        quantity = Quantity(number(count), True, _is_sure(passage, match))
+        ends = (match["low"], match["number"]) if match["number"] else (match["after"], match["high"])
+        low, high = (number(end) if end else None for end in ends)
+        is_range = low is not None and high is not None
+        is_sure = _is_sure(passage, match) and not (is_range and high - low > WIDEST_RANGE)
+        quantity = Quantity(low if is_range else number(count), True, is_sure, most=high if is_range else None)
         yield count_statement(passage, match.span(), "property", noun, [measure], quantity)
+
+
+def _plain_figure(figure: str) -> str:
+    """Return a figure as Python reads it: without separators of thousands, and with a point for a decimal comma."""
+    if re.search(r",\d{1,2}$", figure) and "." not in figure:
+        return figure.replace(",", ".")
+    return re.sub(r"[,\s]", "", figure)
 
 
 def _is_sure(passage: Passage, match: re.Match) -> bool:

@@ -22,9 +22,12 @@ from tqdm import tqdm
 
 from chemr_lite.data import files, sources, splits
 from chemr_lite.data.splits import SPLITS
+from chemr_lite.data.tables import split_of
 from chemr_lite.errors import DataError
 from chemr_lite.reasons import Reason
+from chemr_lite.rewards import read_meta
 from chemr_lite.tasks import get_task, list_tasks
+from chemr_lite.tasks.base import unreadable_molecule
 
 NANO_ROWS = Path(__file__).resolve().parents[1] / "nano" / "rows.jsonl.gz"
 
@@ -72,6 +75,11 @@ def load(
     loaded, selected = Loaded(), set(tasks or list_tasks())
     root = Path(data_root) if data_root else None
     rows: list[dict] = []
+    names = [name.strip() for name in names if name.strip()]  # a comma too many names nothing
+    if not names:
+        raise DataError(
+            f"no source of rows is named; a source is nano, {', '.join(sources.names())}, a file or a folder"
+        )
     for mix in names:
         for source in sources.members(mix):
             try:
@@ -105,7 +113,7 @@ def _checked(
     name: str, lines: Iterator[tuple[int, Any]], problems: list[str], strict: bool, tasks: set[str]
 ) -> Iterator[dict]:
     """Yield the good rows of one file that belong to `tasks`. Raises DataError if no row of the file is good."""
-    usable = False
+    usable, problems_before = False, len(problems)
     for number, row in tqdm(lines, desc=name.rsplit("/", 1)[-1], unit=" rows", delay=2, leave=False):
         try:
             if isinstance(row, Exception):
@@ -121,7 +129,8 @@ def _checked(
         if row["task"] in tasks:
             yield row
     if not usable:
-        raise DataError(f"{name}: no usable row in it{f'; the first problem: {problems[-1]}' if problems else ''}")
+        first = f"; the first problem: {problems[problems_before]}" if problems[problems_before:] else ""
+        raise DataError(f"{name}: no usable row in it{first}")
 
 
 def check_row(row: dict[str, Any]) -> dict[str, Any]:
@@ -131,13 +140,11 @@ def check_row(row: dict[str, Any]) -> dict[str, Any]:
     """
     if not isinstance(row, dict):
         raise ValueError(f"not a JSON object: {str(row)[:80]!r}")
+    row = {str(name).strip().lower(): value for name, value in row.items()}
     for name in ("task", "input"):
         if not isinstance(row.get(name), str) or not row[name].strip():
             raise ValueError(f"{name!r} is missing or empty")
-    task, meta = get_task(row["task"]), row.get("meta") or {}
-    meta = json.loads(meta) if isinstance(meta, str) else meta
-    if not isinstance(meta, dict):
-        raise ValueError("'meta' is not a JSON object")
+    task, meta = get_task(row["task"]), read_meta(row.get("meta"))
     clean = {
         "task": row["task"],
         "input": row["input"],
@@ -149,16 +156,26 @@ def check_row(row: dict[str, Any]) -> dict[str, Any]:
         raise ValueError(f"split {clean['split']!r} is none of {', '.join(SPLITS)}")
     if not isinstance(clean["answer"], str):
         raise ValueError(f"the answer {clean['answer']!r} is not text")
+    if task.answers == "choice" and clean["answer"].strip().lower() in ("yes", "no"):
+        clean["answer"] = clean["answer"].strip().capitalize()  # figures such as F1 count exactly Yes and No
     score = task.score(clean["answer"] or "C", clean)  # raises where meta lacks what the score needs
     if not clean["answer"]:
         if not task.verified:
             raise ValueError("'answer' is empty")
-        return clean
+        return _about_molecules(clean)
     # without a gold answer, an example may score less than 1
     allowed = {Reason.CORRECT} if task.gold(clean) is not None else {Reason.CORRECT, Reason.TOO_DIFFERENT}
     if score.reason not in allowed:
         raise ValueError(f"the answer {clean['answer'][:80]!r} does not pass its own task: {score.reason}")
-    return clean
+    return _about_molecules(clean)
+
+
+def _about_molecules(row: dict[str, Any]) -> dict[str, Any]:
+    """Return `row`. Raises ValueError if its question is about something that is no molecule."""
+    if unreadable := unreadable_molecule(row):
+        side, smiles, reason = unreadable
+        raise ValueError(f"the {side} {smiles[:80]!r} is no molecule: {reason}")
+    return row
 
 
 def _message(error: Exception) -> str:
@@ -175,7 +192,7 @@ def _files_of(source: str, root: Path | None, problems: list[str]) -> Iterator[t
         yield from _public_files(source, root, problems)
     else:
         for path in _own_files(Path(source)):
-            yield str(path), files.read(path)
+            yield str(path), files.read(path, split_of(path, Path(source)))
 
 
 def _public_files(

@@ -18,6 +18,7 @@ from tqdm import tqdm
 from chemr_lite.errors import DataError
 
 ATTEMPTS = 5
+NOT_DATA = (b"<!doctype", b"<html", b"<?xml", b"version https://git-lfs")  # what comes in the place of a file
 _GITHUB = "https://raw.githubusercontent.com"
 _GITHUB_LFS = "https://media.githubusercontent.com/media"
 
@@ -191,7 +192,11 @@ def cache() -> Path:
 
 
 def check(path: Path, file: File) -> Path:
-    """Return `path` if its content is the one that `file` pins. Raises DataError if it is not."""
+    """Return `path` if its content is the one that `file` pins. Raises DataError if it is not, or is a web page."""
+    with path.open("rb") as opened:
+        start = opened.read(100).lstrip().lower()
+    if start.startswith(NOT_DATA):
+        raise DataError(f"{path}: holds a web page or a pointer instead of the data: delete it to download it again")
     if file.sha256:
         with path.open("rb") as opened:
             digest = hashlib.file_digest(opened, "sha256").hexdigest()

@@ -31,19 +31,24 @@ def identities(row: Row) -> tuple[str, ...]:
 
 
 def separate(rows: dict[str, list[dict]]) -> Counter:
-    """Remove, in place, rows that repeat one of their split or share a molecule with a later split.
+    """Remove, in place, rows that repeat one of their split, contradict it, or share a molecule with a later split.
 
-    Return the numbers of removed rows by split and reason.
+    Where two rows answer one question with Yes and with No, both are removed. Return the numbers of removed rows by
+    split and reason.
     """
     later: set[str] = set()
     removed: Counter = Counter()
     for split in reversed(SPLITS):
-        kept, own, seen = [], set(), set()
+        kept, own, seen, labels = [], set(), set(), defaultdict(set)
+        for row in rows[split]:
+            if get_task(row["task"]).answers == "choice" and row["answer"] in ("Yes", "No"):
+                labels[_question(row)].add(row["answer"])
         for row in tqdm(rows[split], desc=f"comparing {split}", unit=" rows", delay=2, leave=False):
-            subjects, parsed = identities(row), parse_smiles(row["input"])
-            question = (row["task"], parsed.key if parsed.ok else row["input"])
+            subjects, question = identities(row), _question(row)
             if not later.isdisjoint(subjects):
                 removed[f"{split} rows with a molecule of a later split"] += 1
+            elif len(labels[question]) > 1:
+                removed[f"{split} rows whose label another row contradicts"] += 1
             elif question in seen:
                 removed[f"repeated {split} rows"] += 1
             else:
@@ -53,6 +58,11 @@ def separate(rows: dict[str, list[dict]]) -> Counter:
         rows[split] = kept
         later |= own
     return removed
+
+
+def _question(row: Row) -> tuple[str, str]:
+    parsed = parse_smiles(row["input"])
+    return row["task"], parsed.key if parsed.ok else row["input"]
 
 
 def by_scaffold(rows: Sequence[dict]) -> None:

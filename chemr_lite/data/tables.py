@@ -14,9 +14,13 @@ give several rows: a molecule with its name is four questions. The published fil
 
 import ast
 import json
+import math
+import re
 from collections.abc import Callable, Iterable
 from hashlib import sha256
 from pathlib import Path
+
+from rdkit import Chem
 
 from chemr_lite.data.yield_screens import buchwald_reaction, role_of, suzuki_reaction
 from chemr_lite.errors import DataError
@@ -24,6 +28,7 @@ from chemr_lite.smiles import shows_stereo
 from chemr_lite.tasks.name_prediction import STEREO
 from chemr_lite.tasks.open_generation import read_instruction
 
+_BORON, _AMINE = Chem.MolFromSmarts("[#5]"), Chem.MolFromSmarts("[NX3;!H0]")
 HIGH_YIELD = 60.0  # percent, as ChemLLMBench cuts them
 
 LineReader = Callable[[dict, Path], list[dict]]  # a line (lower-case columns → values) and its file → rows
@@ -101,13 +106,29 @@ def _openmolins(line: dict, path: Path) -> list[dict]:
     return [build_row(f"open_generation/{sub}", line["instruction"], line["molecule"], **meta)]
 
 
-def _yield(sub: str, reaction: str, percent: float) -> dict:
+def _yield(sub: str, reaction: str, measured: str | float) -> dict:
+    percent = float(measured or "nan")
+    if not math.isfinite(percent) or percent < 0:
+        raise ValueError(f"{measured!r} is no yield")
     return build_row(f"yield_prediction/{sub}", reaction, "Yes" if percent >= HIGH_YIELD else "No", percent=percent)
 
 
 def _yield_tidy(line: dict, path: Path) -> list[dict]:
-    sub = "buchwald_hartwig" if "aryl_halide" in line else "suzuki"
-    return [_yield(sub, line["rxn"], float(line["yield_pct"]))]
+    return [_yield(_screen_of(line, path), line["rxn"], line["yield_pct"])]
+
+
+def _screen_of(line: dict, path: Path) -> str:
+    """Return which of the two couplings a reaction belongs to: by a column, the file's name, or what reacts."""
+    name = path.name.lower()
+    if "aryl_halide" in line or "buchwald" in name:
+        return "buchwald_hartwig"
+    if "suzuki" in name:
+        return "suzuki"
+    reactants = [Chem.MolFromSmiles(smiles) for smiles in line["rxn"].split(">")[0].split(".")]
+    for screen, pattern in (("suzuki", _BORON), ("buchwald_hartwig", _AMINE)):
+        if any(mol and mol.HasSubstructMatch(pattern) for mol in reactants):
+            return screen
+    raise ValueError("neither a boron compound nor an amine reacts: no Suzuki and no Buchwald-Hartwig coupling")
 
 
 def _with_hashed_split(row: dict) -> dict:
@@ -121,7 +142,7 @@ def _with_hashed_split(row: dict) -> dict:
 
 def _buchwald(line: dict, path: Path) -> list[dict]:
     reaction = buchwald_reaction(line["aryl halide"], line["ligand"], line["base"], line["additive"])
-    return [_with_hashed_split(_yield("buchwald_hartwig", reaction, float(line["output"])))]
+    return [_with_hashed_split(_yield("buchwald_hartwig", reaction, line["output"]))]
 
 
 def _suzuki(line: dict, path: Path) -> list[dict]:
@@ -133,7 +154,7 @@ def _suzuki(line: dict, path: Path) -> list[dict]:
         "solvent_1_short_hand",
     )
     reaction = suzuki_reaction(*(line[column] for column in columns))
-    return [_with_hashed_split(_yield("suzuki", reaction, float(line["product_yield_pct_area_uv"])))]
+    return [_with_hashed_split(_yield("suzuki", reaction, line["product_yield_pct_area_uv"]))]
 
 
 def _selection(
@@ -238,21 +259,47 @@ def reader_of(columns: set[str], name: str) -> LineReader:
     )
 
 
-def rows_of(line: dict, read_line: LineReader, path: Path) -> list[dict]:
-    """Return the rows of one line, with the split that the line gives or else the file's name.
+def rows_of(line: dict, read_line: LineReader, path: Path, split: str) -> list[dict]:
+    """Return the rows of one line, with the split that the line gives, or else `split`.
 
     Raises ValueError for a line that cannot be read.
     """
     try:
-        lower = {str(name).lower(): value for name, value in line.items()}
-        return [{"split": lower.get("split") or split_of(path)} | row for row in read_line(lower, path)]
+        lower = {str(name).strip().lower(): value for name, value in line.items()}
+        return [{"split": lower.get("split") or split} | row for row in read_line(lower, path)]
     except KeyError as error:
         raise ValueError(f"missing {error}") from error
     except (ValueError, IndexError, TypeError, AttributeError, SyntaxError) as error:
         raise ValueError(str(error)) from error
 
 
-def split_of(path: Path) -> str:
-    """Return the split that a file's name suggests, by default train."""
-    name = path.name.lower()  # ChemLLMBench calls its selection tests samples
-    return "test" if "test" in name or "sample" in name else "validation" if "valid" in name else "train"
+# words of a name and the split that they mean, the more telling first; ChemLLMBench calls its selection tests samples
+_SPLIT_WORDS = (
+    ("test", {"test", "tests", "testing"}),
+    ("validation", {"valid", "validation", "val", "dev"}),
+    ("train", {"train", "training"}),
+    ("test", {"sample", "samples"}),
+)
+
+
+def split_of(path: Path, source: Path | None = None) -> str:
+    """Return the split that a word of the file's name suggests, else the name of its folder, by default train.
+
+    Of the folders, those from the file up to `source` count, which is the file or folder that was named as data.
+    """
+    if split := _split_in(path.name):
+        return split
+    if source:
+        outermost = source.parent if source == path else source
+        for folder in path.parents:
+            if not folder.is_relative_to(outermost):
+                break
+            if any(folder.name.lower() in words for _, words in _SPLIT_WORDS):  # the whole name, not a word of it
+                return _split_in(folder.name)
+    return "train"
+
+
+def _split_in(name: str) -> str | None:
+    words = re.findall(r"[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower())
+    found = {re.sub("(set|data|split)$", "", word) for word in words}
+    return next((split for split, meaning in _SPLIT_WORDS if meaning & found), None)

@@ -4,14 +4,14 @@ import re
 
 from chemr_lite.data.rows import check_row
 from chemr_lite.errors import QuestionError
-from chemr_lite.smiles import parse_smiles
 from chemr_lite.tasks import get_task, list_tasks
+from chemr_lite.tasks.base import unreadable_molecule
 from chemr_lite.tasks.open_generation import read_instruction
 
 OPEN = "open_generation"
 EXAMPLES = (
-    "Ask for instance: Please add a hydroxyl to the molecule CCC. Or: Please increase the LogP value of the molecule "
-    "OCCO. Or: Please generate a molecule with 2 carbon, 1 oxygen atoms."
+    "Ask for instance: Please add a hydroxyl to the molecule CCCCCCC. Or: Please increase the LogP value of the "
+    "molecule OCCc1ccccc1. Or: Please generate a molecule with 2 carbon, 1 oxygen atoms."
 )
 
 
@@ -36,19 +36,15 @@ def read_question(task: str, text: str, gold: str = "", meta: dict | None = None
     row = {"task": asked_task.name, "input": text, "answer": gold, "meta": meta or {}}
     if gold:
         row = _with_gold(row)
-    if asked_task.label in ("Name", "Description"):
-        return row
     try:
-        sides = asked_task.sides(row)
+        if ">>" in _form(task) and not all(asked_task.sides(row).values()):
+            raise _wrong_form(task)
+        unreadable = unreadable_molecule(row)
     except (ValueError, KeyError) as error:
         raise _wrong_form(task) from error
-    if ">>" in _form(task) and not all(sides.values()):
-        raise _wrong_form(task)
-    for side, smiles in sides.items():
-        parsed = parse_smiles(smiles)
-        is_answer = asked_task.answers == "molecule" and smiles == gold
-        if not parsed.ok and not is_answer:
-            raise QuestionError(f"The {side} {smiles[:80]!r} is no molecule: {parsed.reason.words}. Give it as SMILES.")
+    if unreadable:
+        side, smiles, reason = unreadable
+        raise QuestionError(f"The {side} {smiles[:80]!r} is no molecule: {reason.words}. Give it as SMILES.")
     return row
 
 

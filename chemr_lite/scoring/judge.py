@@ -14,11 +14,12 @@ def judge(row: Row, completion: str, strict: bool = True, protocols: Protocols |
 
     `claims` counts the different claims in the reasoning that can be checked, read along the steps of `protocols`, and
     `supported` those that the molecules support. `valid` is None where the answer is no molecule. Without `strict`
-    (other people's models) an answer outside our format is scored as well. `format` is False for it all the same.
+    (other people's models) an answer outside our format is scored as well, and one in Markdown or LaTeX. `format` is
+    False for the first all the same.
     """
     parsed, score = parse_completion(completion), score_completion(completion, row)
     in_format = parsed.answer is not None
-    if not (in_format or strict):
+    if not strict:
         parsed = parse_completion(completion, strict=False)
         score = get_task(row["task"]).score(parsed.answer, row)
     answer = parsed.answer

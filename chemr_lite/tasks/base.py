@@ -19,7 +19,7 @@ from chemr_lite.chemistry.wording import (
 from chemr_lite.protocols import Protocols, load_protocols
 from chemr_lite.reasons import Reason
 from chemr_lite.registry import get_task
-from chemr_lite.smiles import parse_smiles, without_stereo
+from chemr_lite.smiles import parse_smiles, same_molecules, without_stereo
 
 Row = Mapping[str, Any]  # task, input, answer, split, meta (a mapping)
 
@@ -124,6 +124,22 @@ class MoleculeAndText(Task):
         }
 
 
+def unreadable_molecule(row: Row) -> tuple[str, str, Reason] | None:
+    """Return side, SMILES and reason of a molecule of the question that the gate refuses; None if it refuses none.
+
+    Raises ValueError or KeyError if the question has not the form that its task needs.
+    """
+    task = get_task(row["task"])
+    if task.label in ("Name", "Description"):
+        return None
+    for side, smiles in task.sides(row).items():
+        parsed = parse_smiles(smiles)
+        is_answer = task.answers == "molecule" and smiles == row["answer"]
+        if not parsed.ok and not is_answer:
+            return side, smiles, parsed.reason
+    return None
+
+
 def repeats_question(answer: str, row: Row) -> bool:
     """Return whether a valid `answer` contains only molecules of the question; False if the row has no `input`."""
     if "input" not in row:
@@ -148,7 +164,8 @@ def score_structures(answer: str, gold: str) -> Score:
     if len(parsed.fragments) != len(target.fragments):
         return zero(Reason.FRAGMENTS)
     if without_stereo(parsed.key) == without_stereo(target.key):
-        return zero(Reason.WRONG_STEREO)
+        is_same = same_molecules(parsed.fragments, target.fragments)
+        return CORRECT if is_same else zero(Reason.WRONG_STEREO)
     return zero(Reason.WRONG)
 
 

@@ -12,6 +12,7 @@ recognise one.
 """
 
 import re
+import unicodedata
 
 from rdkit.Chem import rdMolDescriptors
 
@@ -23,13 +24,25 @@ from chemr_lite.smiles import parse_smiles, shows_stereo
 from chemr_lite.tasks.base import CORRECT, MoleculeAndText, Row, Score, group_facts, score_structures, zero
 
 MAX_NAME = 1000  # characters; the longest name in the public tests has 446
-STEREO = re.compile(r"\((?:\d*[a-z]?'*[rsez]\*?,?)+\)-?", re.IGNORECASE)  # (2r,3s)-, (e)-
+# (2r,3s)-, (e)-; behind a letter and without a hyphen or a digit it is a locant of fused rings: benzo(e)pyrene
+_DESCRIPTORS = r"(?:\d*[a-z]?'*[rsez]\*?,?)+"
+STEREO = re.compile(
+    rf"(?<![a-z])\({_DESCRIPTORS}\)-?|\({_DESCRIPTORS}\)-|\((?=[^()]*\d){_DESCRIPTORS}\)", re.IGNORECASE
+)
 _DASHES = str.maketrans("‐‑‒–—−′’", "------''")  # typographic hyphens and primes
+_GREEK = str.maketrans(
+    {letter: unicodedata.name(letter).split()[-1].lower() for letter in "αβγδεζηθικλμνξοπρστυφχψωΔΩ"} | {"λ": "lambda"}
+)
+_DOTTED_GREEK = re.compile(r"\.(alpha|beta|gamma|delta|epsilon|omega)\.")  # as Chemical Abstracts writes them
 
 
 def normalise(name: str) -> str:
-    """Normalise a name for comparison: ASCII hyphens and primes, single spaces, lower case."""
-    return " ".join(name.translate(_DASHES).split()).lower()
+    """Normalise a name for comparison.
+
+    ASCII hyphens, primes and digits, Greek letters written out, single spaces but none behind a comma, lower case.
+    """
+    plain = unicodedata.normalize("NFKC", name).translate(_DASHES).translate(_GREEK).lower()
+    return re.sub(r",\s+(?=\d)", ",", " ".join(_DOTTED_GREEK.sub(r"\1", plain).split()))
 
 
 def without_descriptors(name: str) -> str:

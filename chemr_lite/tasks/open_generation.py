@@ -1,7 +1,7 @@
 """Open-ended generation (the nine sub-tasks of TOMG-Bench): many answers are right, and RDKit verifies them.
 
-    Add a hydroxyl to the molecule CCOC.                         →  <answer>CCOCO</answer>
-    Increase the LogP of the molecule OCCO.                      →  <answer>CCCO</answer>
+    Add a hydroxyl to the molecule CCCCCCC.                      →  <answer>CCCCCCCO</answer>
+    Increase the LogP of the molecule OCCc1ccccc1.               →  <answer>CCc1ccccc1</answer>
     Generate a molecule with 2 carbon atoms and 1 oxygen atom.   →  <answer>CCO</answer>
 
 The instruction is the row's `input`, and `meta` holds what it asks for:
@@ -110,6 +110,18 @@ def countdown(mol: Chem.Mol, kind: str, wanted: Mapping[str, int]) -> str:
 _ITEM = r"(\d+) ([a-z]+(?: ring)?)"
 # TOMG-Bench writes the kind after each item (2 carbon atoms, 1 oxygen atom), nano at the end (2 carbon, 1 oxygen atoms)
 _WANTED = re.compile(r"((?:\d+ [a-z]+(?: ring)?, )*\d+ [a-z]+(?: ring)?) (atom|bond|group)s?")
+# how instructions are worded, by the benchmark and by people
+_UP = re.compile(r"\b(?:increas|higher|rais|boost|enhanc|improv|great|larger|elevat|maximi|more\b|up\b)", re.IGNORECASE)
+_DOWN = re.compile(r"\b(?:decreas|lower|reduc|diminish|lessen|smaller|minimi|less\b|drop|down\b)", re.IGNORECASE)
+_REMOVE = re.compile(r"\b(?:remov|delet|eliminat|strip|take (?:away|off)|detach|cleav|without\b|drop)", re.IGNORECASE)
+_ADD = re.compile(r"\b(?:add|attach|introduc|insert|append|incorporat|put|install|includ|bring|giv)", re.IGNORECASE)
+# of two groups the first is removed and the second added, unless it is said the other way round
+_REVERSED = re.compile(r"\b(?:instead of|in place of|in exchange for)\b|\badd.*\b(?:remov|delet)", re.IGNORECASE)
+_PROPERTY_WORDS = {
+    "LogP": re.compile(r"\blog ?p\b", re.IGNORECASE),
+    "MR": re.compile(r"\bMR\b|\bmolar refractivity\b", re.IGNORECASE),
+    "QED": re.compile(r"\bQED\b|\bdrug[- ]?likeness\b", re.IGNORECASE),
+}
 _GROUP_NAMES = re.compile(r"\b(" + "|".join(sorted(TOMG_GROUPS, key=len, reverse=True)) + r")\b")
 
 
@@ -126,18 +138,26 @@ def read_instruction(text: str) -> tuple[str, dict]:
     if source is None:
         raise ValueError(f"no molecule in the instruction {text[:80]!r}")
     words = plain.replace(source, " ")
-    for name in PROPERTIES:
-        if f" {name} " in words:
-            direction = "increase" if re.search("increase|higher", words) else "decrease"
+    for name, pattern in _PROPERTY_WORDS.items():
+        if pattern.search(words):
+            direction = _one_of({"increase": _UP, "decrease": _DOWN}, words, text)
             return f"mol_opt_{name.lower()}", {"source": source, "property": name, "direction": direction}
     groups = _GROUP_NAMES.findall(words)
     if len(groups) == 2:
-        return "mol_edit_substitute", {"source": source, "remove": groups[0], "add": groups[1]}
+        removed, added = reversed(groups) if _REVERSED.search(words) else groups
+        return "mol_edit_substitute", {"source": source, "remove": removed, "add": added}
     if len(groups) == 1:
-        if re.search("remov", words, re.IGNORECASE):
-            return "mol_edit_delete", {"source": source, "remove": groups[0]}
-        return "mol_edit_add", {"source": source, "add": groups[0]}
+        change = _one_of({"remove": _REMOVE, "add": _ADD}, words, text)
+        return f"mol_edit_{'delete' if change == 'remove' else 'add'}", {"source": source, change: groups[0]}
     raise ValueError(f"no change of a molecule in the instruction {text[:80]!r}")
+
+
+def _one_of(patterns: Mapping[str, re.Pattern], words: str, text: str) -> str:
+    """Return the name of the one pattern that is found in `words`. Raises ValueError if none is, or both are."""
+    found = [name for name, pattern in patterns.items() if pattern.search(words)]
+    if len(found) != 1:
+        raise ValueError(f"{'both' if found else 'neither'} {' and '.join(patterns)} in the instruction {text[:80]!r}")
+    return found[0]
 
 
 class OpenGeneration(Task):

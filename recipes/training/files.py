@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from chemr_lite.data.files import decode, load_json
 from recipes.training.options import UsageError
 
 
@@ -82,7 +83,7 @@ def read_lines(path: Path, allow_cut: bool = False) -> Iterator[tuple[int, dict]
     for a line that is not a JSON object.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = decode(path.read_bytes())
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: {error}") from error
     lines = text.split("\n")  # splitlines() would also split at other line ends of Unicode, which JSON allows in text
@@ -90,7 +91,7 @@ def read_lines(path: Path, allow_cut: bool = False) -> Iterator[tuple[int, dict]
         if not line.strip():
             continue
         try:
-            value = json.loads(line)
+            value = load_json(line)
         except ValueError as error:
             raise UsageError(f"{path}, line {number}: not JSON ({error}); move the file away to start anew") from error
         if not isinstance(value, dict):

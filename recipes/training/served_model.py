@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from tqdm import tqdm
 
+from chemr_lite.answers import text_of_message
 from recipes.training.files import append_jsonl, resume_jsonl
 from recipes.training.options import UsageError
 
@@ -26,13 +27,19 @@ CHARACTERS_PER_TOKEN = 3  # of prompts full of SMILES, for the estimate before a
 PAUSE = 0.5  # seconds before a useless answer is asked for again
 
 
+FINAL = (401, 402, 403, 404)  # a wrong key, no money left, no permission, an unknown model: the same for all questions
+
+
 class Refused(Exception):
-    """The server refuses for good: a wrong key, an unknown model."""
+    """The server refuses for good: a wrong key, an unknown model, no money left."""
 
 
 @dataclass
 class ServedModel:
-    """A served model. `url` ends in `/v1`; `spent` counts tokens, answers, failures and retries."""
+    """A served model. `url` ends in `/v1`; `spent` counts tokens, answers, failures and retries.
+
+    `reasons` counts what the server said about questions that it did not answer.
+    """
 
     url: str
     model: str
@@ -40,6 +47,9 @@ class ServedModel:
     tries: int = 6
     timeout: float = 180.0  # seconds
     spent: Counter = field(default_factory=Counter)
+    reasons: Counter = field(default_factory=Counter)
+    limit_name: str = "max_tokens"  # OpenAI's reasoning models call it max_completion_tokens
+    takes_temperature: bool = True  # and refuse any temperature but their own
 
     def key(self) -> str:
         """Return the API key, or `none`, which local servers accept."""
@@ -130,40 +140,77 @@ class ServedModel:
                         keep(future)
         return [[answers[key]["text"] for key in own_keys if key in answers] for own_keys in keys]
 
+    def summary(self) -> str:
+        """Return what was spent, and the commonest reasons why questions were not answered, with their numbers."""
+        spent = ", ".join(f"{name}: {count:,}" for name, count in self.spent.items())
+        return "\n".join([spent, *(f"  {count:,} × {reason}" for reason, count in self.reasons.most_common(3))])
+
     def _key(self, messages: list[dict], max_tokens: int, temperature: float, sample: int) -> str:
-        question = json.dumps([self.model, messages, max_tokens, temperature, sample], sort_keys=True)
+        # local servers take any model name, so the address belongs to it
+        question = json.dumps([self.url, self.model, messages, max_tokens, temperature, sample], sort_keys=True)
         return hashlib.sha256(question.encode()).hexdigest()[:24]
 
     def _answer(self, client, messages: list[dict], max_tokens: int, temperature: float) -> dict:
         """Return one answer with the tokens of all tries; its `text` is None if all tries failed. Raises Refused."""
         import openai  # a second to import, which --help must not wait for
 
-        tokens = 0
+        tokens, reason = 0, "no answer"
         for attempt in range(self.tries):
             try:
-                raw = client.chat.completions.with_raw_response.create(
-                    model=self.model, messages=messages, max_tokens=max_tokens, temperature=temperature
-                )
+                arguments = {self.limit_name: max_tokens}
+                if self.takes_temperature:
+                    arguments["temperature"] = temperature
+                raw = client.chat.completions.with_raw_response.create(model=self.model, messages=messages, **arguments)
                 self.spent["tried again"] += raw.retries_taken
                 reply = raw.parse()
+                if problem := getattr(reply, "error", None):  # some servers pass on an error with status 200
+                    problem = problem if isinstance(problem, dict) else {"message": problem}
+                    reason = self._one_line(problem.get("message"))
+                    if problem.get("code") in FINAL:
+                        raise Refused(f"{problem['code']}: {reason}")
                 choice = reply.choices[0]
-                content = choice.message.content or ""
+                content = text_of_message(choice.message.model_dump())
                 text = content.encode("utf-8", "replace").decode()  # half a surrogate pair could not be written
                 guess = (sum(len(message["content"]) for message in messages) + len(text)) // CHARACTERS_PER_TOKEN
                 tokens += (reply.usage and reply.usage.total_tokens) or guess
                 if text or choice.finish_reason == "length":  # no text: cut while thinking, and it would be again
                     return {"text": text, "finish": choice.finish_reason, "tokens": tokens}
-            except (openai.AuthenticationError, openai.PermissionDeniedError, openai.NotFoundError) as error:
-                reason = " ".join(str(error).split())[:200].replace(self.key(), "…")
-                raise Refused(f"{error.status_code}: {reason}") from error
-            except (openai.APIStatusError, openai.APIConnectionError):
+            except openai.APIStatusError as error:
+                reason = self._one_line(error)
+                if error.status_code in FINAL or error.code == "insufficient_quota":
+                    raise Refused(f"{error.status_code}: {reason}") from error
+                if error.status_code == 400 and self._adapt(reason, arguments):
+                    continue
                 break  # this question is refused (it may be too long), or the client has retried often enough
+            except openai.APIConnectionError as error:
+                reason = self._one_line(error)
+                break
+            except Refused:
+                raise
             except Exception:  # noqa: BLE001, S110 - HTML, half a JSON or no choices instead of an answer
                 pass
             self.spent["tried again"] += 1
             if attempt + 1 < self.tries:
                 time.sleep(PAUSE)
+        self.reasons[reason] += 1
         return {"text": None, "tokens": tokens}
+
+    def _one_line(self, message: object) -> str:
+        """Return what a server said as one line without the key."""
+        return " ".join(str(message).split())[:200].replace(self.key(), "…")
+
+    def _adapt(self, reason: str, arguments: dict) -> bool:
+        """Leave out or rename one of the `arguments` that the server has just refused, for this and later questions.
+
+        Return whether that was the reason.
+        """
+        if "max_tokens" in arguments and "max_completion_tokens" in reason:
+            self.limit_name = "max_completion_tokens"
+        elif "temperature" in arguments and "temperature" in reason and "support" in reason:
+            self.takes_temperature = False
+        else:
+            return False
+        return True
 
 
 def read_store(path: Path) -> dict[str, dict]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from chemr_lite import check_claims, parse_completion
 from chemr_lite.claims import grounding
 from chemr_lite.protocols import Protocols
-from chemr_lite.rewards import score_completion
+from chemr_lite.rewards import completion_text, score_completion
 from recipes.training.files import read_lines
 from recipes.training.options import UsageError
 
@@ -60,8 +60,8 @@ def read_traces(path: Path) -> dict[tuple[str, str], list[str]]:
     traces: dict[tuple[str, str], list[str]] = defaultdict(list)
     for number, line in read_lines(path):
         try:
-            traces[str(line["task"]), str(line["input"])].append(str(line["completion"]))
-        except (KeyError, TypeError) as error:
+            traces[str(line["task"]), str(line["input"])].append(completion_text(line["completion"]))
+        except (KeyError, TypeError, IndexError, AttributeError) as error:
             raise UsageError(f"{path}, line {number}: not a trace with task, input and completion ({error})") from error
     if not traces:
         raise UsageError(f"{path}: no trace in it")
