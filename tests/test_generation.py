@@ -54,17 +54,17 @@ def greedy(model, prompts, end):
 
 def test_greedy_completions_are_those_of_generate(model, prompts, tokenizer):
     end = tokenizer.eos_token_id
-    completions = complete(model, prompts, 24, end)
+    completions = complete(model, prompts, 24, [end])
     assert completions == greedy(model, prompts, end)
     tokens = sum(completions, [])
     common = max(set(tokens), key=tokens.count)  # as the end, it comes early in many completions and never in others
-    assert complete(model, prompts, 24, common) == greedy(model, prompts, common)
+    assert complete(model, prompts, 24, [common]) == greedy(model, prompts, common)
 
 
 def test_a_repeated_prompt_is_completed_at_each_of_its_positions(model, prompts, tokenizer):
     end = tokenizer.eos_token_id
-    completions = complete(model, prompts, 16, end)
-    assert complete(model, prompts[::-1] + prompts, 16, end) == completions[::-1] + completions
+    completions = complete(model, prompts, 16, [end])
+    assert complete(model, prompts[::-1] + prompts, 16, [end]) == completions[::-1] + completions
 
 
 def test_samples_follow_the_model(model, prompts, tokenizer):
@@ -72,7 +72,7 @@ def test_samples_follow_the_model(model, prompts, tokenizer):
     with torch.no_grad():
         expected = (model(torch.tensor(prompts[:1])).logits[0, -1] / 1.5).softmax(-1)
     torch.manual_seed(0)
-    first = [tokens[0] for tokens in complete(model, prompts[:1] * 4000, 1, tokenizer.eos_token_id, temperature=1.5)]
+    first = [tokens[0] for tokens in complete(model, prompts[:1] * 4000, 1, [tokenizer.eos_token_id], temperature=1.5)]
     shares = torch.bincount(torch.tensor(first), minlength=len(expected)) / 4000
     assert len(set(first)) > 10
     assert (shares - expected).abs().max() < 4 * (0.25 / 4000) ** 0.5
@@ -90,7 +90,7 @@ def test_the_model_is_left_as_it_was(model, prompts, tokenizer):
         before = model(ids).logits
         with merged_layers(model):
             merged = model(ids).logits
-        complete(model, prompts, 4, tokenizer.eos_token_id)
+        complete(model, prompts, 4, [tokenizer.eos_token_id])
         after = model(ids).logits
     assert model.training
     torch.testing.assert_close(merged, before, atol=1e-4, rtol=1e-4)

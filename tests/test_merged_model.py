@@ -41,7 +41,7 @@ def test_a_merged_model_answers_as_base_and_adapter_do(smoke, merged):
     apart = with_adapter(load_base(base_path("nano"), detect_hardware()), smoke / "distill")
     whole = AutoModelForCausalLM.from_pretrained(merged)
     phase_answers, merged_answers = (
-        complete(model, prompt_ids, 40, tokenizer.eos_token_id) for model in (apart, whole)
+        complete(model, prompt_ids, 40, [tokenizer.eos_token_id]) for model in (apart, whole)
     )
     assert len(rows) > 40 and phase_answers == merged_answers
 

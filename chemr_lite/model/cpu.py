@@ -183,23 +183,23 @@ def complete(
     model,
     prompts: Sequence[Sequence[int]],
     max_new_tokens: int,
-    eos: int,
+    ends: Sequence[int],
     temperature: float | None = None,
     streamer=None,
 ) -> list[list[int]]:
-    """Return a completion of each prompt by `model`, on a CPU, as tokens up to and including `eos`.
+    """Return a completion of each prompt by `model`, on a CPU, as tokens up to and including the first of `ends`.
 
     A completion has at most `max_new_tokens` tokens. It is greedy, or sampled at `temperature` with torch's global
     generator. A prompt that is given n times gets n samples. `streamer`, one of transformers', receives the tokens of a
     single prompt as they are generated.
     """
     unique_prompts = list(dict.fromkeys(map(tuple, prompts)))
-    ids, mask = pad_left(unique_prompts, eos)
+    ids, mask = pad_left(unique_prompts, ends[0])
     positions = positions_of(mask)
     cache = Cache(
         layers=[PreallocatedLayer(ids.shape[1] + max_new_tokens) for _ in range(model.config.num_hidden_layers)]
     )
-    completions = torch.full((len(prompts), max_new_tokens), eos)
+    completions, any_end = torch.full((len(prompts), max_new_tokens), ends[0]), torch.tensor(ends)
     active = torch.arange(len(prompts))  # the completion that each row of the batch belongs to
     if streamer:
         streamer.put(ids)
@@ -225,7 +225,7 @@ def complete(
             completions[active, step] = tokens
             if streamer:
                 streamer.put(tokens)
-            unfinished = (completions[active, : step + 1] != eos).all(1)
+            unfinished = ~torch.isin(completions[active, : step + 1], any_end).any(1)
             if not unfinished.any():
                 break
             if unfinished.float().mean() < COMPACT:
@@ -237,7 +237,7 @@ def complete(
             mask = torch.cat([mask, mask.new_ones(len(mask), 1)], 1)
     if streamer:
         streamer.end()
-    return cut_at_eos(completions, eos)
+    return cut_at_end(completions, ends)
 
 
 def _draw(probabilities: torch.Tensor) -> torch.Tensor:
@@ -261,6 +261,7 @@ def positions_of(mask: torch.Tensor) -> torch.Tensor:
     return (mask.cumsum(1) - 1).clamp(min=0)
 
 
-def cut_at_eos(completions: torch.Tensor, eos: int) -> list[list[int]]:
-    """Return each row up to and including its first `eos`."""
-    return [row[: row.index(eos) + 1] if eos in row else row for row in completions.tolist()]
+def cut_at_end(completions: torch.Tensor, ends: Sequence[int]) -> list[list[int]]:
+    """Return each row up to and including its first token of `ends`."""
+    rows = completions.tolist()
+    return [row[: next((n for n, token in enumerate(row, 1) if token in ends), len(row))] for row in rows]

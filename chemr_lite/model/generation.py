@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
-from chemr_lite.model.cpu import complete, cut_at_eos, in_eval_mode, pad_left, positions_of
+from chemr_lite.model.cpu import complete, cut_at_end, in_eval_mode, pad_left, positions_of
 
 
 def answer_prompts(
@@ -29,7 +29,7 @@ def answer_prompts(
     for start in range(0, len(order), batch_size):
         batch = order[start : start + batch_size]
         completions = _complete_for(model)(
-            model, [prompt_ids[i] for i in batch], max_new_tokens, tokenizer.eos_token_id, temperature, streamer
+            model, [prompt_ids[i] for i in batch], max_new_tokens, end_tokens(model, tokenizer), temperature, streamer
         )
         for i, text in zip(batch, tokenizer.batch_decode(completions, skip_special_tokens=True), strict=True):
             texts[i] = text
@@ -45,7 +45,18 @@ def sample_groups(
     """
     prompt_ids = tokenizer.apply_chat_template(prompts, add_generation_prompt=True, tokenize=True, return_dict=False)
     prompt_ids = [ids for ids in prompt_ids for _ in range(size)]
-    return prompt_ids, _complete_for(model)(model, prompt_ids, max_new_tokens, tokenizer.eos_token_id, temperature)
+    ends = end_tokens(model, tokenizer)
+    return prompt_ids, _complete_for(model)(model, prompt_ids, max_new_tokens, ends, temperature)
+
+
+def end_tokens(model, tokenizer) -> list[int]:
+    """Return the tokens that end a completion: the tokenizer's, then those of the model's generation config.
+
+    TRL follows the same rule in phase 3.
+    """
+    own = model.generation_config.eos_token_id
+    own = own if isinstance(own, list) else [] if own is None else [own]
+    return list(dict.fromkeys([tokenizer.eos_token_id, *own]))
 
 
 @torch.inference_mode()
@@ -82,14 +93,19 @@ def _complete_for(model):
 
 @torch.inference_mode()
 def _generate(
-    model, prompts: Sequence[Sequence[int]], max_new_tokens: int, eos: int, temperature: float | None, streamer=None
+    model,
+    prompts: Sequence[Sequence[int]],
+    max_new_tokens: int,
+    ends: list[int],
+    temperature: float | None,
+    streamer=None,
 ) -> list[list[int]]:
     """Do what `complete` does by the model's own `generate`, for which Unsloth and CUDA have fast kernels."""
-    ids, mask = pad_left(prompts, eos)
+    ids, mask = pad_left(prompts, ends[0])
     with in_eval_mode(model):
         sequences = model.generate(
             input_ids=ids.to(model.device), attention_mask=mask.to(model.device),
             max_new_tokens=max_new_tokens, do_sample=temperature is not None, use_cache=True,
-            temperature=temperature, top_p=None, top_k=None, pad_token_id=eos, eos_token_id=eos, streamer=streamer,
+            temperature=temperature, top_p=None, top_k=None, pad_token_id=ends[0], eos_token_id=ends, streamer=streamer,
         )  # fmt: skip
-    return cut_at_eos(sequences[:, ids.shape[1] :], eos)
+    return cut_at_end(sequences[:, ids.shape[1] :], ends)

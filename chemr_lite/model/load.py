@@ -14,6 +14,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 from chemr_lite.answers import TAGS
 from chemr_lite.errors import ModelError, first_line
 from chemr_lite.model.adapters import with_adapter
+from chemr_lite.model.chat import fit_template
 from chemr_lite.model.cpu import fuse_adapters, unpack_base
 from chemr_lite.model.folders import base_path
 from chemr_lite.model.hardware import Hardware
@@ -24,7 +25,8 @@ LINEAR = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_
 def load_tokenizer(name: str):
     """Return the tokenizer of the base model `name`, which pads on the left.
 
-    Raises ModelError for a tokenizer that cannot be loaded, has no chat template, or drops the tags of our format.
+    A chat template that does not fit our conversations is adapted (chemr_lite.model.chat). Raises ModelError for a
+    tokenizer that cannot be loaded, has no chat template or none that fits, or drops the tags of our format.
     """
     source = base_path(name)
     try:
@@ -33,6 +35,7 @@ def load_tokenizer(name: str):
         raise _cannot_load("tokenizer", source, error) from error
     if tokenizer.chat_template is None:
         raise ModelError(f"{source}: its tokenizer has no chat template; use an instruct model, or nano")
+    fit_template(tokenizer, source)
     tokenizer.padding_side = "left"
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
