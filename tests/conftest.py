@@ -44,7 +44,10 @@ def smoke(tmp_path_factory, worker_id) -> Path:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers with `server.answer(messages)`. `server.script` lists other behaviour, one entry per request."""
+    """Answers with `server.answer(messages)`. `server.script` lists other behaviour, one entry per request.
+
+    An entry is a word, or a function from the request and the usual reply to a status and a reply.
+    """
 
     protocol_version = "HTTP/1.1"
 
@@ -85,6 +88,9 @@ class Handler(BaseHTTPRequestHandler):
         ]
         body = {"id": "1", "object": "chat.completion", "created": 0, "model": "small", "choices": choices,
                 "usage": {"prompt_tokens": 4, "completion_tokens": 6, "total_tokens": 10}}  # fmt: skip
+        if callable(act):
+            status, value = act(request, body)
+            return self.reply(status, json.dumps(value).encode())
         match act:
             case "answer":
                 self.reply(200, json.dumps(body).encode())

@@ -99,6 +99,66 @@ def test_a_refusal_is_told_and_not_repeated(served, tmp_path):
     assert sum(served.request_counts.values()) <= 2
 
 
+def error(status: int, message: str, **details):
+    """Return an entry of a server's script that refuses a request."""
+    return lambda request, body: (status, {"error": {"message": message, **details}})
+
+
+@pytest.mark.parametrize(
+    "refuse",
+    [error(402, "Insufficient Balance"), error(200, "No money left", code=402),
+     error(429, "You exceeded your quota", code="insufficient_quota")],
+)  # fmt: skip
+def test_no_money_left_is_final(served, tmp_path, refuse):
+    served.script = [refuse] * 100
+    with pytest.raises(UsageError, match="Balance|money|quota"):
+        client(served, concurrency=1, tries=1).ask(QUESTIONS, tmp_path / "store.jsonl", 50)
+    assert sum(served.request_counts.values()) <= 2
+
+
+def test_why_nothing_was_answered_is_told_with_its_number(served, tmp_path):
+    served.script = [error(400, "the context has 2048 tokens")] * 2 + [error(200, "provider returned error")] * 2
+    server = client(served, concurrency=1, tries=2)
+    answers = server.ask(QUESTIONS[:4], tmp_path / "store.jsonl", 50)
+    assert [len(texts) for texts in answers] == [0, 0, 0, 1]
+    assert "2 × Error code: 400" in server.summary() and "2048 tokens" in server.summary()
+    assert "1 × provider returned error" in server.summary()
+
+
+def test_arguments_that_a_model_refuses_are_renamed_or_left_out(served, tmp_path):
+    asked = []
+
+    def reasoning_model(request, body):
+        asked.append(request)
+        if "max_tokens" in request:
+            return 400, {"error": {"message": "'max_tokens' is not supported, use 'max_completion_tokens' instead."}}
+        if "temperature" in request:
+            return 400, {"error": {"message": "'temperature' does not support 0.0 with this model."}}
+        return 200, body
+
+    served.script = [reasoning_model] * 100
+    answers = client(served, concurrency=3).ask(QUESTIONS, tmp_path / "store.jsonl", 50)
+    assert all(map(len, answers)) and len(asked) <= 12 + 2 * 3
+    assert asked[-1]["max_completion_tokens"] == 50 and "temperature" not in asked[-1]
+
+
+def test_reasoning_in_a_field_of_its_own_is_kept(served, tmp_path):
+    def reply(request, body):
+        body["choices"][0]["message"] = {"role": "assistant", "content": "<answer>C</answer>", "reasoning_content": "r"}
+        return 200, body
+
+    served.script = [reply]
+    assert client(served).ask(QUESTIONS[:1], tmp_path / "store.jsonl", 50) == [["<think>r</think><answer>C</answer>"]]
+
+
+def test_another_server_is_asked_anew(served, tmp_path):
+    client(served).ask(QUESTIONS[:1], tmp_path / "store.jsonl", 50)
+    other = client(served)
+    other.url = other.url.replace("127.0.0.1", "localhost")
+    other.ask(QUESTIONS[:1], tmp_path / "store.jsonl", 50)
+    assert other.spent["answered"] == 1
+
+
 def test_the_key_comes_from_the_environment_and_stays_out_of_the_store(served, tmp_path, monkeypatch):
     monkeypatch.setenv("CHEMR_API_KEY", "sk-secret")
     client(served).ask(QUESTIONS, tmp_path / "store.jsonl", 50)

@@ -133,7 +133,7 @@ def read_instruction(text: str) -> tuple[str, dict]:
         kind = f"{wanted[0][1]}s"
         counts = {name: int(n) for items, _ in wanted for n, name in re.findall(_ITEM, items)}
         return f"mol_custom_{kind}", {kind: counts}
-    by_length = sorted(plain.rstrip(".").split(), key=len, reverse=True)
+    by_length = sorted((word.strip(".,;:!?'\"`") for word in plain.split()), key=len, reverse=True)
     source = next((word for word in by_length if parse_smiles(word).ok), None)
     if source is None:
         raise ValueError(f"no molecule in the instruction {text[:80]!r}")
@@ -156,7 +156,8 @@ def _one_of(patterns: Mapping[str, re.Pattern], words: str, text: str) -> str:
     """Return the name of the one pattern that is found in `words`. Raises ValueError if none is, or both are."""
     found = [name for name, pattern in patterns.items() if pattern.search(words)]
     if len(found) != 1:
-        raise ValueError(f"{'both' if found else 'neither'} {' and '.join(patterns)} in the instruction {text[:80]!r}")
+        which = f"both {' and '.join(patterns)}" if found else f"neither {' nor '.join(patterns)}"
+        raise ValueError(f"{which} in the instruction {text[:80]!r}")
     return found[0]
 
 
