@@ -19,7 +19,8 @@ TAGS = ("<think>", "</think>", "<answer>", "</answer>")
 
 _COMPLETION = re.compile(r"\s*<think>(.*)</think>\s*<answer>(.*)</answer>\s*", re.DOTALL)
 _LAST_ANSWER = re.compile(r"<answer>((?:(?!<answer>).)*?)</answer>", re.DOTALL)
-_END_TOKENS = re.compile(r"(?:\s*(?:<\|[^<>|]{1,30}\|>|</s>|<eos>|<end_of_turn>|<｜end▁of▁sentence｜>))+\s*$")
+LONGEST_END_TOKEN = 40  # characters
+_END_TOKEN = re.compile(r"(?:<\|[^<>|]{1,30}\|>|</s>|<eos>|<end_of_turn>|<｜end▁of▁sentence｜>)$")
 # what is around a whole answer; a single asterisk may be an atom
 _WRAPPERS = tuple(
     re.compile(pattern, re.DOTALL | re.IGNORECASE)
@@ -89,7 +90,9 @@ def parse_completion(text: str, strict: bool = True) -> Completion:
 
 
 def _parse_loosely(text: str) -> Completion:
-    text = _END_TOKENS.sub("", text)
+    text = text.rstrip()
+    while end := _END_TOKEN.search(text, max(0, len(text) - LONGEST_END_TOKEN)):
+        text = text[: end.start()].rstrip()
     think, closed, rest = text.rpartition("</think>")
     if not closed and "<think>" in rest and "<answer>" not in rest:
         think, rest = rest, ""  # cut while thinking

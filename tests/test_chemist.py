@@ -56,7 +56,7 @@ def test_one_question_alone(chemist):
 
 
 def test_open_generation_is_verified_without_an_answer(chemist):
-    reply = chemist.ask("open_generation", "Please increase the LogP value of the molecule OCCO.")
+    reply = chemist.ask("open_generation", "Please increase the LogP value of the molecule OCCc1ccccc1.")
     assert reply.row["task"] == "open_generation/mol_opt_logp"
     line = judge(reply.row, reply.completion)
     assert (reply.score.value, str(reply.score.reason)) == (line["score"], line["reason"])
@@ -135,10 +135,10 @@ def test_questions_of_every_task_can_be_asked(row):
         ("property_prediction/bbbp", "<script>alert(1)</script>", "no molecule: reaction arrow"),
         ("yield_prediction/suzuki", "CCO", "it is written reactants>>product"),
         ("reagent_selection/rule_reactant", "CCO", "three lines: Reactant: Brc1ccccc1 / Product: "),
-        ("open_generation", "make it better", "Please add a hydroxyl to the molecule CCC."),
+        ("open_generation", "make it better", "Please add a hydroxyl to the molecule CCCCCCC."),
         (
             "open_generation/mol_opt_qed",
-            "Please add a hydroxyl to the molecule CCC.",
+            "Please add a hydroxyl to the molecule CCCCCCC.",
             "asks for open_generation/mol_edit_add, not for",
         ),
     ],

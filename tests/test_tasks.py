@@ -222,7 +222,7 @@ SCORES += [
     ("formula-wrong", FORMULA, "C2H5O", Reason.WRONG, 0),
     ("formula-with-a-charge", FORMULA, "C2H6O+", Reason.WRONG, 0),
     ("formula-is-the-smiles", FORMULA, "CCO", Reason.WRONG, 0),
-    ("formula-with-subscripts", FORMULA, "C₂H₆O", Reason.SYNTAX, 0),
+    ("formula-with-subscripts", FORMULA, "C₂H₆O", Reason.CORRECT, 1),
     ("formula-zero", FORMULA, "C2H6O1N0", Reason.SYNTAX, 0),
     ("formula-two", FORMULA, "C2H6O C2H6O", Reason.SYNTAX, 0),
     ("formula-empty", FORMULA, "", Reason.EMPTY, 0),

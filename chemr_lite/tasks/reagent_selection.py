@@ -40,6 +40,9 @@ class ReagentSelection(Task):
     def question(self, row: Row) -> str:
         return f"{self.instruction}\n{row['input']}"
 
+    def sides(self, row: Row) -> dict[str, str]:
+        return {}  # the question lists chemicals by their roles, and is about none of them alone
+
     def subjects(self, row: Row) -> list[str]:
         lines = (line.split(": ", 1) for line in row["input"].splitlines())
         given = [chemical for role, chemical in lines if role != "List"]
