@@ -62,7 +62,7 @@ def test_sentences_are_short(page):
 def test_the_commands_to_set_up_stand_on_a_line_each():
     text = FRONT.read_text()
     assert "python -m pip install -r requirements.txt && python recipes/grpo.py" in text
-    assert "python -m pip install -r requirements.txt && python -m pytest" in text
+    assert "python -m pip install -r requirements.txt -r tests/requirements.txt && python -m pytest" in text
 
 
 def test_the_script_of_someone_else_trains(tmp_path):

@@ -25,15 +25,21 @@ def installed() -> dict[str, str | None]:
 
 
 def describe_versions() -> str:
-    """Return the installed versions as text, with the remedy if they differ from requirements.txt."""
+    """Return the installed versions as text, with the remedy if they differ from requirements.txt.
+
+    Another torch is only told: on Kaggle and Colab the platform's own packages depend on it.
+    """
     # the recipes folder may have been copied without the file
     lines = REQUIREMENTS.read_text().splitlines() if REQUIREMENTS.exists() else []
     tested = dict(line.split()[0].split("==") for line in lines if "==" in line)
     versions = {name: number or "missing" for name, number in installed().items()}
     wrong = [f"{name}=={tested[name]}" for name, number in versions.items() if number != tested.get(name, number)]
     text = ", ".join(f"{name} {number}" for name, number in versions.items())
+    if wrong == [f"torch=={tested.get('torch')}"]:
+        return f"{text} (tested with torch {tested['torch']})"
     if not wrong:
         return f"{text} (as tested)"
+    wrong = [requirement for requirement in wrong if not requirement.startswith("torch==")]
     return f"{text}\n  not the tested versions; python -m pip install {' '.join(wrong)} mends it"
 
 

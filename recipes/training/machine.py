@@ -10,10 +10,11 @@ import yaml
 from chemr_lite.model import hardware
 from recipes.training.options import CONFIGS, UsageError, preset_for_this_machine
 
+STOPPED = 75  # exit status of a recipe that --max-hours or the system has stopped
 # from the platforms' own pages
 LIMITS = {
     "Kaggle": "a session ends after 12 hours on a GPU, and 20 GB of /kaggle/working are kept with a saved version",
-    "Colab": "a session ends after 12 hours at most, and its disk is lost: give a Drive folder to keep the run",
+    "Colab": "a session ends after 12 hours at most, and its disk is lost: the run is kept on Drive",
 }
 
 
@@ -43,6 +44,34 @@ def prepare_run(output: str, drive: str | None = None, earlier: str | None = Non
         shutil.copytree(earlier, run)
     run.mkdir(parents=True, exist_ok=True)
     return str(run)
+
+
+def run_ended(status: int) -> None:
+    """Look at the exit status of a recipe in a notebook's cell.
+
+    After a stop for want of time (75) say how to go on, and let the cells behind pass without doing anything, since a
+    platform keeps no output of a notebook that fails. Cells that run a recipe still run. Raises RuntimeError for
+    another status than 0.
+    """
+    from IPython import get_ipython  # exists in notebooks
+
+    cells = get_ipython().input_transformers_cleanup
+    if _only_recipes in cells:
+        cells.remove(_only_recipes)
+    if status == STOPPED:
+        cells.append(_only_recipes)
+        how = {
+            "Kaggle": "save a version; in the next session add its output as an input and name the run in EARLIER",
+            "Colab": "open this notebook again in a new session; the run is on Drive",
+        }.get(platform(), "run this cell again")
+        print(f"stopped with a checkpoint before the time was over. To go on: {how}. The cells below are left out.")
+    elif status:
+        raise RuntimeError("the recipe failed: its last lines say why")
+
+
+def _only_recipes(lines: list[str]) -> list[str]:
+    """Return the lines of a cell that runs a recipe, and none of any other."""
+    return lines if any("recipes/" in line for line in lines) else []
 
 
 def describe(preset: str | None = None, output: str = ".") -> str:
