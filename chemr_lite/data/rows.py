@@ -29,6 +29,7 @@ from chemr_lite.rewards import read_meta
 from chemr_lite.tasks import get_task, list_tasks
 from chemr_lite.tasks.base import unreadable_molecule
 
+NO_MOLECULE = {Reason.EMPTY, Reason.SYNTAX, Reason.CHEMISTRY, Reason.INNER_WHITESPACE, Reason.REACTION_ARROW}
 NANO_ROWS = Path(__file__).resolve().parents[1] / "nano" / "rows.jsonl.gz"
 
 
@@ -171,8 +172,12 @@ def check_row(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _about_molecules(row: dict[str, Any]) -> dict[str, Any]:
-    """Return `row`. Raises ValueError if its question is about something that is no molecule."""
-    if unreadable := unreadable_molecule(row):
+    """Return `row`. Raises ValueError if its question is about something that is no molecule.
+
+    What the gate refuses only as an answer, such as a lone ion, can be asked about.
+    """
+    unreadable = unreadable_molecule(row)
+    if unreadable and unreadable[2] in NO_MOLECULE:
         side, smiles, reason = unreadable
         raise ValueError(f"the {side} {smiles[:80]!r} is no molecule: {reason}")
     return row
