@@ -4,11 +4,10 @@
 
 1. A GPU that the installed torch has no kernels for is refused in one line.
 2. Where torch is installed, requirements.txt is installed around it: torch and what hangs on its version stay as they
-   are, since a platform's notebook would break with others.
+   are, since a platform's notebook would break with others. If numpy, pillow and pandas cannot stay, torch alone does.
 3. Where there is no torch, or that fails, the pinned set of requirements.txt is installed.
 """
 
-import re
 import subprocess
 import sys
 import tempfile
@@ -16,7 +15,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 REQUIREMENTS = Path(__file__).resolve().parents[1] / "requirements.txt"
-KEPT = ("torch", "torchvision", "numpy", "pillow", "pandas")
+TORCH = ("torch", "torchvision")
+KEPT = (*TORCH, "numpy", "pillow", "pandas")
 # in a process of its own: what is installed afterwards must not find an old module in this one
 ASK_GPU = r"""
 import re
@@ -51,6 +51,15 @@ def around(kept: dict[str, str]) -> tuple[list[str], list[str]]:
     return [line for name, line in pins().items() if name not in kept], constraints
 
 
+def install_around(kept: dict[str, str]) -> bool:
+    """Install the requirements around the packages that are `kept`, and return whether that succeeded."""
+    with tempfile.TemporaryDirectory() as folder:
+        needed, constraints = (Path(folder, name) for name in ("needed.txt", "constraints.txt"))
+        for path, lines in zip((needed, constraints), around(kept), strict=True):
+            path.write_text("\n".join(lines) + "\n")
+        return pip("-r", str(needed), "-c", str(constraints))
+
+
 def missing() -> list[str]:
     """Return the packages of requirements.txt that are not installed in the pinned version, but for those KEPT."""
     return [name for name, line in pins().items() if name not in KEPT and installed(name) != line.split("==")[1]]
@@ -69,14 +78,9 @@ def main() -> None:
             raise SystemExit(f"{problem.strip()}: choose another accelerator (on Kaggle: GPU T4 x2) and run this again")
         if not missing():
             return
-        with tempfile.TemporaryDirectory() as folder:
-            needed, constraints = (Path(folder, name) for name in ("needed.txt", "constraints.txt"))
-            for path, lines in zip((needed, constraints), around(kept), strict=True):
-                path.write_text("\n".join(lines) + "\n")
-            if pip("-r", str(needed), "-c", str(constraints)):
-                local = re.sub(r"\+.*", "", kept["torch"])
-                print(f"installed around torch {local}, which was here")
-                return
+        if any(install_around({name: kept[name] for name in names if name in kept}) for names in (KEPT, TORCH)):
+            print(f"installed around torch {kept['torch']}, which was here")
+            return
         print("the packages cannot be installed around the torch that is here; taking the tested one: restart afterwards")
     if not pip("-r", str(REQUIREMENTS)):
         raise SystemExit("pip failed: its last lines say why. On Kaggle, is Internet switched on?")

@@ -48,10 +48,11 @@ def test_a_torch_that_is_there_stays(machine):
 
 def test_the_tested_versions_come_where_that_fails(machine, capsys):
     versions, _, calls, succeeds = machine
-    versions["torch"] = "2.11.0"
-    succeeds[:] = [False, True]
+    versions |= {"torch": "2.11.0", "pillow": "99.0"}
+    succeeds[:] = [False, False, True]
     install.main()
-    assert [arguments[:2] for arguments, _ in calls][1] == ("-r", str(ROOT / "requirements.txt"))
+    assert "pillow==99.0" in calls[0][1][1] and "pillow" not in calls[1][1][1] and "torch==2.11.0" in calls[1][1][1]
+    assert [arguments[:2] for arguments, _ in calls][2] == ("-r", str(ROOT / "requirements.txt"))
     assert "restart" in capsys.readouterr().out
     succeeds[:] = [False]
     with pytest.raises(SystemExit, match="Internet"):
