@@ -1,7 +1,6 @@
 """Properties of a structure: atoms, formulas, scaffolds, stereochemistry."""
 
 import re
-import unicodedata
 from collections import Counter
 from functools import lru_cache
 
@@ -15,6 +14,7 @@ ELEMENTS = {
 }  # fmt: skip
 
 _ELEMENT = re.compile(r"([A-Z][a-z]?)([1-9][0-9]{0,3})?")
+_SMALL_DIGITS = str.maketrans("₀₁₂₃₄₅₆₇₈₉⁰¹²³⁴⁵⁶⁷⁸⁹₊₋⁺⁻−", "01234567890123456789+-+--")
 _TYPESETTING = re.compile(r"[_^{}$]|</?su[bp]>|\\(?:mathrm|text|ce)")
 _FORMULA = re.compile(rf"(?:{_ELEMENT.pattern})+([+-](?:[1-9][0-9]|[2-9])?)?")
 
@@ -24,7 +24,7 @@ def parse_formula(text: str) -> tuple[Counter, str] | None:
 
     A formula may be typeset: with subscripts in Unicode, HTML or LaTeX, and with a full stop behind it.
     """
-    text = _TYPESETTING.sub("", unicodedata.normalize("NFKC", text[:200])).replace("−", "-").strip().removesuffix(".")
+    text = _TYPESETTING.sub("", text[:200].translate(_SMALL_DIGITS)).strip().removesuffix(".")
     match = _FORMULA.fullmatch(text) if len(text) <= 100 else None
     if not match:
         return None

@@ -39,9 +39,9 @@ _DOTTED_GREEK = re.compile(r"\.(alpha|beta|gamma|delta|epsilon|omega)\.")  # as 
 def normalise(name: str) -> str:
     """Normalise a name for comparison.
 
-    ASCII hyphens, primes and digits, Greek letters written out, single spaces but none behind a comma, lower case.
+    ASCII hyphens and primes, Greek letters written out, single spaces but none behind a comma, lower case.
     """
-    plain = unicodedata.normalize("NFKC", name).translate(_DASHES).translate(_GREEK).lower()
+    plain = name.translate(_DASHES).translate(_GREEK).lower()
     return re.sub(r",\s+(?=\d)", ",", " ".join(_DOTTED_GREEK.sub(r"\1", plain).split()))
 
 
