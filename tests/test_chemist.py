@@ -60,7 +60,7 @@ def test_open_generation_is_verified_without_an_answer(chemist):
     assert reply.row["task"] == "open_generation/mol_opt_logp"
     line = judge(reply.row, reply.completion)
     assert (reply.score.value, str(reply.score.reason)) == (line["score"], line["reason"])
-    good = chemist.read(reply.row, "<think></think>\n<answer>CCCO</answer>")
+    good = chemist.read(reply.row, "<think></think>\n<answer>CCc1ccccc1</answer>")
     assert good.verdict == "valid" and good.score.value > 0
 
 
