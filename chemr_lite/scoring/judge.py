@@ -17,9 +17,11 @@ def judge(row: Row, completion: str, strict: bool = True, protocols: Protocols |
     (other people's models) an answer outside our format is scored as well, and one in Markdown or LaTeX. `format` is
     False for the first all the same.
     """
-    parsed, score = parse_completion(completion), score_completion(completion, row)
+    parsed = parse_completion(completion)
     in_format = parsed.answer is not None
-    if not strict:
+    if strict:
+        score = score_completion(completion, row)
+    else:
         parsed = parse_completion(completion, strict=False)
         score = get_task(row["task"]).score(parsed.answer, row)
     answer = parsed.answer
