@@ -7,14 +7,16 @@ from statistics import fmean
 
 import nltk
 import pytest
-import sacrebleu
+from nltk.corpus.util import LazyCorpusLoader
+from nltk.translate.bleu_score import corpus_bleu
 from rdkit import Chem, DataStructs
 from rdkit.Chem import AllChem, MACCSkeys
 from rouge_score import rouge_scorer
 from sklearn import metrics as sklearn_metrics
+from transformers import BertTokenizerFast
 
 from chemr_lite.answers import render
-from chemr_lite.scoring.benchmarks import captions, choices, compare, details, meteor, pass_at, structures
+from chemr_lite.scoring.benchmarks import captions, choices, compare, details, pass_at, structures
 from chemr_lite.scoring.judge import judge
 from chemr_lite.scoring.metrics import summarise
 
@@ -39,29 +41,50 @@ def test_structures_agree_with_the_libraries():
     figures = structures(ANSWERS, GOLDS)
     mols = [(Chem.MolFromSmiles(a), Chem.MolFromSmiles(g)) for a, g in zip(ANSWERS, GOLDS, strict=True)][:4]
     for name, fingerprint in (
-        ("morgan", lambda m: AllChem.GetMorganGenerator(radius=2, fpSize=2048).GetFingerprint(m)),
+        ("morgan", lambda m: AllChem.GetMorganFingerprint(m, 2)),  # counts, as MolT5 has it
         ("maccs", MACCSkeys.GenMACCSKeys),
         ("rdk", Chem.RDKFingerprint),
     ):
-        direct = fmean(DataStructs.FingerprintSimilarity(fingerprint(a), fingerprint(g)) for a, g in mols)
+        direct = fmean(DataStructs.TanimotoSimilarity(fingerprint(a), fingerprint(g)) for a, g in mols)
         assert figures[name] == pytest.approx(100 * direct, abs=CLOSE)
     assert figures["exact_inchi"] == 40.0  # ethanol, and the tautomer that canonical SMILES tells apart
     assert figures["levenshtein"] == pytest.approx(
         fmean(nltk.edit_distance(a, g) for a, g in zip(ANSWERS, GOLDS, strict=True)), abs=CLOSE
     )
     assert figures["bleu_characters"] == pytest.approx(
-        sacrebleu.corpus_bleu(ANSWERS, [GOLDS], tokenize="char").score, abs=CLOSE
+        100 * corpus_bleu([[list(gold)] for gold in GOLDS], [list(answer) for answer in ANSWERS]), abs=CLOSE
     )
 
 
-def test_captions_agree_with_the_libraries():
+def test_structures_are_read_as_the_benchmarks_read_them():
+    golds = ["CCO", "CCO", "CCO"]
+    prose, mixture, empty = (structures([answer, "CCO", "C"], golds) for answer in ("CCO and prose", "CCO.O", ""))
+    assert prose["exact_inchi"] == pytest.approx(200 / 3, abs=CLOSE)  # RDKit reads no further than the blank
+    assert mixture["exact_inchi"] == empty["exact_inchi"] == pytest.approx(100 / 3, abs=CLOSE)
+    assert empty["maccs"] == structures(["CCO", "C"], golds[:2])["maccs"]  # nothing is no molecule
+
+
+@pytest.fixture
+def scibert(tmp_path, monkeypatch):
+    """A tokenizer of the kind of SciBERT's, in the place of it."""
+    words = " ".join(GOLD_CAPTIONS + CAPTIONS).lower().replace(".", " . ").replace("ist", " ##ist").split()
+    (tmp_path / "vocab.txt").write_text(
+        "\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *dict.fromkeys(words)])
+    )
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+    monkeypatch.setattr("chemr_lite.scoring.benchmarks.SCIBERT", str(tmp_path))
+    return BertTokenizerFast.from_pretrained(str(tmp_path))
+
+
+def test_captions_agree_with_the_libraries(scibert):
     figures = captions(CAPTIONS, GOLD_CAPTIONS)
+    words, golds = (list(map(scibert.tokenize, texts)) for texts in (CAPTIONS, GOLD_CAPTIONS))
+    assert "##ist" in words[0]
     for n in (2, 4):
-        assert figures[f"bleu_{n}"] == pytest.approx(
-            sacrebleu.BLEU(max_ngram_order=n).corpus_score(CAPTIONS, [GOLD_CAPTIONS]).score, abs=CLOSE
-        )
+        direct = corpus_bleu([[gold] for gold in golds], words, weights=[1 / n] * n)
+        assert figures[f"bleu_{n}"] == pytest.approx(100 * direct, abs=CLOSE)
     for name in ("rouge1", "rouge2", "rougeL"):
-        scorer = rouge_scorer.RougeScorer([name], use_stemmer=True)
+        scorer = rouge_scorer.RougeScorer([name])
         direct = fmean(
             scorer.score(gold, caption)[name].fmeasure for caption, gold in zip(CAPTIONS, GOLD_CAPTIONS, strict=True)
         )
@@ -69,10 +92,18 @@ def test_captions_agree_with_the_libraries():
     assert captions(GOLD_CAPTIONS, GOLD_CAPTIONS)["bleu_4"] == captions(GOLD_CAPTIONS, GOLD_CAPTIONS)["rougeL"] == 100
 
 
-def test_meteor_without_wordnet_is_none(monkeypatch):
+def test_meteor_without_wordnet_is_none(scibert, monkeypatch):
     monkeypatch.setattr(nltk.data, "path", [])
-    monkeypatch.setattr("nltk.corpus.reader.wordnet.WordNetCorpusReader.__init__", lambda *args, **kwargs: None)
-    assert meteor(CAPTIONS, GOLD_CAPTIONS) is None
+    monkeypatch.setattr("nltk.corpus.wordnet", LazyCorpusLoader("wordnet", nltk.corpus.reader.WordNetCorpusReader))
+    figures = captions(CAPTIONS, GOLD_CAPTIONS)
+    assert figures["meteor"] is None and figures["bleu_2"] > 0
+
+
+def test_bleu_without_scibert_is_none(tmp_path, monkeypatch):
+    monkeypatch.setattr("chemr_lite.scoring.benchmarks.SCIBERT", str(tmp_path / "nowhere"))
+    figures = captions(CAPTIONS, GOLD_CAPTIONS)
+    assert figures["bleu_2"] is figures["bleu_4"] is figures["meteor"] is None
+    assert figures["rougeL"] > 0
 
 
 def test_choices_agree_with_scikit_learn():

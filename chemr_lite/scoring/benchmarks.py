@@ -1,32 +1,37 @@
 """The metrics that published benchmarks report, beside the one headline per task that rewards and tables use.
 
-`details` takes the judged answers of one task (`scoring.judge`). BLEU comes from sacrebleu, ROUGE from rouge-score,
-METEOR from nltk, Levenshtein from rapidfuzz, F1, balanced accuracy and ROC-AUC from scikit-learn, and fingerprints,
+`details` takes the judged answers of one task (`scoring.judge`). BLEU and METEOR come from nltk, ROUGE from
+rouge-score, Levenshtein from rapidfuzz, F1, balanced accuracy and ROC-AUC from scikit-learn, and fingerprints,
 similarities and InChI from RDKit. All go from 0 to 100, except `levenshtein` (edits). A metric that cannot be computed
 is None.
+
+Structures and captions are measured as by MolT5's evaluator (evaluation/ at 754f9bf), which LlaSMol and ChemLLMBench
+took over: without our gate. `recipes/studies/evaluators.py` holds all figures against the released evaluators.
 """
 
 import math
 import random
+import warnings
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from statistics import fmean
 
 from rdkit import Chem, DataStructs, rdBase
 from rdkit.Chem import MACCSkeys, rdFingerprintGenerator
 
 from chemr_lite.registry import balance_shares
-from chemr_lite.smiles import parse_smiles
 from chemr_lite.tasks import get_task
 from chemr_lite.tasks.open_generation import OpenGeneration
 
 RESAMPLES = 2000  # of the bootstrap
-# as the benchmarks set them: Morgan radius 2 with 2,048 bits, MACCS keys, RDKit's path fingerprint
+SCIBERT = "allenai/scibert_scivocab_uncased"  # its word pieces are the words of BLEU and METEOR
 FINGERPRINTS: dict[str, Callable] = {
-    "morgan": rdFingerprintGenerator.GetMorganGenerator(radius=2, fpSize=2048).GetFingerprint,
+    "morgan": rdFingerprintGenerator.GetMorganGenerator(radius=2).GetSparseCountFingerprint,
     "maccs": MACCSkeys.GenMACCSKeys,
     "rdk": Chem.RDKFingerprint,
 }
+MORGAN_BITS = rdFingerprintGenerator.GetMorganGenerator(radius=2, fpSize=2048).GetFingerprint  # TOMG-Bench's
 
 
 def _rounded(value: float) -> float:
@@ -55,58 +60,78 @@ def details(lines: Sequence[dict]) -> dict[str, float | None]:
 def structures(answers: Sequence[str], golds: Sequence[str]) -> dict[str, float | None]:
     """Return exact match by InChI, mean Tanimoto similarities of valid answers, character BLEU and edit distance.
 
-    InChI does not distinguish some tautomers that canonical SMILES does (2-pyridone and 2-hydroxypyridine).
+    An answer is valid if RDKit reads a molecule in it. InChI does not distinguish some tautomers that canonical SMILES
+    does (2-pyridone and 2-hydroxypyridine).
     """
-    import sacrebleu  # optional and slow to import
+    from nltk.translate.bleu_score import corpus_bleu  # optional and slow to import
     from rapidfuzz.distance import Levenshtein
 
-    pairs = [(parse_smiles(answer), parse_smiles(gold)) for answer, gold in zip(answers, golds, strict=True)]
-    valid = [(answer.mol, gold.mol) for answer, gold in pairs if answer.ok and gold.ok]
+    pairs = list(zip(answers, golds, strict=True))
     with rdBase.BlockLogs():
-        same_inchi = [
-            answer.ok and gold.ok and Chem.MolToInchi(answer.mol) == Chem.MolToInchi(gold.mol) for answer, gold in pairs
-        ]
-    figures: dict[str, float | None] = {"exact_inchi": _percent(same_inchi)}
+        mols = [(Chem.MolFromSmiles(answer) if answer else None, Chem.MolFromSmiles(gold)) for answer, gold in pairs]
+        valid = [(answer, gold) for answer, gold in mols if answer is not None]
+        same_inchi = [Chem.MolToInchi(answer) == Chem.MolToInchi(gold) for answer, gold in valid]
+    figures: dict[str, float | None] = {"exact_inchi": _rounded(100 * sum(same_inchi) / len(pairs))}
     for name, fingerprint in FINGERPRINTS.items():
         similarities = [
             DataStructs.TanimotoSimilarity(fingerprint(answer), fingerprint(gold)) for answer, gold in valid
         ]
         figures[name] = _percent(similarities) if similarities else None
-    figures["bleu_characters"] = _rounded(
-        sacrebleu.BLEU(tokenize="char").corpus_score(list(answers), [list(golds)]).score
-    )
-    figures["levenshtein"] = _rounded(
-        fmean(Levenshtein.distance(answer, gold) for answer, gold in zip(answers, golds, strict=True))
-    )
+    with _without_warnings():
+        bleu = corpus_bleu([[list(gold)] for gold in golds], [list(answer) for answer in answers])
+    figures["bleu_characters"] = _rounded(100 * bleu)
+    figures["levenshtein"] = _rounded(fmean(Levenshtein.distance(answer, gold) for answer, gold in pairs))
     return figures
 
 
 def captions(answers: Sequence[str], golds: Sequence[str]) -> dict[str, float | None]:
-    """Return corpus BLEU-2 and -4, mean ROUGE-1, -2 and -L (F, stemmed), and mean METEOR (None without WordNet)."""
-    import sacrebleu  # optional and slow to import
-    from rouge_score.rouge_scorer import RougeScorer
+    """Return mean ROUGE-1, -2 and -L (F), and corpus BLEU-2 and -4 and mean METEOR over SciBERT's word pieces.
 
-    figures: dict[str, float | None] = {
-        f"bleu_{n}": _rounded(sacrebleu.BLEU(max_ngram_order=n).corpus_score(list(answers), [list(golds)]).score)
-        for n in (2, 4)
-    }
-    scorer = RougeScorer(["rouge1", "rouge2", "rougeL"], use_stemmer=True)
+    BLEU and METEOR are None without SciBERT's tokenizer (`hf download allenai/scibert_scivocab_uncased vocab.txt`), and
+    METEOR also without WordNet (`python -m nltk.downloader wordnet`).
+    """
+    from rouge_score.rouge_scorer import RougeScorer  # optional and slow to import
+
+    scorer = RougeScorer(["rouge1", "rouge2", "rougeL"])
     scores = [scorer.score(gold, answer) for answer, gold in zip(answers, golds, strict=True)]
-    for name in scorer.rouge_types:
-        figures[name] = _percent([score[name].fmeasure for score in scores])
-    return figures | {"meteor": meteor(answers, golds)}
+    figures: dict[str, float | None] = {
+        name: _percent([score[name].fmeasure for score in scores]) for name in scorer.rouge_types
+    }
+    return figures | _bleu_and_meteor(answers, golds)
 
 
-def meteor(answers: Sequence[str], golds: Sequence[str]) -> float | None:
-    """Return mean METEOR, or None if WordNet is not installed (`python -m nltk.downloader wordnet`)."""
+def _bleu_and_meteor(answers: Sequence[str], golds: Sequence[str]) -> dict[str, float | None]:
     from nltk.corpus import wordnet  # optional and slow to import
+    from nltk.translate.bleu_score import corpus_bleu
     from nltk.translate.meteor_score import meteor_score
+    from transformers import BertTokenizerFast
 
+    figures: dict[str, float | None] = dict.fromkeys(("bleu_2", "bleu_4", "meteor"))
+    try:
+        tokenizer = BertTokenizerFast.from_pretrained(SCIBERT, local_files_only=True)
+    except (OSError, ValueError, TypeError):
+        return figures
+    words, references = (
+        [tokenizer.tokenize(text, truncation=True, max_length=512) for text in texts] for texts in (answers, golds)
+    )
+    for n in (2, 4):
+        with _without_warnings():
+            bleu = corpus_bleu([[reference] for reference in references], words, weights=[1 / n] * n)
+        figures[f"bleu_{n}"] = _rounded(100 * bleu)
     try:
         wordnet.ensure_loaded()
     except LookupError:
-        return None
-    return _percent([meteor_score([gold.split()], answer.split()) for answer, gold in zip(answers, golds, strict=True)])
+        return figures
+    pairs = zip(references, words, strict=True)
+    return figures | {"meteor": _percent([meteor_score([reference], answer) for reference, answer in pairs])}
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Keep nltk from warning of answers that share no long n-gram with their gold; their BLEU is close to 0."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def choices(lines: Sequence[dict]) -> dict[str, float | None]:
@@ -136,14 +161,13 @@ def tomg(lines: Sequence[dict]) -> dict[str, float | None]:
     source, and the product of the two: the weighted success of its leaderboard.
     """
     task, successes, similarities = get_task(lines[0]["task"]), [], []
-    morgan = FINGERPRINTS["morgan"]
     for line in lines:
         with rdBase.BlockLogs():
             answer = Chem.MolFromSmiles(line["answer"]) if line["answer"] else None
         successes.append(answer is not None and task.meets(line["answer"], line))
         if answer is not None and "source" in line["meta"]:
             source = Chem.MolFromSmiles(line["meta"]["source"])
-            similarities.append(DataStructs.TanimotoSimilarity(morgan(answer), morgan(source)))
+            similarities.append(DataStructs.TanimotoSimilarity(MORGAN_BITS(answer), MORGAN_BITS(source)))
     success, similarity = _percent(successes), _percent(similarities) if similarities else None
     weighted = None if similarity is None else _rounded(success * similarity / 100)
     return {"tomg_success": success, "tomg_similarity": similarity, "tomg_weighted": weighted}

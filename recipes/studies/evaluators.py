@@ -1,228 +1,278 @@
 """Hold our figures against the evaluators that public benchmarks have released, on the same answers.
 
-    git clone https://github.com/phenixace/TOMG-Bench TOMG-Bench && git -C TOMG-Bench checkout 692f6b1
-    python recipes/studies/evaluators.py --tomg TOMG-Bench                   # downloads the test files
-    python recipes/studies/evaluators.py --tomg TOMG-Bench --data-root DIR   # or reads them from there
+    git clone https://github.com/phenixace/TOMG-Bench && git -C TOMG-Bench checkout 692f6b1
+    git clone https://github.com/blender-nlp/MolT5 && git -C MolT5 checkout 754f9bf
+    git clone https://github.com/OSU-NLP-Group/LLM4Chem && git -C LLM4Chem checkout 43ab5fc
+    git clone https://github.com/ChemFoundationModels/ChemLLMBench && git -C ChemLLMBench checkout b8cfb59
+    python -m pip install rdchiral Levenshtein && python -m nltk.downloader wordnet
+    hf download allenai/scibert_scivocab_uncased vocab.txt config.json
+    python recipes/studies/evaluators.py --tomg TOMG-Bench --molt5 MolT5 --llasmol LLM4Chem --chemllmbench ChemLLMBench
 
-1. Rows are those of the benchmark's test files. For MolCustom half of the rows ask for the counts of a real molecule
-   instead, because hardly any answer meets the counts of the test files by chance.
-2. Answers are real molecules changed a little, the unchanged source, other rows' molecules, mixtures, and texts that
-   are no molecule.
-3. The benchmark's own script judges them, unchanged, and so does `chemr_lite.scoring.benchmarks`.
+1. Each benchmark whose checkout is named judges answers to its tasks, by its own code, unchanged.
+2. `chemr_lite.scoring` judges the same answers: the gold, written anew, changed, cut, mixed, other rows', and texts.
+3. A table holds figure against figure. Where the two differ by design, the last columns leave those answers out.
 
-The evaluator is not part of chemr-lite, and it is code that runs on your machine: read it first.
+The evaluators are not part of chemr-lite, and they are code that runs on your machine: read it first.
 """
 
 import argparse
-import contextlib
-import csv
-import io
-import os
 import random
-import runpy
 import sys
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from rdkit import Chem, rdBase
-from tqdm import tqdm
 
-from chemr_lite.data import sources
-from chemr_lite.data.tables import reader_of, rows_of
-from chemr_lite.scoring.benchmarks import tomg
-from chemr_lite.tasks import get_task
-from chemr_lite.tasks.open_generation import TOMG_GROUPS, count_groups
-from recipes.studies.nano.molecules import EDIT_GROUPS, add_group
+from chemr_lite import data
+from chemr_lite.answers import render
+from chemr_lite.data import splits
+from chemr_lite.scoring.benchmarks import details
+from chemr_lite.scoring.judge import judge
+from recipes.studies import evaluators_released as released
+from recipes.studies.evaluators_answers import vary
+from recipes.studies.evaluators_tomg import compare_tomg, describe_tomg
 from recipes.training import command
 from recipes.training.files import write_json
 from recipes.training.options import UsageError
 
-TEXTS = ("", "no", "C1CC", "CCO and more", "c1ccccc1.CCO", "[Na+].CC(=O)[O-]", "C" * 60, "[NH4+]", "CC(C)(C)(C)C")
 CLOSE = 1e-6
 
 
-def with_group(smiles: str, group: str, rng: random.Random) -> str:
-    """Return `smiles` with `group` added somewhere, or as it is where nothing can carry it."""
-    with rdBase.BlockLogs():
-        return (group in EDIT_GROUPS and add_group(rng, smiles, group)) or smiles
+@dataclass(frozen=True)
+class Design:
+    """A difference by design: the answers, as judged lines, that the two read differently, and why."""
+
+    differs: Callable[[dict], bool]
+    reason: str
 
 
-def without_group(smiles: str, group: str, rng: random.Random) -> str:
-    """Return the largest part that is left of `smiles` without one `group`, or `smiles` where there is none."""
+def canonical(smiles: str) -> str | None:
+    """Return what RDKit writes of a molecule, without our gate; None if it reads none."""
     mol = Chem.MolFromSmiles(smiles)
-    matches = mol.GetSubstructMatches(Chem.MolFromSmarts(TOMG_GROUPS[group]))
-    if not matches:
-        return smiles
-    smaller = Chem.RWMol(mol)
-    for index in sorted(rng.choice(matches), reverse=True):
-        smaller.RemoveAtom(index)
-    with rdBase.BlockLogs():
-        parts = sorted(Chem.MolToSmiles(smaller).split("."), key=len, reverse=True)
-        return next((part for part in parts if Chem.MolFromSmiles(part)), smiles)
+    return mol and Chem.MolToSmiles(mol)
 
 
-def changed(smiles: str, line: dict, rng: random.Random) -> str:
-    """Return `smiles` changed as the line asks, or with any group added or taken away where it names none."""
-    add, remove = (line.get(f"{name}_group", "").replace("_", " ") for name in ("added", "removed"))
-    if not (add or remove):
-        add, remove = rng.choice([(rng.choice(list(EDIT_GROUPS)), ""), ("", rng.choice(list(TOMG_GROUPS)))])
-    smaller = without_group(smiles, remove, rng) if remove else smiles
-    return with_group(smaller, add, rng) if add else smaller
+def stopped_by_gate(line: dict) -> bool:
+    """Return whether RDKit reads a molecule in an answer that our gate refuses: prose behind it, or nothing at all."""
+    return not line["valid"] and canonical(line["answer"]) is not None
 
 
-def answers_to(lines: list[dict], molecules: list[str], rng: random.Random) -> Iterator[str]:
-    """Yield an answer to each line of a test file."""
-    for i, line in enumerate(lines):
-        source = line.get("molecule") or molecules[i]
-        kind = i % 10
-        if kind == 0:
-            yield rng.choice(TEXTS)
-        elif kind == 1:
-            yield source
-        elif kind == 2:
-            yield rng.choice(molecules)
-        else:
-            yield changed(source, line, rng) if "molecule" in line or kind < 6 else source
+def has_repeats(line: dict) -> bool:
+    """Return whether the answer or the gold has a component twice."""
+    parts = [(canonical(line[name]) or "").split(".") for name in ("answer", "gold")]
+    return any(len(set(components)) < len(components) for components in parts)
 
 
-def judged_by_tomg(checkout: Path, folder: str, lines: list[dict], answers: list[str]) -> dict:
-    """Return `success` of each answer and the mean `similarity` of valid ones, as the benchmark's script finds them."""
-    task, sub = folder.split("/")
-    with tempfile.TemporaryDirectory() as name:
-        root = Path(name)
-        for path, columns, table in (
-            (root / f"data/benchmarks/open_generation/{folder}/test.csv", list(lines[0]), lines),
-            (root / f"predictions/ours/open_generation/{folder}.csv", ["outputs"], [{"outputs": a} for a in answers]),
-        ):
-            path.parent.mkdir(parents=True)
-            with path.open("w", newline="") as file:
-                writer = csv.DictWriter(file, columns)
-                writer.writeheader()
-                writer.writerows(table)
-        before, arguments, searched = Path.cwd(), sys.argv, list(sys.path)
-        os.chdir(root)
-        sys.argv = ["evaluate.py", "--name", "ours", "--task", task, "--subtask", sub, "--output_dir", "predictions/"]
-        sys.path.insert(0, str(checkout))
-        try:
-            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-                found = runpy.run_path(str(checkout / "evaluate.py"), run_name="__main__")
-        finally:
-            os.chdir(before)
-            sys.argv, sys.path[:] = arguments, searched
-    similarities = found.get("similarities")
-    return {
-        "success": [bool(flag) for flag in found.get("flags", found.get("successed"))],
-        "similarity": 100 * sum(similarities) / len(similarities) if similarities else None,
+def has_unusual_hydrogens(line: dict) -> bool:
+    """Return whether the answer or the gold has an isotope, or an atom without the hydrogens of its usual valence."""
+    for smiles in (line["answer"], line["gold"]):
+        mol = Chem.MolFromSmiles(smiles)
+        if mol is None:
+            continue
+        before = Chem.MolToSmiles(mol)
+        for atom in mol.GetAtoms():
+            atom.SetIsotope(0)
+            if not atom.GetIsAromatic():
+                atom.SetNoImplicit(False)
+                atom.SetNumExplicitHs(0)
+                atom.SetNumRadicalElectrons(0)
+        mol.UpdatePropertyCache(strict=False)
+        if Chem.MolToSmiles(mol) != before:
+            return True
+    return False
+
+
+EMPTY = Design(lambda line: not line["answer"], "they count an empty answer as a molecule without atoms")
+NO_ANSWER = Design(lambda line: not line["answer"], "they leave out empty answers; here these count as wrong")
+NO_CHOICE = Design(
+    lambda line: line["answer"] not in ("Yes", "No"), "they leave out what is neither Yes nor No; here that is wrong"
+)
+GATE = Design(stopped_by_gate, "our gate: neither prose nor an empty answer is a molecule")
+SETS = Design(has_repeats, "they compare the sets of components, so that a repeated one counts once")
+REWRITTEN = Design(
+    has_unusual_hydrogens, "they rewrite molecules first: isotopes go, radicals and bare metals get hydrogens"
+)
+COMPONENT = Design(
+    lambda line: stopped_by_gate(line) or "." in line["answer"],
+    "any component of the answer may be the gold; they have no gate",
+)
+FORMULA = Design(
+    lambda line: line["correct"] and line["answer"] != line["gold"],
+    "they compare strings; here elements may come in any order",
+)
+SPELLING = Design(
+    lambda line: line["correct"] and line["answer"] != line["gold"],
+    "they compare strings; here case, dashes and unasked descriptors do not count",
+)
+PARTS = Design(
+    lambda line: SPELLING.differs(line) or ";" in line["answer"],
+    "they compare parts in any order; here case, dashes and unasked descriptors do not count",
+)
+STEREO = Design(
+    lambda line: stopped_by_gate(line) or (line["correct"] and canonical(line["answer"]) != line["gold"]),
+    "they have no gate; here stereochemistry that only the name has is not demanded",
+)
+
+# for each figure of theirs: the name of ours, and where the two differ by design
+Figures = dict[str, tuple[str, Design | None]]
+FINGERPRINTS: Figures = {"MACCS": ("maccs", EMPTY), "RDK": ("rdk", EMPTY), "Morgan": ("morgan", EMPTY)}
+MOLECULES: Figures = {
+    "BLEU": ("bleu_characters", None),
+    "exact": ("exact_inchi", None),
+    "Levenshtein": ("levenshtein", None),
+    "validity": ("validity", GATE),
+    **FINGERPRINTS,
+}
+LLASMOL: Figures = {
+    "exact": ("exact_inchi", SETS),
+    "validity": ("validity", GATE),
+    "MACCS": ("maccs", REWRITTEN),
+    "RDK": ("rdk", REWRITTEN),
+    "Morgan": ("morgan", REWRITTEN),
+}
+TEXTS = {"BLEU-2": "bleu_2", "BLEU-4": "bleu_4", "ROUGE-1": "rouge1", "ROUGE-2": "rouge2", "ROUGE-L": "rougeL"}
+TEXTS["METEOR"] = "meteor"
+CAPTIONS: Figures = {theirs: (ours, None) for theirs, ours in TEXTS.items()}
+ANSWERED: Figures = {theirs: (ours, NO_ANSWER) for theirs, ours in TEXTS.items()}
+CHOICES: Figures = {
+    "accuracy": ("accuracy", None),
+    "F1": ("f1", NO_CHOICE),
+    "ROC-AUC": ("balanced_accuracy", NO_CHOICE),  # of answers without probabilities the two are the same
+}
+
+# benchmark, our task, how they judge, figures
+COMPARISONS: list[tuple[str, str, Callable, Figures]] = [
+    ("MolT5", "molecule_design", released.molt5_molecules, MOLECULES),
+    ("MolT5", "molecule_captioning", released.molt5_captions, CAPTIONS),
+    *(
+        ("LlaSMol", task, released.llasmol, LLASMOL)
+        for task in ("molecule_design", "name_prediction/iupac_to_smiles", "reaction_prediction", "retrosynthesis")
+    ),
+    ("LlaSMol", "molecule_captioning", released.llasmol, ANSWERED),
+    *(
+        ("LlaSMol", f"name_prediction/{sub}_to_formula", released.llasmol, {"element match": ("accuracy", None)})
+        for sub in ("smiles", "iupac")
+    ),
+    ("LlaSMol", "name_prediction/smiles_to_iupac", released.llasmol, {"split match": ("accuracy", PARTS)}),
+    *(("LlaSMol", f"property_prediction/{name}", released.llasmol, CHOICES) for name in ("bbbp", "clintox", "hiv")),
+    ("ChemLLMBench", "molecule_design", released.chemllmbench_molecules, MOLECULES),
+    ("ChemLLMBench", "molecule_captioning", released.chemllmbench_captions, CAPTIONS),
+    *(
+        ("ChemLLMBench", task, released.chemllmbench_accuracy, {"accuracy": ("accuracy", design)})
+        for task, design in (
+            ("reaction_prediction", COMPONENT),
+            ("name_prediction/smiles_to_formula", FORMULA),
+            ("name_prediction/smiles_to_iupac", SPELLING),
+            ("name_prediction/iupac_to_smiles", STEREO),
+        )
+    ),
+]
+
+
+def our_figures(lines: list[dict]) -> dict:
+    """Return the metrics of a task's benchmark, the share of correct answers, and the validity behind our gate."""
+    shares = {"validity": "valid", "accuracy": "correct"}
+    return details(lines) | {
+        name: 100 * sum(bool(line[key]) for line in lines) / len(lines) for name, key in shares.items()
     }
 
 
-def with_counts_of(line: dict, molecule: str, folder: str) -> dict:
-    """Return a line of MolCustom that asks for the counts of a real molecule, if it has any."""
-    kind = {"AtomNum": "atoms", "BondNum": "bonds", "FunctionalGroup": "groups"}[folder.split("/")[1]]
-    counts = get_task(f"open_generation/mol_custom_{kind}").counts(molecule)
-    numbers = {name: counts.get({"benzene rings": "benzene ring"}.get(name, name), 0) for name in line}
-    words = ", ".join(f"{n} {name} {kind.rstrip('s')}" for name, n in counts.items() if n)
-    if not words:
-        return line
-    asked = {name: numbers[name] for name in line if name not in ("Instruction", "index", "Unnamed: 0")}
-    return line | asked | {"Instruction": f"Please generate a molecule with {words}."}
+def compare(benchmark: str, checkout: Path, theirs: Callable, figures: Figures, lines: list[dict]) -> list[dict]:
+    """Return, for each figure, theirs and ours on all lines, and on those without a difference by design."""
+
+    def both(chosen: list[dict]) -> tuple[dict, dict]:
+        answers, golds = ([line[name] for line in chosen] for name in ("answer", "gold"))
+        return theirs(checkout, chosen[0]["task"], answers, golds), our_figures(chosen)
+
+    rows, found = [], {None: both(lines)}
+    for name, (ours, design) in figures.items():
+        if design not in found:
+            found[design] = both([line for line in lines if not design.differs(line)])
+        row = {"benchmark": benchmark, "task": lines[0]["task"], "figure": name, "n": len(lines)}
+        row |= {"theirs": found[None][0][name], "ours": found[None][1][ours]}
+        if design:
+            row["reason"], row["alike"] = design.reason, sum(not design.differs(line) for line in lines)
+            row |= {"theirs_alike": found[design][0][name], "ours_alike": found[design][1][ours]}
+        rows.append(row)
+    return rows
 
 
-def compare_tomg(checkout: Path, root: Path | None, rows: int) -> dict:
-    """Return, for each sub-task of TOMG-Bench, both figures and in how many verdicts they differ; and so for counts."""
-    table, molecules = {}, []
-    files = [file for file in sources.SOURCES["tomg"] if file.path.endswith("test.csv")]
-    for file in sorted(files, key=lambda file: "MolCustom" in file.path):  # the others give the molecules for these
-        path = root / file.path if root else sources.fetch(file)
-        folder, rng = str(Path(*path.parts[-3:-1])), random.Random(file.path)
-        with path.open(newline="") as opened:
-            lines = list(csv.DictReader(opened))[:rows]
-        molecules += [line["molecule"] for line in lines if "molecule" in line]
-        drawn = rng.sample(molecules, len(lines))
-        if "MolCustom" in folder:
-            lines = [
-                with_counts_of(line, molecule, folder) if i % 2 else line
-                for i, (line, molecule) in enumerate(zip(lines, drawn, strict=True))
-            ]
-        answers = list(answers_to(lines, drawn, rng))
-        theirs = judged_by_tomg(checkout, folder, lines, answers)
-        read_line = reader_of({name.lower() for name in lines[0]}, str(path))
-        judged = [
-            rows_of(line, read_line, path)[0] | {"answer": answer} for line, answer in zip(lines, answers, strict=True)
-        ]
-        ours = tomg(judged)
-        verdicts = [tomg([line])["tomg_success"] == 100 for line in judged]
-        table[judged[0]["task"]] = {
-            "n": len(lines),
-            "successes": sum(theirs["success"]),
-            "verdicts that differ": sum(a != b for a, b in zip(verdicts, theirs["success"], strict=True)),
-            "theirs": 100 * sum(theirs["success"]) / len(lines),
-            "ours": ours["tomg_success"],
-            "similarity, theirs": theirs["similarity"],
-            "similarity, ours": ours["tomg_similarity"],
-        }
-    return {"verdicts": table, "counts": compare_counts(checkout, sorted(set(molecules)))}
+def unexplained(row: dict) -> float:
+    """Return the difference in a row of the table that no reason explains."""
+    suffix = "_alike" if "reason" in row else ""
+    theirs, ours = row[f"theirs{suffix}"], row[f"ours{suffix}"]
+    return float("inf") if ours is None else abs(theirs - ours)
 
 
-def compare_counts(checkout: Path, molecules: list[str]) -> dict:
-    """Return how many molecules each group is counted differently in."""
-    sys.path.insert(0, str(checkout))
-    try:
-        from utils.evaluation import mol_prop  # the benchmark's
-    finally:
-        sys.path.remove(str(checkout))
-    differ = dict.fromkeys(TOMG_GROUPS, 0)
-    for smiles in tqdm(molecules, desc="counting groups", unit=" molecules"):
-        ours = count_groups(smiles)
-        for name in TOMG_GROUPS:
-            differ[name] += ours[name] != mol_prop(smiles, "num_" + name.replace(" ", "_"))
-    return {"molecules": len(molecules), "groups": len(differ), "counts that differ": sum(differ.values())} | differ
-
-
-def describe(results: dict) -> str:
-    """Return the results as a Markdown page."""
+def describe(rows: list[dict]) -> str:
+    """Return the comparisons as a Markdown table."""
     lines = [
-        "| sub-task | answers | successes | verdicts that differ | success, theirs | ours | similarity, theirs | ours |",  # noqa: E501
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+        "| benchmark | task | figure | answers | theirs | ours | difference | why | answers without | difference |",
+        "| --- | --- | --- | ---: | ---: | ---: | ---: | --- | ---: | ---: |",
     ]
-    for task, found in results["verdicts"].items():
-        pair = (found["similarity, theirs"], found["similarity, ours"])
-        shown = " | ".join("–" if value is None else f"{value:.6f}" for value in pair)
+    for row in rows:
+        ours = "–" if row["ours"] is None else f"{row['ours']:.6f}"
+        difference = "–" if row["ours"] is None else f"{row['ours'] - row['theirs']:+.6f}"
+        alike = f"{row['alike']:,}" if "reason" in row else ""
         lines.append(
-            f"| {task.split('/')[1]} | {found['n']:,} | {found['successes']:,} | {found['verdicts that differ']} "
-            f"| {found['theirs']:.6f} | {found['ours']:.6f} | {shown} |"
+            f"| {row['benchmark']} | {row['task']} | {row['figure']} | {row['n']:,} | {row['theirs']:.6f} | {ours} "
+            f"| {difference} | {row.get('reason', '')} | {alike} | {unexplained(row):.6f} |"
         )
-    counts = results["counts"]
-    lines += [
-        "",
-        f"Of {counts['groups']} groups in {counts['molecules']:,} molecules, {counts['counts that differ']} counts "
-        "differ.",
-    ]
     return "\n".join(lines) + "\n"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tomg", type=Path, required=True, help="checkout of TOMG-Bench")
+    for name in ("tomg", "molt5", "llasmol", "chemllmbench"):
+        parser.add_argument(f"--{name}", type=Path, help="checkout of its repository")
+    parser.add_argument("--data", default="chemr", help="rows to answer, as --data of the other recipes [chemr]")
     parser.add_argument("--data-root", type=Path, help="folder with the files of the public data sets")
-    parser.add_argument("--rows", type=int, default=2000, help="rows of each sub-task [2000]")
+    parser.add_argument("--rows", type=int, default=2000, help="rows of each task [2000]")
     parser.add_argument("--output", type=Path, default=Path("outputs/evaluators"), help="folder for the tables")
     args = parser.parse_args()
-    checkout = args.tomg.resolve()
-    if not (checkout / "evaluate.py").exists():
-        raise UsageError(f"--tomg {args.tomg}: there is no evaluate.py in it")
+    checkouts = {"MolT5": args.molt5, "LlaSMol": args.llasmol, "ChemLLMBench": args.chemllmbench}
+    checkouts = {name: path.resolve() for name, path in checkouts.items() if path}
+    if not (args.tomg or checkouts):
+        raise UsageError("name at least one checkout: --tomg, --molt5, --llasmol or --chemllmbench")
+    for path in (args.tomg, *checkouts.values()):
+        if path and not path.is_dir():
+            raise UsageError(f"{path}: there is no such folder")
     args.output.mkdir(parents=True, exist_ok=True)
     with rdBase.BlockLogs():  # half of the answers are not meant to be read
-        results = compare_tomg(checkout, args.data_root, args.rows)
-    write_json(args.output / "tomg.json", results)
-    page = describe(results)
-    (args.output / "tomg.md").write_text(page)
-    print(page)
-    worst = max(abs(f["theirs"] - f["ours"]) for f in results["verdicts"].values())
-    print(f"largest difference {worst:.1e}" + (" (rounding)" if worst < CLOSE else ""))
+        if args.tomg:
+            results = compare_tomg(args.tomg.resolve(), args.data_root, args.rows)
+            write_json(args.output / "tomg.json", results)
+            _show(args.output / "tomg.md", describe_tomg(results))
+            worst = max(abs(found["theirs"] - found["ours"]) for found in results["verdicts"].values())
+            print(f"largest difference {worst:.1e}\n")
+        if checkouts:
+            rows = compare_all(checkouts, args)
+            write_json(args.output / "figures.json", rows)
+            _show(args.output / "figures.md", describe(rows))
+            print(f"largest difference without a reason {max(map(unexplained, rows)):.1e}")
+
+
+def compare_all(checkouts: dict[str, Path], args: argparse.Namespace) -> list[dict]:
+    """Return the comparisons with the benchmarks in `checkouts`, on rows of all splits."""
+    loaded = data.load(args.data.split(","), None, False, args.data_root and str(args.data_root))
+    everything = [row for split in splits.SPLITS for row in loaded.rows[split]]
+    table = []
+    for benchmark, task, theirs, figures in COMPARISONS:
+        rows = [row for row in everything if row["task"] == task]
+        if benchmark in checkouts and rows:
+            rows = random.Random(task).sample(rows, min(args.rows, len(rows)))
+            answers = vary(rows)
+            lines = [judge(row, render(None, answer)) for row, answer in zip(rows, answers, strict=True)]
+            table += compare(benchmark, checkouts[benchmark], theirs, figures, lines)
+    return table
+
+
+def _show(path: Path, text: str) -> None:
+    path.write_text(text)
+    print(text)
 
 
 if __name__ == "__main__":
