@@ -10,7 +10,6 @@
    ones.
 4. GRPO (TRL's or Unsloth's trainer, unchanged) updates the adapter of phase 2 and keeps it close to phase 2 by a KL.
    --replay-kl adds a second KL, on texts of tasks with gold answers, so that these are not forgotten meanwhile.
-   (Unsloth keeps no copy of phase 2: its KL is to the base model, and --replay-kl does nothing.)
 5. Every --validation-steps the model answers validation rows greedily. The best adapter is kept, and a collapse ends
    training.
 
@@ -87,14 +86,14 @@ def _train(options: Options, rows: Loaded, backend: str, time_left: TimeLeft) ->
     # torch and trl, which --help must not wait for
     from trl import GRPOConfig, GRPOTrainer
 
-    from chemr_lite.model.adapters import adapter_weights, restore_adapter, saved_weights
+    from chemr_lite.model.adapters import adapter_weights, restore_adapter, saved_weights, with_adapter
     from chemr_lite.model.cpu import share_prompts
     from chemr_lite.model.hardware import detect_hardware
     from chemr_lite.model.load import load_model, load_tokenizer
     from recipes.training import callbacks
     from recipes.training.health import Health
     from recipes.training.memory import Rehearsal
-    from recipes.training.replay_kl import add_replay_kl
+    from recipes.training.replay_kl import REFERENCE, add_replay_kl
     from recipes.training.run_directory import RungDirectory
     from recipes.training.sft import finish_phase, make_config, shared_arguments, train_from
 
@@ -125,9 +124,11 @@ def _train(options: Options, rows: Loaded, backend: str, time_left: TimeLeft) ->
 
     # the 4-bit base with the adapter of phase 2
     model = load_model(
-        options.model, directory.parent, backend, hardware, options.max_length, options.lora_r, options.seed
+        options.model, directory.parent, backend, hardware, options.longest, options.lora_r, options.seed
     )
     weights = saved_weights(checkpoint) if checkpoint else adapter_weights(model)
+    if backend == "unsloth" and options.beta:  # trl copies phase 2 by itself, Unsloth's trainer only uses the copy
+        with_adapter(model, directory.parent, name=REFERENCE)
 
     journal = callbacks.Journal(directory.partial, checkpoint, [save_mixture])
     greedy_check = callbacks.GreedyCheck(options, tokenizer, rows, journal, directory.partial / "best")

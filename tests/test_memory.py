@@ -40,6 +40,22 @@ def test_what_does_not_fit_either_way_gets_a_remedy(micro, tries):
     assert len(tried) == tries
 
 
+def test_sampling_that_does_not_fit_is_told_apart(capsys):
+    class Model:
+        def generate(self):
+            full()
+
+    tried = []
+
+    def train(options):
+        tried.append(options.grpo_micro_batch)
+        Model().generate()
+
+    with pytest.raises(UsageError, match="16 prompts × 8 completions of 128 tokens at once: lower --prompts-per-step"):
+        with_less_memory(train, Options(grpo_micro_batch=8), "grpo", "grpo_micro_batch")
+    assert tried == [8]  # a smaller micro-batch samples as much
+
+
 def test_another_error_is_not_taken_for_one_of_memory():
     def train(options):
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")

@@ -113,7 +113,14 @@ def _computes_in_bf16(model) -> bool:
 
 @contextmanager
 def in_eval_mode(model) -> Iterator[None]:
-    """Turn dropout and the like off inside the context."""
+    """Turn dropout and the like off inside the context.
+
+    A model of Unsloth's is left as it is. It has no dropout, and its `generate` switches to inference and back. But if
+    `generate` finds it in eval mode, gradient checkpointing stays off for the rest of training.
+    """
+    if hasattr(model, "for_inference"):
+        yield
+        return
     was_training = model.training
     model.eval()
     try:

@@ -51,11 +51,21 @@ def _multiplies_bf16() -> bool:
 
 
 def _width(model: str) -> int:
-    """Return the hidden size of a base model; 0 if its config cannot be read, which loading it will report."""
+    """Return the hidden size of a base model; 0 if it cannot be known."""
+    return getattr(_config(model), "hidden_size", 0)
+
+
+def positions_of_base(model: str) -> int | None:
+    """Return the number of tokens that a base model was made to read at most, or None if it cannot be known."""
+    return getattr(_config(model), "max_position_embeddings", None)
+
+
+def _config(model: str):
+    """Return the config of a base model; None if it cannot be read, which loading the model will report."""
     try:
-        return AutoConfig.from_pretrained(base_path(model), trust_remote_code=False).get_text_config().hidden_size
+        return AutoConfig.from_pretrained(base_path(model), trust_remote_code=False).get_text_config()
     except (OSError, ValueError, AttributeError):
-        return 0
+        return None
 
 
 def choose_backend(name: str | None = None) -> str:
@@ -83,5 +93,6 @@ def choose_backend(name: str | None = None) -> str:
             raise ModelError("backend 'unsloth' needs a CUDA device; choose 'hf' on this machine")
         if not find_spec("unsloth"):
             raise ModelError("unsloth is not installed: python -m pip install unsloth, or choose the backend 'hf'")
+        os.environ.setdefault("UNSLOTH_DISABLE_STATISTICS", "1")  # else it asks the hub, also offline
         import unsloth  # noqa: F401 - must be imported before trl
     return backend

@@ -17,7 +17,7 @@ from chemr_lite.model.adapters import with_adapter
 from chemr_lite.model.chat import fit_template
 from chemr_lite.model.cpu import fuse_adapters, unpack_base
 from chemr_lite.model.folders import base_path
-from chemr_lite.model.hardware import Hardware
+from chemr_lite.model.hardware import Hardware, positions_of_base
 
 LINEAR = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
@@ -59,8 +59,8 @@ def load_model(
 ):
     """Return the 4-bit base `name` with a trainable LoRA: the one saved in `adapter`, or a fresh one if that is None.
 
-    A fresh LoRA has rank `lora_r` and scale 1 (alpha = r). Unsloth prepares for sequences of up to `max_length` tokens.
-    Raises ModelError.
+    A fresh LoRA has rank `lora_r` and scale 1 (alpha = r). `max_length` is that of the longest sequence in tokens,
+    prompt and completion together. Unsloth cuts longer ones. Raises ModelError.
     """
     load = _load_unsloth if backend == "unsloth" else _load_hf
     return load(base_path(name), adapter, hardware, max_length, lora_r, seed)
@@ -113,9 +113,10 @@ def _load_unsloth(source: str, adapter: Path | None, hardware: Hardware, max_len
     from unsloth import FastLanguageModel  # can only be imported on CUDA
 
     name = str(adapter or source)  # the adapter's config names its base
+    length = min(max_length, positions_of_base(source) or max_length)  # for more, Unsloth would change the positions
     try:
         model, _ = FastLanguageModel.from_pretrained(
-            model_name=name, max_seq_length=max_length, dtype=hardware.dtype, load_in_4bit=True, max_lora_rank=lora_r
+            model_name=name, max_seq_length=length, dtype=hardware.dtype, load_in_4bit=True, max_lora_rank=lora_r
         )
     except (OSError, ValueError, RuntimeError) as error:
         raise _cannot_load("model", name, error) from error

@@ -5,7 +5,7 @@
     git clone https://github.com/OSU-NLP-Group/LLM4Chem && git -C LLM4Chem checkout 43ab5fc
     git clone https://github.com/ChemFoundationModels/ChemLLMBench && git -C ChemLLMBench checkout b8cfb59
     python -m pip install rdchiral Levenshtein && python -m nltk.downloader wordnet
-    hf download allenai/scibert_scivocab_uncased vocab.txt config.json
+    hf download allenai/scibert_scivocab_uncased vocab.txt
     python recipes/studies/evaluators.py --tomg TOMG-Bench --molt5 MolT5 --llasmol LLM4Chem --chemllmbench ChemLLMBench
 
 1. Each benchmark whose checkout is named judges answers to its tasks, by its own code, unchanged.

@@ -49,14 +49,15 @@ def measure(spec: dict) -> dict:
     """
     import torch
 
+    cuda = torch.cuda.is_available()
+    if spec["cap"]:
+        hold_to(spec["cap"] * GIB)
     if spec["way"] in ("ours", "unsloth"):
+        os.environ.setdefault("UNSLOTH_DISABLE_STATISTICS", "1")
         import unsloth  # noqa: F401 - must come before trl
     import trl
     from transformers import TrainerCallback
 
-    cuda = torch.cuda.is_available()
-    if spec["cap"]:
-        torch.cuda.set_per_process_memory_fraction(spec["cap"] * GIB / torch.cuda.get_device_properties(0).total_memory)
     steps: list[float] = []
     parts: dict[str, float] = {}
 
@@ -107,6 +108,24 @@ def measure(spec: dict) -> dict:
     if spec["profile"]:
         figures["shares"] = shares_of_a_step(parts, steps[WARM_UP:])
     return figures
+
+
+def hold_to(size: float) -> None:
+    """Let this process use `size` bytes of the GPU's memory, and believe that the GPU has no more.
+
+    Unsloth cuts its work into parts by the memory that it is told to be free. So call this before importing it.
+    """
+    import torch
+
+    total = torch.cuda.get_device_properties(0).total_memory
+    torch.cuda.set_per_process_memory_fraction(size / total)
+    free_and_total = torch.cuda.mem_get_info
+
+    def held(device=None) -> tuple[int, int]:
+        free, _ = free_and_total(device)
+        return min(free, max(0, int(size) - torch.cuda.memory_reserved(device))), int(size)
+
+    torch.cuda.mem_get_info = held
 
 
 def speed(spec: dict, steps: list[float]) -> dict:

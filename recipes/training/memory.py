@@ -4,6 +4,7 @@
    (Phases 1 and 2 need no rehearsal: their batches are grouped by length, the longest first.)
 2. Out of memory, there or later, `with_less_memory` starts the phase again with half the micro-batch and twice the
    accumulation. These are the same steps over the same rows, from the newest checkpoint on.
+   (Not if it was while sampling: all completions of a step are sampled at once, whatever the micro-batch.)
 """
 
 import gc
@@ -76,10 +77,20 @@ def out_of_memory(error: BaseException) -> bool:
     )
 
 
+def while_sampling(error: BaseException) -> bool:
+    """Return whether `error` comes from the generation of completions."""
+    frame = error.__traceback__
+    while frame:
+        if frame.tb_frame.f_code.co_name == "generate":
+            return True
+        frame = frame.tb_next
+    return False
+
+
 def with_less_memory(train: Callable[[Options], None], options: Options, name: str, field: str) -> None:
     """Call `train(options)`. Out of GPU memory, call it once more with half of the micro-batch, `options.<field>`.
 
-    Raises UsageError if that is not enough. With several processes there is no second try.
+    Raises UsageError if that is not enough, or would not help. With several processes there is no second try.
     """
     if distributed.WORLD_SIZE > 1:
         return train(options)  # one process cannot start again alone
@@ -97,6 +108,12 @@ def with_less_memory(train: Callable[[Options], None], options: Options, name: s
         except RuntimeError as error:
             if not out_of_memory(error):
                 raise
+            if while_sampling(error):
+                raise UsageError(
+                    f"{name}: the GPU's memory is too small to sample {options.prompts_per_step} prompts × "
+                    f"{options.num_generations} completions of {options.max_completion_tokens} tokens at once: lower "
+                    "--prompts-per-step, --num-generations or --max-completion-tokens, or take a smaller --model"
+                ) from error
         # only after the handler, because the traceback holds the tensors
         gc.collect()
         torch.cuda.empty_cache()

@@ -105,7 +105,7 @@ class Options:
     prompts_per_step: int = option(16, "different prompts per step", "grpo")
     num_generations: int = option(8, "completions per prompt, at least 2: one group of GRPO", "grpo")
     temperature: float = option(1.0, "sampling temperature; higher values make groups more varied", "grpo")
-    beta: float = option(0.04, "weight of the KL to phase 2 (with Unsloth: to the base model)", "grpo")
+    beta: float = option(0.04, "weight of the KL to phase 2", "grpo")
     replay_kl: float = option(
         0.0, "weight of a second KL to phase 2, on training texts of tasks with gold answers; 0: off", "grpo"
     )
@@ -130,6 +130,11 @@ class Options:
         0.0, "stop with a checkpoint this many hours after the start (exit status 75); 0: no limit", None
     )
     report_to: str = option("none", "live curves, if installed: tensorboard, trackio, wandb, or none", None)
+
+    @property
+    def longest(self) -> int:
+        """The tokens of the longest sequence that the model must read: a prompt and a whole completion."""
+        return self.max_length + self.max_completion_tokens
 
 
 def deciding(options: Options, rung: str) -> dict:

@@ -75,7 +75,8 @@ def run_phases(options: Options, preset: str, phases: Sequence[Phase], only_plan
 
 
 def _run_phases(options: Options, preset: str, phases: Sequence[Phase], only_plan: bool) -> None:
-    from chemr_lite.model.hardware import choose_backend, detect_hardware  # torch, which --help must not wait for
+    # torch, which --help must not wait for
+    from chemr_lite.model.hardware import choose_backend, detect_hardware, positions_of_base
 
     backend = choose_backend(options.backend)  # imports Unsloth, which must come before trl and peft
     from chemr_lite.model.load import load_tokenizer
@@ -95,6 +96,9 @@ def _run_phases(options: Options, preset: str, phases: Sequence[Phase], only_pla
         directory.check()
     missing = on_main(lambda: [name for name, directory in directories.items() if not directory.finished])
     _check_report(options.report_to)
+    positions = positions_of_base(options.model)
+    if positions and options.max_length > positions:
+        raise UsageError(f"--max-length {options.max_length}: {options.model} reads at most {positions} tokens")
     rows = on_main(lambda: load_rows(options))
     for split, needed in (("train", "train row with an answer"), ("test", "test row")):
         if not rows.rows[split]:

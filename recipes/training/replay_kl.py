@@ -20,7 +20,7 @@ from recipes.training import distributed
 from recipes.training.options import Options
 
 TEXTS = 16  # read in each step, spread evenly over the macro-tasks
-REFERENCE = "ref"  # TRL's name for its copy of the adapter that training started from
+REFERENCE = "ref"  # TRL's and Unsloth's name for the copy of the adapter that training started from
 
 
 def add_replay_kl(trainer, rows: list[dict], options: Options) -> None:
@@ -31,8 +31,7 @@ def add_replay_kl(trainer, rows: list[dict], options: Options) -> None:
     """
     obstacle = None if rows else "no other training row has a known answer"
     if REFERENCE not in getattr(trainer.model, "peft_config", {}):
-        # TRL makes a copy only if there is a KL, and Unsloth removes that part from TRL's trainer
-        obstacle = "the trainer keeps no copy of phase 2 (--beta 0, or Unsloth)"
+        obstacle = "with --beta 0 the trainer keeps no copy of phase 2"
     if obstacle:
         distributed.say(f"[grpo] without --replay-kl {options.replay_kl:g}: {obstacle}")
         return

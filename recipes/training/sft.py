@@ -36,6 +36,9 @@ def shared_arguments(directory: RungDirectory, hardware: Hardware) -> dict:
         "output_dir": str(directory.partial),
         "seed": options.seed,
         "lr_scheduler_type": "cosine",
+        # trl's defaults; Unsloth has others, and a ladder must not depend on the backend
+        "optim": "adamw_torch_fused",
+        "weight_decay": 0.0,
         "gradient_checkpointing": hardware.device == "cuda",
         "save_steps": options.save_steps,
         "save_total_limit": 2,
@@ -132,7 +135,7 @@ def _train(
     if checkpoint:
         say(f"[{name}] resuming from {checkpoint}")
     model = load_model(
-        options.model, directory.parent, backend, hardware, options.max_length, options.lora_r, options.seed
+        options.model, directory.parent, backend, hardware, options.longest, options.lora_r, options.seed
     )
     weights = saved_weights(checkpoint) if checkpoint else adapter_weights(model)
     values = asdict(options)
