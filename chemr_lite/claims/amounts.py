@@ -10,7 +10,7 @@ from rdkit.Chem import rdMolDescriptors
 
 from chemr_lite.chemistry.structure import ELEMENTS
 from chemr_lite.claims import measures
-from chemr_lite.claims.language import NUMBER, NUMBERED, PART, any_case, number, one_of
+from chemr_lite.claims.language import ASIDE, NUMBER, NUMBERED, PART, TALLY, any_case, number, one_of
 from chemr_lite.claims.measures import mol_of
 from chemr_lite.claims.passages import Passage, Quantity
 from chemr_lite.claims.statements import Statement, count_statement, fact_statement
@@ -18,15 +18,17 @@ from chemr_lite.claims.statements import Statement, count_statement, fact_statem
 # formulas
 
 _FORMULA = re.compile(r"(?<!\w)(?<!\w\()(?:C\d*H\d+|C\d+)(?:[A-Z][a-z]?\d*)*(?:[+-]\d?)?(?![\w-])")
+_TYPESET_FORMULA = re.compile(r"(?<!\w)C(?:_\{\d+\}|_?\d+)?(?:[A-Z][a-z]?(?:_\{\d+\}|_?\d*))+(?=[}\s$.,;)])")  # LaTeX
 _WHOLE_FORMULA = re.compile(r"C(?:[3-9]|\d\d)\d*H\d+")
 _FORMULA_WORD = any_case(r"\bformula\b")
 _EMPIRICAL = any_case(r"\b(?:empirical|simplest)\s+formula\b")
 
 
 def read_formula(passage: Passage) -> Iterator[Statement]:
-    """Read `C9H8O4`."""
-    for match in _FORMULA.finditer(passage.plain):
-        formula = match[0]
+    """Read `C9H8O4`, also in LaTeX: `C_{9}H_8O_4`."""
+    typeset = (match for match in _TYPESET_FORMULA.finditer(passage.plain) if "_" in match[0])
+    for match in (*_FORMULA.finditer(passage.plain), *typeset):
+        formula = re.sub("[_{}]", "", match[0])
         if not _FORMULA_WORD.search(passage.plain[: match.start()]) and not _WHOLE_FORMULA.match(formula):
             continue  # C6H5 and CH3 are groups, unless they are called formulas
         wanted, before = measures.elements_of(formula), passage.plain[: match.start()]
@@ -60,15 +62,16 @@ _ATOM_KINDS = one_of(
     r"(?P<hetero>heteroatoms?)",
     rf"(?:(?P<kind>aromatic|sp2|sp3)\s+)?(?P<element>{'|'.join(_ELEMENTS)})(?:\s+atom)?s?",
 )
-_ATOM = any_case(rf"\b{_ATOM_KINDS}\b(?!{_NO_ATOM_COUNT})")
-_COUNT_BEHIND = any_case(r"\s*(?::|=|-|\()?\s*(?P<number>\d+)\b(?!\s*(?:atoms?|[a-z]))")  # `carbons: 9`
+_ATOM = any_case(rf"\b{_ATOM_KINDS}\b(?!(?:\s+atoms?)?{_NO_ATOM_COUNT})")
+# `carbons: 9`, `carbons: 6 + 3 = 9`
+_COUNT_BEHIND = any_case(rf"\s*(?::|=|-|\()?\s*{TALLY}(?P<number>\d+|(?<=[:=] ){NUMBER})\b(?:\s+atoms?)?(?!\s*[a-z+×])")
 _HAS_A = any_case(r"\b(?:contain\w*|has|bear\w*|includ\w*)\s+an?\s+$")
 
 # `C atoms: 9`, `carbon count is 9`
 _ELEMENT_WORD = one_of("Cl", "Br", "[CHNOSPFB]", "I(?! count)", *_NAMES, *map(str.capitalize, _NAMES))
 _ELEMENT_COUNT = re.compile(
-    rf"\b(?P<element>{_ELEMENT_WORD})[ -]?(?:atoms?|count)(?:\s+count)?"
-    rf"\s*(?::|=|\bis\b|\bof\b)?\s*(?P<number>{NUMBER})\b(?! [a-z])"
+    rf"\b(?P<element>{_ELEMENT_WORD})[ -]?(?:atoms?|count)(?:\s+count)?{ASIDE}"
+    rf"\s*(?::|=|\||\bis\b|\bof\b)?\s*{TALLY}(?P<number>{NUMBER})\b(?! [a-z+×])"
 )
 
 # `contains nitrogen`, `nitrogen is present`
@@ -87,6 +90,10 @@ _ELEMENT_PRESENT = any_case(
     )
 )
 _SYMBOL = re.compile(rf"(?<![\w.,-]){NUMBER}\s+(?P<symbol>Cl|Br|[CHNOSPFIB])(?:\s+atoms?)?(?=[\s,;.)]|$)(?!\s*-)")
+
+# `two methyls on one carbon`, `gains two hydrogens`
+_ON_ONE = any_case(rf"\b(?:(?:on|at|to|from) one|(?:gain|los|add|remov)\w*\s+{NUMBER})\s+$")
+_OTHER_LABEL = re.compile(r"\bR\b")
 
 # `the benzene ring has six carbons` is no count of the molecule
 _PARTS = one_of(
@@ -111,6 +118,8 @@ def read_atoms(passage: Passage) -> Iterator[Statement]:
         quantity = Quantity(number(match["number"]), True, passage.asserts(*match.span()))
         yield count_statement(passage, match.span(), "atoms", f"{word} atoms", [_atoms(element)], quantity)
     for match in _SYMBOL.finditer(passage.plain):
+        if match["symbol"] == "S" and _OTHER_LABEL.search(passage.plain):
+            continue  # `one R and one S`
         element = Chem.GetPeriodicTable().GetAtomicNumber(match["symbol"])
         quantity = passage.quantity(match.start("symbol"), match.end())
         yield count_statement(passage, match.span(), "atoms", f"{match['symbol']} atoms", [_atoms(element)], quantity)
@@ -133,10 +142,10 @@ def read_atoms(passage: Passage) -> Iterator[Statement]:
             else (measures.heteroatoms, "heteroatoms") if match["hetero"]
             else (measures.atoms(_ELEMENTS[element], kind), f"{kind} {element} atoms".lstrip())
         )  # fmt: skip
-        if _PART_HAS.search(before):
+        if _PART_HAS.search(before) or _ON_ONE.search(before):
             continue
         span = match.start(), match.end() + (after.end() if after else 0)
-        quantity = Quantity(int(after["number"]), True) if after else passage.quantity(*match.span())
+        quantity = Quantity(number(after["number"]), True) if after else passage.quantity(*match.span())
         yield count_statement(passage, span, "atoms", noun, [measure], quantity)
 
 
@@ -154,9 +163,12 @@ def _heavy_atoms(smiles: str) -> int:
 _BOND_KINDS = {"carbon-carbon double": "C=C", "carbon-carbon triple": "C#C"}
 _BOND_WORDS = one_of(
     *("rotatable", "single", "double", "triple", "aromatic", "carbon-carbon (?:double|triple)"),
-    *("[CSNP]=[CNOS](?: double)?", "C#[CN]"),
+    *("[CSNP]=[CNOS](?: double)?", "C#[CN](?: triple)?"),
 )
-_BONDS = any_case(rf"\b(?P<kind>{_BOND_WORDS})\s+bonds?\b(?:\s*[:=]?\s*(?P<after>\d+)\b)?")
+_BONDS = any_case(
+    rf"\b(?P<kind>{_BOND_WORDS})\s+bonds?\b"
+    rf"(?:{ASIDE}\s*(?:[:=|]|\bcome to\b|\bcount\b|\bare\b|\bis\b)?\s*{TALLY}(?P<after>{NUMBER})\b(?!\s*[\w+×]))?"
+)
 _SOME = any_case(rf"(?:{NUMBER}|\bno|\ban?|\bany)\s+(?:[a-z-]+\s+)?$")
 
 
@@ -164,10 +176,11 @@ def read_bonds(passage: Passage) -> Iterator[Statement]:
     """Read `three rotatable bonds`, `a triple bond`, `rotatable bonds 3`."""
     for match in _BONDS.finditer(passage.plain):
         word = match["kind"].lower()
-        kind = _BOND_KINDS.get(word) or (word.removesuffix(" double").upper() if "=" in word or "#" in word else word)
+        kind = _BOND_KINDS.get(word) or (word.split()[0].upper() if "=" in word or "#" in word else word)
         some = _SOME.search(passage.plain[: match.start()])
         if not some and not match["after"]:
             continue
-        span = (match.start(), match.end() if not some else match.start() + len(match[0].rstrip("0123456789 :=")))
-        quantity = passage.quantity(*span) if some else Quantity(int(match["after"]), True)
+        behind = match["after"] and not some
+        span = (match.start(), match.end() if behind else match.start() + re.match(r".*?bonds?\b", match[0]).end())
+        quantity = Quantity(number(match["after"]), True, passage.asserts(*span)) if behind else passage.quantity(*span)
         yield count_statement(passage, span, "bonds", f"{kind} bonds", measures.bonds(kind), quantity)

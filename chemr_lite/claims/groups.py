@@ -26,7 +26,7 @@ _NOUNS = (
     *("carbonyls?", "C=O", "nitrogens?", "oxygens?", "protons?", "atoms?"),
     *("rings?", "ring systems?", "cores?", "nucle(?:us|i)", "heterocycles?", "systems?", "skeletons?", "tails?"),
 )
-_NAMES = _longest_first(list(WORDS))
+NAMES = _longest_first(list(WORDS))
 _RING_NAMES = _longest_first([word for word, (kind, _) in WORDS.items() if kind == "ring"])
 # `N-methylpiperidine` has a piperidine
 _PREFIXES = (
@@ -35,8 +35,10 @@ _PREFIXES = (
 )
 _PREFIXED_RING = rf"(?:(?:di|tri)?{one_of(*_PREFIXES)})*(?=(?:{_RING_NAMES})(?!\w))"
 _MENTION = any_case(
-    rf"(?<![\w=#])(?:{_PREFIXED_RING})?(?P<word>{_NAMES})(?P<plural>e?s)?(?P<noun>(?:[ -]{one_of(*_NOUNS)})?)"
-    r"(?![\w=#]|[+-]\])"  # [OH-] is no hydroxyl
+    # neither the ether of `TBS (tert-butyldimethylsilyl) ether` nor the methyl of `pyridin-3-yl methyl`
+    rf"(?<![\w=#])(?<!silyl\) )(?<!-yl )(?:{_PREFIXED_RING})?(?P<word>{NAMES})(?P<plural>(?-i:e?s))?"
+    rf"(?P<noun>(?:[ -]{one_of(*_NOUNS)})?)"
+    r"(?![\w=#]|[+-]\]| count\b)"  # [OH-] is no hydroxyl
 )
 _ARROW = re.compile(r"→|->|←|<-")
 
@@ -85,7 +87,10 @@ _PLACE = any_case(
     rf"\s+(?:(?:is |are |sits? |located |directly )*(?P<where>in|on)|{_BOUND}) (?:an?|the|its|one) "
     r"(?:(?P<kind>aromatic|benzene|phenyl|aryl|aliphatic|saturated) )?(?P<what>ring|chain)\b(?! nitrogen| system)"
 )
-_RANK = any_case(r"\s*(?:is|(?P<becomes>becomes|turns)|remains|stays) (?:an? )?(?P<rank>primary|secondary|tertiary)\b")
+_RANK = any_case(
+    r"\s*(?:is|(?P<becomes>becomes|turns)|remains|stays) (?:an? )?"
+    r"(?P<rank>primary|secondary|tertiary|internal|terminal)\b"
+)
 
 
 def _look_up(word: str, passage: Passage) -> tuple[str, str, list[Measure]]:
@@ -174,7 +179,7 @@ def read_composed(passage: Passage) -> Iterator[Statement]:
 
 @lru_cache(maxsize=1)  # compiled when it is first needed: with so many names it would slow the import
 def _move() -> re.Pattern:
-    return any_case(rf"\b(?P<before>\d+)\s*(?:→|->)\s*(?P<after>\d+)\s+(?P<word>{_NAMES})s?\b")
+    return any_case(rf"\b(?P<before>\d+)\s*(?:→|->)\s*(?P<after>\d+)\s+(?P<word>{NAMES})s?\b")
 
 
 def read_moves(passage: Passage) -> Iterator[Statement]:

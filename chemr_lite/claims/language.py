@@ -30,9 +30,14 @@ def number(text: str) -> int:
     return int(text) if text.isdigit() else NUMBERS.get(text, 0)
 
 
+# what may stand before the number behind a thing: `carbons: 6 + 3 + 1 = 10`, `donors (by RDKit): 2`
+_TERM = r"\d+(?:\s*[×x*·]\s*\d+)?(?:\s*\([^()]{1,20}\))?"
+TALLY = rf"(?:{_TERM}(?:\s*\+\s*{_TERM})*\s*=\s*)?"
+ASIDE = r"(?:\s*\([^()\d]{1,40}\)|\s+by RDKit|\s+of (?:the )?(?:product|target|precursor|molecule|compound|salt))?"
+
 # how many of the thing there are, from the words before it or behind it
 
-NUMBERED = any_case(rf"(?:(?<![\w.-]){NUMBER}|\bno|\bzero)\s+$")
+NUMBERED = any_case(rf"(?:(?<![\w.+/-]){NUMBER}|\bno|\bzero)\s+$")
 
 _NOT_ADJECTIVES = (
     *("and", "or", "of", "with", "in", "on", "at", "to", "the", "is", "are", "has", "a", "an"),
@@ -41,7 +46,7 @@ _NOT_ADJECTIVES = (
 )
 _AT_LEAST = r"(?P<least>at least|more than|over|several|multiple|both)"
 _ADJECTIVES = rf"(?P<adjectives>(?:(?!{one_of(*_NOT_ADJECTIVES)}\b)[A-Za-z][\w'/-]*\s+){{0,2}}?)"
-QUANTITY = any_case(rf"(?<![\w-])(?:{_AT_LEAST}\s+)?(?:(?<![\w.-])(?P<number>{NUMBER})\s+)?{_ADJECTIVES}$")
+QUANTITY = any_case(rf"(?<![\w+-])(?:{_AT_LEAST}\s+)?(?:(?<![\w.+/-])(?P<number>{NUMBER})\s+)?{_ADJECTIVES}$")
 
 # `3 to 5 acceptors`, `between two and four rings`
 RANGE_SIGN = r"\s*(?:-|\bto\b|\bor\b)\s*"
@@ -53,7 +58,23 @@ RANGE = any_case(
 _NUMBERED_THINGS = ("positions?", "carbons?", "atoms?", "at", "c", "step", "rings?", "site", "locants?", "number")
 NOT_A_COUNT = any_case(rf"\b{one_of(*_NUMBERED_THINGS)}\s*$")  # `position 2`
 
-COUNT_AFTER = any_case(rf"\s*[:=]\s*(?P<number>{NUMBER})\b(?!\s*[\w%°→-])")  # `Amides: 2`
+COUNT_AFTER = any_case(
+    rf"{ASIDE}\s*[:=]\s*{TALLY}(?P<number>{NUMBER})\b(?!\s*(?!in (?:all|total)\b)[\w%°→+×-])"
+)  # `Amides: 2`
+INCLUDING = any_case(r"\b(?:includ\w+|excluding|incl\.|without|plus)\s+$")  # `heavy atoms including chloride: 10`
+# adjectives that pick out some of the things: there may be more of them
+_SOME_OF_THEM = (
+    *("angular", "geminal", "vicinal", "terminal", "internal", "remaining", "other", "further", "more", "additional"),
+    *("unsubstituted", "substituted", "pendant", "peripheral", "outer", "inner", "flanking", "adjacent", "distal"),
+    *("proximal", "exocyclic", "endocyclic", "benzylic", "allylic", "equivalent", "such", "bridging", "equatorial"),
+    *("axial", "basic", "acidic", "ring", "aryl", "neighbou?ring", "hindered", "ortho", "meta", "para"),
+)
+SOME_OF_THEM = any_case(rf"\b{one_of(*_SOME_OF_THEM)}\b")
+# `the silicon bears two methyl groups`
+PART_BEARS = any_case(
+    rf"\b(?:silicon|nitrogen|carbon|boron|phosphorus|sulfur|ring|end)\s+(?:atom\s+)?(?:bears|carries|has|holds)\s+{NUMBER}\s+$"
+)
+PLACED = any_case(r",?\s+(?:(?:sits?|are|is)\s+)?(?:ortho|meta|para|next|adjacent|α|β)\b")  # `one OH ortho to the acid`
 
 # whether the thing is denied
 
@@ -66,6 +87,7 @@ BREAK = any_case(
         rf",?\s+\b{one_of(*_CONTRASTS)}\b",
         r"\s-\s",
         r":\s",
+        r"\.\.\.\s|…\s",
         rf",\s+{one_of(*_REASONS, f'and {_CONTINUES}')}\b",
     )
 )
@@ -114,11 +136,33 @@ PART = any_case(rf"\b{one_of(*_LOSSES)}|\b{_SIDE_PARTS}\s+(?:has|have|with|of|we
 
 _DESCRIBED = one_of("written", "described", "called", "classified", "named")
 _HYPOTHESES = (
-    *("if", "whether", "unless", "suppose", "were to", "imagine", "consider adding", "had we", "had there"),
+    *(
+        "if",
+        r"had (?:the|it)",
+        "whether",
+        "unless",
+        "suppose",
+        "were to",
+        "imagine",
+        "consider adding",
+        "had we",
+        "had there",
+    ),
     *("in principle", "in theory", "without knowing", r"hypothetical\w*"),
 )
 _POSSIBILITIES = (
-    *("could", "might", "may", "perhaps", "possibl[ey]", r"potential(?:ly)?", "expected", "ought", "should"),
+    *(
+        "could",
+        "might",
+        "may",
+        "perhaps",
+        "presumably",
+        "possibl[ey]",
+        r"potential(?:ly)?",
+        "expected",
+        "ought",
+        "should",
+    ),
     rf"(?<!I )would(?! be {_DESCRIBED})",  # but `it would be classified as an ester`
     r"can be (?:oxidi|reduc|hydroly|convert|turn)\w*",
     *("seems?", "unclear", "unknown"),
@@ -145,13 +189,24 @@ _OTHER_THINGS = (
     "".join(f"(?<!{verb} )" for verb in ("lacks", "lack", "lacking", "of", "without", "contain", "have", "not"))
     + "any",
     "by-?products?",
+    *("esterified with", "derived from", r"condens\w+ (?:of|with)", "protected with"),
 )
 _QUESTIONS = ("do i", "is there", "does (?:it|the)")
 HEDGE = any_case(rf"\b{one_of(*_HYPOTHESES, *_POSSIBILITIES, *_HABITS, *_COMPARISONS, *_OTHER_THINGS, *_QUESTIONS)}\b")
 
 # a rule of thumb, or what happens elsewhere
 _RULES = (
-    *("limits?", "cut-?offs?", "rules?", "Lipinski", "Veber", "allows?", "requires?", "needs?", "thresholds?"),
+    *(
+        "limits?",
+        "cut-?offs?",
+        "rules?",
+        "Lipinski(?:'s)? [a-z]*(?:space|violations?|filters?)",
+        "Veber",
+        "allows?",
+        "requires?",
+        "needs?",
+        "thresholds?",
+    ),
     *(r"criteri\w+", "guidelines?", "pH", "or (?:less|fewer|more)"),
 )
 RULE = re.compile(rf"\b{one_of(*_RULES)}\b")
@@ -175,7 +230,17 @@ BOUND = any_case(rf"\b{one_of(*_BOUNDS)}\s+[\w-]*\s*$")
 
 # `ester hydrolysis`, `amide-like`: another thing than an ester or an amide
 _EXCEPTIONS = ("other than", "besides", "except")
-_RELATIVES = ("derivatives?", "analog(?:ue)?s?", "equivalents?", "surrogates?", "(?:bio)?isosteres?", "mimics?")
+_RELATIVES = (
+    "oximes?",
+    "hydrazones?",
+    "enolates?",
+    "derivatives?",
+    "analog(?:ue)?s?",
+    "equivalents?",
+    "surrogates?",
+    "(?:bio)?isosteres?",
+    "mimics?",
+)
 _REACTIONS = (
     *("chemistry", "formation", "hydrolysis", "reduction", "oxidation", "protection", "deprotection", "coupling"),
     *("synthesis", "cleavage", "removal", "exchange", "metathesis"),
@@ -184,9 +249,8 @@ _ROLES = (
     *("solvents?", "base", "scavenger", "donors?", "acceptors?", r"catal\w+", "mediated", "labile", "stable"),
     *("sensitive", "work-?up", "conditions?", "receptors?", "inhibitors?", "[a-z]+ase"),
 )
-NOT_THE_THING = any_case(
-    rf"[\s-]*{one_of(*_EXCEPTIONS, *_RELATIVES, 'precursors?', 'like', 'type', *_REACTIONS, *_ROLES)}\b"
-)
+_OTHERS = ("precursors?", "like", "type", "as (?:a |the )?by-?products?")
+NOT_THE_THING = any_case(rf"[\s-]*{one_of(*_EXCEPTIONS, *_RELATIVES, *_OTHERS, *_REACTIONS, *_ROLES)}\b")
 
 _HAVING = (
     *(r"contain\w*", "has", "have", "having", r"bear\w*", r"feature\w*", r"include\w*", r"possess\w*"),
@@ -216,7 +280,7 @@ _NOTICED = one_of("seen", "identified", "found", "recogni[sz]ed", "spotted", "co
 _HABITUALLY = one_of("the (?:limit|maximum|usual)", "generally", "usually", "often", "typically", "commonly")
 _LATE_HEDGES = (
     rf"can(?! be {_NOTICED})",
-    *("could", "may", "might", "would", "possibly", "perhaps", "often", "usually", "typically"),
+    *("could", "may", "might", "would", "possibly", "perhaps", "often", "usually", "typically", "normally"),
     rf"(?:is|are) {_HABITUALLY}",
 )
 THEN_HEDGED = any_case(rf"\s*(?:[\w-]+\s+)?{one_of(*_LATE_HEDGES)}\b")

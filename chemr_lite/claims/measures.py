@@ -22,14 +22,14 @@ def mol_of(smiles: str) -> Chem.Mol:
 
 
 @lru_cache(maxsize=1024)
-def _pattern(smarts: str) -> Chem.Mol:
+def pattern(smarts: str) -> Chem.Mol:
     return Chem.MolFromSmarts(smarts)
 
 
 @lru_cache(maxsize=100_000)
 def matches(smarts: str, smiles: str) -> int:
     """Return how often a pattern is in a molecule; counts of patterns separated by `|` are added up."""
-    return sum(len(mol_of(smiles).GetSubstructMatches(_pattern(part), maxMatches=100)) for part in smarts.split("|"))
+    return sum(len(mol_of(smiles).GetSubstructMatches(pattern(part), maxMatches=100)) for part in smarts.split("|"))
 
 
 @lru_cache(maxsize=100_000)
@@ -39,7 +39,7 @@ def matches_in(smarts: str, smiles: str, places: frozenset[str], mainly: bool) -
     With `mainly`, only the most telling place of a match counts.
     """
     mol = mol_of(smiles)
-    places_of_matches = (places_of(mol, match) for match in mol.GetSubstructMatches(_pattern(smarts), maxMatches=100))
+    places_of_matches = (places_of(mol, match) for match in mol.GetSubstructMatches(pattern(smarts), maxMatches=100))
     return sum(not places.isdisjoint(own[:1] if mainly else own) for own in places_of_matches)
 
 
@@ -47,11 +47,11 @@ def pattern_measures(smarts: tuple[str, ...], places: frozenset[str] = frozenset
     """Return a measure for each sense of a word, anywhere in the molecule or in one of `places` only."""
     if places:
         return [
-            lambda s, pattern=pattern, mainly=mainly: matches_in(pattern, s, places, mainly)
-            for pattern in smarts
+            lambda s, part=part, mainly=mainly: matches_in(part, s, places, mainly)
+            for part in smarts
             for mainly in (False, True)
         ]
-    return [lambda smiles, pattern=pattern: matches(pattern, smiles) for pattern in smarts]
+    return [lambda smiles, part=part: matches(part, smiles) for part in smarts]
 
 
 def holds(quantity: Quantity, subjects: list[tuple[str, ...]], measures: list[Measure]) -> bool:

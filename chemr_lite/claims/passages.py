@@ -21,7 +21,7 @@ _PLAIN = str.maketrans("‐‑‒–—−₀₁₂₃₄₅₆₇₈₉’≡",
 _BOLD_HEADING = r"(?:[-*#>]+[ \t]+)?(?:\d+[.)][ \t]*)?\*\*(?P<name>[^*\n]{2,60}?):?\*\*:?"  # `2. **Rings:**`
 _HASH_HEADING = r"#+[ \t]+(?P<title>[^\n]{2,60})"
 _HEADING = re.compile(rf"[ \t]*{_BOLD_HEADING}|[ \t]*{_HASH_HEADING}")
-_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z*(\[\d\x00-]|$)|;\s+")
+_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z*(\[\d\x00-]|$)|(?<=\?)\s+|;\s+")
 _SOMETHING = re.compile(r"[\w\x00]")
 _SIDE_WORDS = {
     "product": r"\bproducts?\b|\btarget\b|\bfinal (?:molecule|compound)\b",
@@ -30,6 +30,7 @@ _SIDE_WORDS = {
     "result": r"\bresult\w*\b|\bmodified\b|\bnew (?:molecule|compound)\b|\bafter\b",
 }
 _NO_WORD = r"(?!)"  # never matches
+_LOCANT = re.compile(r"\d['′]?-$")  # `no 2'-hydroxyl` denies one place only
 _DESCRIBES_SMILES = re.compile(r"[`'\"\s]*(?:\(|:|is\b|has\b|contains\b|bears\b|-)[^.]*")  # `CCO (ethanol) has …`
 
 
@@ -129,11 +130,14 @@ class Passage:
             count, most = number(interval["low"] or interval["least"]), number(interval["high"])
             exactly, has_number, place = True, True, start - len(clause) + interval.start()
         elif match and match["number"] and not language.NOT_A_COUNT.search(clause[: match.start("number")]):
-            count, exactly, has_number = number(match["number"]), match["least"] is None, True
+            count, has_number = number(match["number"]), True
+            some = language.SOME_OF_THEM.search(match["adjectives"]) or language.PLACED.match(after)
+            some = some or language.PART_BEARS.search(clause)
+            exactly = match["least"] is None and not some
             place = start - len(clause) + match.start("number")
         elif match and match["least"]:
             count = 1 if match["least"].lower() in ("at least", "more than", "over") else 2
-        if count_after := language.COUNT_AFTER.match(after):
+        if (count_after := language.COUNT_AFTER.match(after)) and not language.INCLUDING.search(before):
             count, exactly, has_number = number(count_after["number"]), True, True
         denials = [match.end() for match in language.NO.finditer(clause)]
         denied = (
@@ -141,6 +145,7 @@ class Passage:
         )
         sure = bool(self.step) or self.asserts(start, end, clause, plural and not has_number and not denied)
         sure = sure and (most is None or most - count <= WIDEST_RANGE)
+        sure = sure and not (denied and _LOCANT.search(before))
         return Quantity(0, True, sure) if denied else Quantity(count, exactly, sure, place, most)
 
     def asserts(self, start: int, end: int, clause: str = "", bare_plural: bool = False) -> bool:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from rdkit import Chem
 from rdkit.Chem import QED, Crippen, Descriptors, rdMolDescriptors
 
-from chemr_lite.claims.language import NUMBER, PART, RANGE_SIGN, any_case, number, one_of
+from chemr_lite.claims.language import ASIDE, NUMBER, PART, RANGE_SIGN, any_case, number, one_of
 from chemr_lite.claims.measures import mol_of
 from chemr_lite.claims.passages import WIDEST_RANGE, Passage, Quantity
 from chemr_lite.claims.statements import Statement, count_statement, fact_statement
@@ -32,7 +32,7 @@ _NO_LIMIT = "".join(f"(?<!{limit} )" for limit in ("above", "below", "under", "o
 _DALTONS = any_case(rf"{_NO_LIMIT}{_BETWEEN}(?<![\d.,])(?P<value>{_FIGURE}){_TO}(?P<about>){_UNIT}")
 _WEIGHT = one_of(
     *("molecular weight", "molar mass", "molecular mass", "exact mass", "monoisotopic mass", "formula weight"),
-    *("weighs", "a weight of", "MW", r"M\.W\.", "mass"),
+    *("weighs", "weight", "MW", r"M\.W\.", "mass"),
 )
 
 
@@ -63,7 +63,8 @@ _PROPERTIES = {
 _DONORS = any_case(
     rf"(?:(?<![\w.-])(?:(?P<low>{NUMBER}){RANGE_SIGN})?(?P<number>{NUMBER}|no|zero)\s+)?"
     r"(?:(?:hydrogen|H)[- ]bond(?:ing)?[- ])?\b(?P<kind>donor|acceptor|HBD|HBA)s?\b"
-    r"(?:\s+(?:count|number))?(?:\s*(?::|=|is|of|\|)?\s*(?P<after>\d+)(?:\s*(?:-|to)\s*(?P<high>\d+))?)?"
+    rf"(?:\s+(?:count|number))?(?:{ASIDE}\s*(?::|=|is|of|\|)?\s*(?P<after>{NUMBER}|none)\b(?!\s+[NO]\b)"
+    r"(?:\s*(?:-|to)\s*(?P<high>\d+))?(?:\s+(?:donors?|acceptors?))?)?"
 )
 
 
@@ -73,7 +74,7 @@ def read_properties(passage: Passage) -> Iterator[Statement]:
         for match in (match for pattern in patterns for match in pattern.finditer(passage.plain)):
             figures = [_plain_figure(figure) for figure in (match["value"], match["high"]) if figure]
             values, digits = [*map(float, figures)], len(figures[0].partition(".")[2])
-            slack = 0.5 * 10**-digits + tolerance + (0.01 * abs(values[0]) if match["about"] else 0)
+            slack = 0.5 * 10**-digits + tolerance + (_leeway(figures[0]) if match["about"] else 0)
 
             def is_near(smiles: str, values=values, slack=slack, functions=functions) -> bool:
                 return any(
@@ -96,6 +97,11 @@ def read_properties(passage: Passage) -> Iterator[Statement]:
         is_sure = _is_sure(passage, match) and not (is_range and high - low > WIDEST_RANGE)
         quantity = Quantity(low if is_range else number(count), True, is_sure, most=high if is_range else None)
         yield count_statement(passage, match.span(), "property", noun, [measure], quantity)
+
+
+def _leeway(figure: str) -> float:
+    """Return what `about` allows: a hundredth, but no more than a unit where the figure is given to the unit."""
+    return min(0.01 * abs(float(figure)), 0.5 if "." in figure else float("inf") if figure.endswith("0") else 1.0)
 
 
 def _plain_figure(figure: str) -> str:
@@ -128,7 +134,7 @@ _CHARGE_WORD = one_of(
     r"\bneutral\b(?! (?:form|pH|condition|acid|amine|base))",
     *(r"\bcation(?:ic)?\b", r"\banion(?:ic)?\b", r"\bzwitterion(?:ic)?\b"),
     *(r"\bpositively charged\b", r"\bnegatively charged\b"),
-    r"\b(?:net|overall|formal) (?:positive|negative) charge\b",
+    r"\b(?:net|overall|formal|(?:bears|carries|has) an?) (?:positive|negative) charge\b",
     *(r"\buncharged\b", r"\bno (?:net|overall|formal) charge\b"),
 )
 _CHARGE = any_case(one_of(_CHARGE_VALUE, r"(?P<before>[+-]\d)\s+charge\b", rf"(?P<word>{_CHARGE_WORD})"))
@@ -152,7 +158,7 @@ def read_charge(passage: Passage) -> Iterator[Statement]:
         else:
             word = match["word"].lower()
             # `the carboxylate anion`: a part of the molecule, perhaps of a zwitterion
-            is_part = bool(_NAME_OF_AN_ION.search(passage.plain[: match.start()]))
+            is_part = bool(_NAME_OF_AN_ION.search(passage.plain[: match.start()])) or word.endswith("a positive charge")
             is_true, says = _charge_word(word, ions, totals, is_part)
             denied = denied and not word.startswith("no ")
         supported = is_true != denied if quantity.sure else None

@@ -7,6 +7,7 @@ keeps them.
 from chemr_lite.claims.amounts import read_atoms, read_bonds, read_formula
 from chemr_lite.claims.changes import read_bond_changes, read_reactions
 from chemr_lite.claims.groups import read_composed, read_groups, read_moves, read_none
+from chemr_lite.claims.positions import read_positions
 from chemr_lite.claims.properties import read_charge, read_properties
 from chemr_lite.claims.rings import read_rings
 from chemr_lite.claims.shape import read_smiles, read_stereo
@@ -21,6 +22,7 @@ READERS = (
     read_stereo,
     read_bonds,
     read_properties,
+    read_positions,
     read_composed,
     read_groups,
     read_rings,

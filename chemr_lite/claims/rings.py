@@ -23,12 +23,15 @@ _NOUNS = (
     "carbocycles?",
     "aromatics?",
 )
-_NO_RING = one_of("size", "strain", "current", "nitrogen", "oxygen", "carbon", "atom", "closure", "opening")
+_NO_RING = one_of(r"[NOS]\b", "size", "strain", "current", "nitrogen", "oxygen", "carbon", "atom", "closure", "opening")
 _RING = any_case(
     rf"\b(?:(?P<words>(?:{_ADJECTIVE}(?:\s+|,\s*|\s+and\s+))+)(?:[a-z]+\s+)??)?"
     rf"(?P<noun>{'|'.join(_NOUNS)})\b(?!\s*{_NO_RING})"
 )
 _IS_OF_SIZE = any_case(rf"\s+is (?:an? )?(?P<size>(?:{'|'.join(_SIZES)}|[3-8])-membered)\b")
+_COUNTED = any_case(
+    rf"\s+(?:(?:is|are) )?(?P<number>{NUMBER})\b(?:\s+in (?:all|total))?(?=\s*(?:[,.;|]|$))"
+)  # `rings four in all`
 _TERSE_RING = re.compile(r"\b(?P<number>\d+)\s+(?P<word>aromatic|aliphatic)\b|\brings\s+(?P<total>\d+)\b")
 _CYCLE_WORDS = (
     *("acyclic", "monocyclic", "bicyclic", "tricyclic", "tetracyclic", "polycyclic"),
@@ -86,7 +89,8 @@ def _read_described(passage: Passage) -> Iterator[Statement]:
         if noun.startswith("lact") and not any(word.endswith("membered") for word in words):
             continue
         before, after = passage.plain[: match.start()], passage.plain[match.end() :]
-        counted = NUMBERED.search(before) or COUNT_AFTER.match(after)
+        behind = None if NUMBERED.search(before) else _COUNTED.match(after)
+        counted = NUMBERED.search(before) or COUNT_AFTER.match(after) or behind
         if (noun.startswith("aromatic") or not words) and not counted:
             continue
         if noun.startswith("heterocycl"):
@@ -96,6 +100,8 @@ def _read_described(passage: Passage) -> Iterator[Statement]:
         elif noun.startswith("aromatic"):
             words.add("aromatic")
         quantity = passage.quantity(*match.span(), noun.endswith("s"))
+        if behind:
+            quantity = Quantity(number(behind["number"]), True, passage.asserts(*match.span()))
         if "system" in noun and "fused" in words and quantity.number:
             quantity = Quantity(1, False, quantity.sure)
         yield count_statement(passage, match.span(), "ring", _noun(words), [measures.rings(words)], quantity)

@@ -8,7 +8,7 @@ from rdkit import Chem
 
 from chemr_lite.chemistry.structure import scaffold, stereocentres
 from chemr_lite.claims import measures
-from chemr_lite.claims.language import NUMBER, any_case, one_of
+from chemr_lite.claims.language import COUNT_AFTER, NO_AFTER, NUMBER, any_case, one_of
 from chemr_lite.claims.measures import mol_of
 from chemr_lite.claims.passages import Passage, Quantity
 from chemr_lite.claims.statements import Statement, count_statement, fact_statement
@@ -47,6 +47,11 @@ _LABELS = re.compile(
         rf"(?<![\w-])(?P<before>[RSEZ])[- ]{_LABELLED}",  # E-configured
         rf"{_BEARERS} (?:is |are |of |at \w+ is |drawn as |both )*\(?(?P<after>[RSEZ])\)?(?![\w'])",  # centre is R
         rf"\b(?P<cis>(?i:cis|trans))(?=[- ]{_DOUBLE_BONDS})",  # trans-alkene
+        r"\b(?:[Cc]onfiguration|geometry)\b[^.;:]{0,25}?(?:: | as )\(?(?P<as>[RSEZ])\)?(?![\w'])",  # specified as Z
+        r"\b(?:alkene|olefin|enone|double bond|[Gg]eometry|descriptor|stereocent(?:re|er))\b[^.;:]{0,20}?"
+        r"(?:\bis|comes out|\bto|\|)\s+(?P<comes>[RSEZ])(?![\w'])",  # the double bond as drawn is Z
+        r"\breads (?P<reads>[RS])\b",
+        r"\bCIP[,:]? (?P<cip>[RSEZ])(?![\w'])",
         r"\b(?:geometry|alkene|olefin|double bond|C=C) is (?P<iscis>cis|trans)\b",
         rf"\ban? (?P<kind>[EZ])(?:-| )(?=\w*{_ALKENES})",  # an E-enone
     )
@@ -67,7 +72,7 @@ def read_stereo(passage: Passage) -> Iterator[Statement]:
         yield fact_statement(passage, match.span(), "stereo", fact, has_centre, Quantity(1, False))
     for match in _CENTRE.finditer(passage.plain):
         before, after = passage.plain[: match.start()], passage.plain[match.end() :]
-        if not (_SOME_CENTRE.search(before) or re.match(r"\s*[:=]\s*\d", after)):
+        if not (_SOME_CENTRE.search(before) or COUNT_AFTER.match(after) or NO_AFTER.match(after)):
             continue
         quantity = passage.quantity(*match.span())
         # an unassigned stereocentre is still one, but `two stereocentres` may mean those that are assigned
@@ -81,7 +86,9 @@ def read_stereo(passage: Passage) -> Iterator[Statement]:
 
         yield fact_statement(passage, match.span(), "stereo", "chiral" if chiral else "achiral", is_so)
     for match in _LABELS.finditer(passage.plain):
-        text = match["labels"] or match["before"] or match["after"] or match["kind"]
+        text = next(
+            (match[g] for g in ("labels", "before", "after", "kind", "as", "comes", "reads", "cip") if match[g]), None
+        )
         labels = Counter(re.findall("[RSEZ]", text or _CIS_TRANS[(match["cis"] or match["iscis"]).lower()]))
 
         def has_labels(smiles: str, labels=labels) -> bool:
