@@ -11,6 +11,7 @@ from chemr_lite.claims.passages import Passage
 from chemr_lite.claims.statements import Statement, fact_statement
 
 _DISTANCES = {"ortho": 1, "meta": 2, "para": 3}  # bonds around the ring
+_HINT = any_case(r"(?:ortho|meta|para)[ -]to\b")  # few clauses have it, and to look for all names takes long
 _NOUN = r"(?: (?:group|ring|atom|substituent|oxygen|nitrogen|carbon|position|one))?"
 
 
@@ -57,7 +58,7 @@ def _has(smiles: str, first: str | None, distance: int, second: str) -> bool:
 
 def read_positions(passage: Passage) -> Iterator[Statement]:
     """Read `the nitro group is ortho to the bromine`. Of a group that no benzene ring carries nothing is read."""
-    for match in _position().finditer(passage.plain):
+    for match in _position().finditer(passage.plain) if _HINT.search(passage.plain) else ():
         names = [WORDS[word.lower()] for word in (match["first"], match["second"]) if word]
         if any(kind != "group" for kind, _ in names):
             continue

@@ -4,7 +4,7 @@
     python recipes/studies/bench.py rewards --data uspto_forward.csv.gz    # on your own rows
     python recipes/studies/bench.py soak --completions 1000000             # any text, under every task
     python recipes/studies/bench.py mixing outputs/nano                    # what the balance of tasks costs of a step
-    python recipes/studies/bench.py gpu                                    # memory and speed on your GPU, in 25 minutes
+    python recipes/studies/bench.py gpu                                    # memory and speed on your GPU in 8.5 minutes
 
 rewards: score a reward batch as GRPO makes it, with 8 completions a row: right, wrong, invalid and repeated ones. Ours
 is `chemr_lite.reward_functions()`. The plain way parses, canonicalises and fingerprints both sides anew for each
@@ -16,8 +16,8 @@ soak: score random, mutated and adversarial completions under all tasks. It fail
 mixing: train some steps of phase 3 from a run's phase 2, on a copy. It times what bare TRL with a constant reward would
 not do (drawing rows by weight, scoring, learning from the scores) and the whole step.
 
-gpu: see recipes/studies/gpu.py. It needs no network: it makes models of real shapes with random weights, which take up
-to 24 GB of disk for a while.
+gpu: see recipes/studies/gpu.py. It needs no network: it makes models of real shapes with random weights, which take
+some 9 GB of disk.
 """
 
 import argparse
@@ -235,8 +235,8 @@ def main() -> None:
     part.set_defaults(benchmark=mixing)
 
     part = benchmarks.add_parser("gpu", help="nano's ladder, seconds a step and memory of real shapes, on a CUDA GPU")
-    minutes_help = "start no measurement after so many; the same command goes on"
-    part.add_argument("--minutes", type=float, default=25, help=minutes_help)
+    minutes_help = "end after so many; the same command goes on [8.5]"
+    part.add_argument("--minutes", type=float, default=8.5, help=minutes_help)
     results = Path(__file__).parent / "results"
     part.add_argument("--output", type=Path, default=results, help="folder of gpu-<device>.json and .md")
     part.add_argument("--work", type=Path, default=Path("outputs/bench-gpu"), help="folder for models, runs and logs")

@@ -1,30 +1,36 @@
-"""Measure the GPU path without a network: what `python recipes/studies/bench.py gpu` runs.
+"""Measure the GPU path without a network, the most wanted first: what `python recipes/studies/bench.py gpu` runs.
 
-1. Train nano's three phases through Unsloth and through transformers: the same ladder within noise.
-2. Make models of real shapes with random weights and quantise them once. Train ten steps of phase 1 and of phase 3
-   each: by our recipe, by a bare Unsloth script and by bare TRL with bitsandbytes. Some runs are held to the memory of
-   smaller cards.
-3. Show where a step of phase 3 goes: sampling, rewards, the reference, the loss, backward.
+1. The environment: versions, and whether 4-bit products are right.
+2. nano's smoke preset, by Unsloth and by transformers at once.
+3. The 8B shape with random weights, by our recipe, held to the memory of a 16 GB card: phase 3, then phase 1. The same
+   by a bare Unsloth script and by bare TRL with bitsandbytes.
+4. nano far up the curve of practice: phases 1 and 2, then phase 3 with 128 prompts a step for as long as there is time.
+5. The 3B shape, where a step of phase 3 goes, the 8B shape on a 24 GB card, and nano's whole ladder by both backends.
 
-Each measurement runs in a process of its own and is written down when it ends. The next start does what is missing.
+Each part runs in a process of its own, for a limited time, and is written down when it ends. The next start goes on:
+with the parts that are missing, and a part of nano's from its last checkpoint.
 """
 
+import contextlib
 import json
+import os
 import re
-import shutil
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 
-from recipes.studies.gpu_step import WARM_UP
-from recipes.studies.random_models import make_model
-from recipes.training.files import read_json, write_json
+from recipes.training.files import read_json, read_jsonl, write_json
 from recipes.training.options import UsageError
 
 ROOT = Path(__file__).resolve().parents[2]
-STEPS = 10
+STEP = "recipes/studies/gpu_step.py"
 T4, CARD_24GB = 14.6, 22.0  # GiB that a process is held to
+PROMPTS = 128  # a step of practice
 WAYS = {
     "ours": "our recipe, Unsloth",
     "ours-hf": "our recipe, transformers",
@@ -38,165 +44,230 @@ COLUMNS = (
 FIGURES = ("seconds", "samples_per_second", "completion_tokens_per_second", "reserved_gib", "micro_batch")
 
 
-def specs(work: Path, dry: bool) -> list[dict]:
-    """Return the measurements, the most wanted first; with `dry` three small ones."""
-    sizes = {"steps": STEPS, "prompt": 1024, "completion": 512, "generations": 8, "batch": 8, "micro": 4}
-    if dry:
-        sizes = {"steps": WARM_UP + 1, "prompt": 96, "completion": 24, "generations": 4, "batch": 4, "micro": 2}
+@dataclass(frozen=True)
+class Part:
+    """One command, which runs for at most `limit` seconds and is not started with fewer than `least` left."""
 
-    def spec(shape: str, phase: str, way: str, cap: float | None = None, profile: bool = False, **other_sizes) -> dict:
-        place = {"shape": shape, "phase": phase, "way": way, "cap": cap, "profile": profile}
-        return place | {"folder": str(work / shape), "prompts": 1} | sizes | other_sizes
+    name: str
+    command: tuple[str, ...]
+    limit: float
+    result: Path  # what it leaves: a file of figures, or a run directory
+    spec: dict | None = None  # of a measurement of steps
+    at_once: bool = False  # together with the part behind it
+    least: float = 50
 
+
+def parts(work: Path, dry: bool) -> list[Part]:
+    """Return the parts, the most wanted first; with `dry` the same kinds, small enough for a CPU."""
+    large, middle = ("tiny", "tiny") if dry else ("8b", "3b")
+
+    def step(shape: str, phase: str, way: str, cap: float | None = None, profile: bool = False, **sizes) -> Part:
+        spec = {"shape": shape, "phase": phase, "way": way, "cap": cap, "profile": profile, "prompts": 1}
+        spec |= {"prompt": 1024, "completion": 512, "generations": 8, "batch": 8, "micro": 4}
+        spec |= {"warm_up": 1, "steps": 4} if phase == "grpo" else {"warm_up": 2, "steps": 7}
+        if dry:
+            spec |= {"prompt": 96, "completion": 24, "generations": 4, "batch": 4, "micro": 2, "cap": None, "steps": 3}
+        spec |= sizes
+        name = ", ".join([shape, phase, way, f"{spec['prompt']} + {spec['completion']}"])
+        name += f", {cap} GiB" * bool(cap) + ", profile" * profile
+        result = work / f"{name.replace(', ', '-').replace(' ', '')}.json"
+        command = (STEP, "step", json.dumps(spec | {"folder": str(work / shape)}), str(result))
+        return Part(name, command, 150 if phase == "grpo" else 90, result, spec)
+
+    def make(shape: str) -> Part:
+        result = work / shape / "made.json"
+        return Part(f"make {shape}", (STEP, "make", shape, str(work / shape), str(result)), 120, result)
+
+    def nano(name: str, recipe: str, backend: str, preset: str, limit: float, *more: str, **kind) -> Part:
+        run = work / kind.pop("run", name.replace(", ", "-").replace(" ", "-"))
+        command = (f"recipes/{recipe}.py", "--preset", preset, "--backend", backend, "--output", str(run))
+        return Part(name, (*command, "--save-steps", "20", *more), limit, run, **kind)
+
+    first = "hf" if dry else "unsloth"
+    whole = "smoke" if dry else "nano"
+    practice = ("--prompts-per-step", str(PROMPTS), "--grpo-micro-batch", str(8 * PROMPTS), "--grpo-steps", "1000")
+    practice += ("--temperature", "1.0", "--grpo-learning-rate", "2e-4", "--replay-kl", "0", "--validation-steps", "50")
     if dry:
-        return [
-            spec("tiny", "foundation", "ours-hf"),
-            spec("tiny", "grpo", "trl"),
-            spec("tiny", "grpo", "ours-hf", profile=True),
-        ]
-    phases, ways = ("grpo", "foundation"), ("ours", "unsloth", "trl")
-    return [
-        *(spec("8b", phase, "ours", T4) for phase in phases),
-        *(spec("8b", phase, way) for phase in phases for way in ways),
-        spec("8b", "grpo", "ours", profile=True),
-        *(spec("3b", phase, "ours", T4, prompt=1536) for phase in phases),  # 2,048 tokens with the completion
-        *(spec("3b", phase, way) for phase in phases for way in ways),
-        *(spec("8b", phase, "ours", CARD_24GB) for phase in phases),
-        *(spec(shape, "grpo", way, T4) for shape in ("8b", "3b") for way in ("unsloth", "trl")),
-        *(spec("1.5b", phase, way) for phase in phases for way in ways),
+        practice = ("--grpo-steps", "2", "--validation-steps", "1")
+    ours = "ours-hf" if dry else "ours"
+    wanted = [
+        Part("environment", (STEP, "environment", str(work / "environment.json")), 100, work / "environment.json"),
+        nano("nano, smoke, unsloth", "grpo", "unsloth", "smoke", 130, at_once=True),
+        nano("nano, smoke, hf", "grpo", "hf", "smoke", 130),
+        make(large),
+        *(step(large, phase, ours, T4) for phase in ("grpo", "foundation")),
+        *(step(large, phase, way) for way in ("unsloth", "trl") for phase in ("grpo", "foundation")),
+        nano("nano, before practice", "distill", first, whole, 240, run="nano-practice"),
+        nano("nano, practice", "grpo", first, whole, 240, *practice, run="nano-practice"),
+        make(middle),
+        *(step(middle, phase, ours, T4, prompt=1536) for phase in ("grpo", "foundation") if not dry),
+        *(
+            step(middle, phase, way)
+            for way in ("ours", "unsloth", "trl")
+            for phase in ("grpo", "foundation")
+            if not dry
+        ),
+        step(large, "grpo", ours, profile=True),
+        *(step(large, phase, ours, CARD_24GB) for phase in ("grpo", "foundation") if not dry),
+        nano("nano, unsloth", "grpo", "unsloth", whole, 900, at_once=True),
+        nano("nano, hf", "grpo", "hf", whole, 900),
     ]
+    if not dry:
+        return wanted
+    return [part for part in wanted if "unsloth" not in part.name]
 
 
-def name_of(spec: dict) -> str:
-    parts = [spec["shape"], spec["phase"], spec["way"], f"{spec['prompt']} + {spec['completion']}"]
-    parts += [f"{spec['cap']} GiB"] if spec["cap"] else []
-    parts += ["profile"] if spec["profile"] else []
-    return ", ".join(parts)
+def figures_of(part: Part) -> dict:
+    """Return what a part has written so far: figures, a ladder, or how far practice has come."""
+    if part.result.suffix == ".json":
+        return read_json(part.result) if part.result.exists() else {}
+    if (part.result / "ladder.json").exists() and part.name != "nano, before practice":
+        rungs = read_json(part.result / "ladder.json")["rows"]
+        figures = {"ladder": {r["phase"]: {"balanced": r["balanced"], "interval": r["interval"]} for r in rungs}}
+    else:
+        figures = {"finished": [phase for phase in ("foundation", "distill") if (part.result / phase).exists()]}
+    return figures | (practised(part.result) if part.name == "nano, practice" else {})
 
 
-def run_step(spec: dict, log: Path) -> dict:
-    """Run gpu_step.py on `spec` in a process of its own. Return its figures, or its error."""
-    result = log.with_suffix(".json")
-    result.unlink(missing_ok=True)
-    failure = run_logged(["recipes/studies/gpu_step.py", json.dumps(spec), str(result)], log)
-    return failure or read_json(result)
+def practised(run: Path) -> dict:
+    """Return groups, seconds a step, and accuracy before and after: sampled, and greedy on validation rows."""
+    log = next((path for path in (run / "grpo/log.jsonl", run / "grpo.partial/log.jsonl") if path.exists()), None)
+    lines = read_jsonl(log) if log else []
+    steps = [line for line in lines if "reward" in line]
+    checks = [line["validation"] for line in lines if "validation" in line]
+    if not steps:
+        return {}
+    tenth = max(1, len(steps) // 10)
+
+    def accuracy(some: list[dict]) -> float:
+        shares = [value for line in some for name, value in line.items() if name.startswith("accuracy/")]
+        return round(100 * fmean(shares), 2)
+
+    return {
+        "steps": len(steps),
+        "seconds a step": round(fmean(line["step_time"] for line in steps), 3),
+        "sampled accuracy": [accuracy(steps[:tenth]), accuracy(steps[-tenth:])],
+        "greedy validation": checks,
+    }
 
 
-def run_logged(arguments: list[str], log: Path) -> dict | None:
-    """Run a script with its output in `log`. If it fails, return its last error line; progress bars may follow it."""
-    command = [sys.executable, *arguments]
-    with log.open("w") as file:
-        status = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, cwd=ROOT, check=False).returncode
-    if not status:
-        return None
+def run(group: Sequence[Part], until: float) -> list[dict]:
+    """Run parts at once, each for at most its limit and none past `until`. Return what is known of each afterwards."""
+    started = [(part, *_start(part, until)) for part in group]
+    return [_finish(part, process, log, deadline) for part, process, log, deadline in started]
+
+
+def _start(part: Part, until: float) -> tuple[subprocess.Popen, Path, float]:
+    log = part.result.with_suffix(".log")
+    log.parent.mkdir(parents=True, exist_ok=True)
+    command, deadline = [sys.executable, *part.command], min(time.time() + part.limit, until)
+    if part.result.suffix != ".json":  # a run of nano's, which stops with a checkpoint
+        command += ["--max-hours", f"{max(1, deadline - time.time() - 20) / 3600:.5f}"]
+    settings = os.environ | {"HF_HUB_OFFLINE": "1", "PYTHONUNBUFFERED": "1"}
+    with log.open("a") as file:
+        process = subprocess.Popen(
+            command, stdout=file, stderr=subprocess.STDOUT, cwd=ROOT, env=settings, start_new_session=True
+        )
+    return process, log, deadline
+
+
+def _finish(part: Part, process: subprocess.Popen, log: Path, deadline: float) -> dict:
+    began = time.time()
+    try:
+        status = process.wait(max(0.1, deadline - time.time()))
+    except subprocess.TimeoutExpired:
+        status = None
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    found = figures_of(part) | ({} if part.spec else {"took": round(time.time() - began, 1)})
+    if status == 0:
+        return found
+    if status == 75 or status is None:
+        return found | {
+            "unfinished": "stopped with a checkpoint" if status else f"out of time after {part.limit:.0f} s"
+        }
+    return found | {"error": f"exit status {status}: {last_error(log)}"}
+
+
+def last_error(log: Path) -> str:
+    """Return the last line of a log that names an error; progress bars may follow it."""
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines()]
     errors = [line for line in lines if re.match(r"(\w+\.)*(\w*Error|error)\b", line)]
-    return {"error": f"exit status {status}: {(errors or lines or ['no output'])[-1][:300]}", "log": str(log)}
-
-
-def nano_ladder(backend: str, preset: str, work: Path) -> dict:
-    """Train the three phases on nano by `backend`. Return the rungs of the ladder, or the error."""
-    run = work / f"nano-{backend}"
-    arguments = ["recipes/grpo.py", "--preset", preset, "--backend", backend, "--output", str(run)]
-    failure = run_logged(arguments, work / f"nano-{backend}.log")
-    if failure:
-        return failure
-    rungs = read_json(run / "ladder.json")["rows"]
-    return {rung["phase"]: {"balanced": rung["balanced"], "interval": rung["interval"]} for rung in rungs}
+    return (errors or lines or ["no output"])[-1][:300]
 
 
 def table(results: dict) -> str:
     """Return what was measured as Markdown."""
-    lines = [f"# {results['device']}", "", results["versions"], "", "## nano, the three phases", ""]
-    for backend, rungs in results["nano"].items():
-        ladder = rungs.get("error") or " → ".join(
-            f"{phase} {rung['balanced']:.1f} ± {rung['interval']:.1f}" for phase, rung in rungs.items()
-        )
-        lines.append(f"* {backend}: {ladder}")
+    lines = [f"# {results['device']}", ""]
+    measured = results["parts"]
+    steps = {name: found for name, found in measured.items() if found.get("spec")}
+    for name, found in measured.items():
+        if name not in steps:
+            shown = {key: value for key, value in found.items() if key not in ("ladder", "spec")}
+            lines.append(f"* {name}: {json.dumps(shown, ensure_ascii=False)}")
+            if "ladder" in found:
+                rungs = (f"{p} {rung['balanced']:.1f} ± {rung['interval']:.1f}" for p, rung in found["ladder"].items())
+                lines.append(f"  {' → '.join(rungs)}")
     lines += ["", "## Steps", "", f"| {' | '.join(COLUMNS)} |", f"| {' | '.join(['---'] * len(COLUMNS))} |"]
-    for step in results["steps"].values():
-        spec, figures = step["spec"], step["figures"]
+    for found in steps.values():
+        spec = found["spec"]
         if spec["profile"]:
             continue
         tokens, cap = f"{spec['prompt']} + {spec['completion']}", str(spec["cap"] or "–")
         cells = [spec["shape"], spec["phase"], tokens, cap, WAYS[spec["way"]]]
-        if "error" in figures:
-            cells += [figures["error"][:120].replace("|", "/"), *[""] * (len(FIGURES) - 1)]
-        else:
-            cells += [str(figures.get(name, "–")) for name in FIGURES]
+        problem = found.get("error") or found.get("unfinished")
+        cells += [problem[:120].replace("|", "/")] if problem else []
+        cells += (
+            [str(found["figures"].get(name, "–")) for name in FIGURES] if not problem else [""] * (len(FIGURES) - 1)
+        )
         lines.append(f"| {' | '.join(cells)} |")
-    for step in results["steps"].values():
-        if "shares" in step["figures"]:
-            lines += ["", f"## Where a step goes: {name_of(step['spec'])}", ""]
-            lines += [f"* {name}: {share} %" for name, share in step["figures"]["shares"].items()]
+    for name, found in steps.items():
+        if "shares" in found.get("figures", {}):
+            lines += ["", f"## Where a step goes: {name}", ""]
+            lines += [f"* {part}: {share} %" for part, share in found["figures"]["shares"].items()]
     return "\n".join(lines) + "\n"
 
 
-class Measurements:
-    """The results of one device, kept in a file: what is missing is measured, and written down at once."""
-
-    def __init__(self, path: Path, empty: dict, minutes: float):
-        self.path, self.minutes, self.until = path, minutes, time.time() + 60 * minutes
-        self.results = json.loads(path.read_text()) if path.exists() else empty
-
-    def is_due(self, part: str, name: str) -> bool:
-        """Return whether `name` is missing or has failed, and there is time for it; print which."""
-        results = self.results[part]
-        if name in results and "error" not in results[name].get("figures", results[name]):
-            return False
-        if time.time() > self.until:
-            print(f"no time left for {name}; the same command goes on", flush=True)
-            return False
-        print(f"{(time.time() - self.until) / 60 + self.minutes:5.1f} min  {name}", flush=True)
-        return True
-
-    def save(self) -> None:
-        write_json(self.path, self.results)
-        self.path.with_suffix(".md").write_text(table(self.results))
-
-    def measure_step(self, spec: dict, work: Path) -> None:
-        name, model = name_of(spec), work / spec["shape"]
-        if not self.is_due("steps", name):
-            return
-        if not (model / "4bit").exists():
-            shutil.rmtree(model, ignore_errors=True)
-            make_model(model, spec["shape"])
-        figures = run_step(spec, work / f"{name.replace(', ', '-').replace(' ', '')}.log")
-        listed = {key: value for key, value in spec.items() if key != "folder"}
-        self.results["steps"][name] = {"spec": listed, "figures": figures}
-        self.save()
-        print(f"           {figures}", flush=True)
-
-    def measure_nano(self, backend: str, preset: str, work: Path) -> None:
-        if self.is_due("nano", backend):
-            self.results["nano"][backend] = nano_ladder(backend, preset, work)
-            self.save()
-
-
 def measure_all(output: Path, work: Path, minutes: float, dry: bool) -> Path:
-    """Measure what is missing in `output`, for about `minutes` at most. Return the path of the results.
+    """Measure what is missing in `output`, for at most `minutes`. Return the path of the results.
 
     Raises UsageError where there is no CUDA device, except with `dry`.
     """
     import torch  # seconds to import, which --help must not wait for
 
-    from recipes.training.environment import describe_versions
-
-    cuda = torch.cuda.is_available()
+    began, cuda = time.time(), torch.cuda.is_available()
     if not (cuda or dry):
         raise UsageError("no CUDA device; --dry-run tries the same code on tiny shapes on a CPU")
     device = torch.cuda.get_device_name(0) if cuda else "CPU, dry run"
-    work.mkdir(parents=True, exist_ok=True)
     output.mkdir(parents=True, exist_ok=True)
     path = output / f"gpu-{'-'.join(device.lower().replace(',', '').split())}.json"
-    empty = {"device": device, "versions": describe_versions(), "nano": {}, "steps": {}}
-    measurements, planned = Measurements(path, empty, minutes), specs(work, dry)
-    first = 2 if cuda else len(planned)  # on a GPU the two most wanted come before nano's ladder
-    for spec in planned[:first]:
-        measurements.measure_step(spec, work)
-    for backend in ("unsloth", "hf") if cuda else ("hf",):
-        measurements.measure_nano(backend, "smoke" if dry else "nano", work)
-    for spec in planned[first:]:
-        measurements.measure_step(spec, work)
-    measurements.save()
+    results = read_json(path) if path.exists() else {"device": device, "parts": {}}
+    until, waiting = began + 60 * minutes, []
+    for part in parts(work.resolve(), dry):
+        known = results["parts"].get(part.name)
+        if known and not ("error" in known or "unfinished" in known):
+            continue
+        waiting.append(part)
+        if part.at_once:
+            continue
+        group, waiting = waiting, []
+        elapsed = f"{(time.time() - began) / 60:5.1f} min  {' and '.join(one.name for one in group)}"
+        if until - time.time() < max(one.least for one in group):
+            print(f"{elapsed}: no time left; the same command goes on", flush=True)
+            continue
+        print(elapsed, flush=True)
+        for one, found in zip(group, run(group, until), strict=True):
+            results["parts"][one.name] = _named(one, found)
+            print(f"           {json.dumps(found)[:400]}", flush=True)
+        write_json(path, results)
+        path.with_suffix(".md").write_text(table(results))
     return path
+
+
+def _named(part: Part, found: dict) -> dict:
+    """Return what was found of a part; of steps with what was measured."""
+    if part.spec is None:
+        return found
+    problems = {key: found[key] for key in ("error", "unfinished") if key in found}
+    return {"spec": part.spec, **problems, "figures": {k: v for k, v in found.items() if k not in problems}}

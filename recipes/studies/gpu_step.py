@@ -1,7 +1,11 @@
-"""One measurement of the GPU path: seconds a step of one way to train a model of a real shape, without a download.
+"""One part of the GPU measurements: the environment, a model of a real shape, or seconds a step of a way to train it.
 
-`recipes/studies/gpu.py` starts this file once for each measurement. So nothing that one way patches or leaves in memory
+`recipes/studies/gpu.py` starts this file once for each part. So nothing that one way patches or leaves in memory
 reaches the next.
+
+    python recipes/studies/gpu_step.py environment RESULT
+    python recipes/studies/gpu_step.py make SHAPE FOLDER RESULT
+    python recipes/studies/gpu_step.py step SPEC RESULT
 """
 
 import json
@@ -19,14 +23,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from chemr_lite import get_task
 from chemr_lite.data import Loaded
 from recipes import grpo
-from recipes.studies.random_models import LORA, texts_of
+from recipes.studies.random_models import LORA, make_model, texts_of
+from recipes.training.files import write_json
 from recipes.training.options import Options
 from recipes.training.quiet import silence_libraries
 from recipes.training.time_left import TimeLeft
 
 GIB = 2**30  # not from recipes.training.memory: that imports transformers, and Unsloth must come first
-WARM_UP = 2  # first steps, which are not counted
-SECONDS = 120  # a measurement that takes longer ends with fewer steps
+SECONDS = 75  # a measurement that takes longer ends with fewer steps
 
 
 class EnoughSteps(Exception):
@@ -45,7 +49,7 @@ def now() -> float:
 def measure(spec: dict) -> dict:
     """Train by one way and return seconds a step (median), speed, memory and where a step goes.
 
-    `spec` is one of `recipes.studies.gpu.specs`.
+    `spec` is that of a part in `recipes.studies.gpu`. Its first `warm_up` steps are not counted.
     """
     import torch
 
@@ -67,9 +71,9 @@ def measure(spec: dict) -> dict:
 
         def on_step_end(self, args, state, control, **_):
             steps.append(now() - self.began)
-            if len(steps) == WARM_UP:
+            if len(steps) == spec["warm_up"]:
                 parts.clear()
-            if len(steps) >= spec["steps"] or (sum(steps) > SECONDS and len(steps) > WARM_UP):
+            if len(steps) >= spec["steps"] or (sum(steps) > SECONDS and len(steps) > spec["warm_up"]):
                 raise EnoughSteps
 
     def time_method(owner, name: str) -> None:
@@ -106,7 +110,7 @@ def measure(spec: dict) -> dict:
         figures["allocated_gib"] = round(torch.cuda.max_memory_allocated() / GIB, 2)
         figures["reserved_gib"] = round(torch.cuda.max_memory_reserved() / GIB, 2)
     if spec["profile"]:
-        figures["shares"] = shares_of_a_step(parts, steps[WARM_UP:])
+        figures["shares"] = shares_of_a_step(parts, steps[spec["warm_up"] :])
     return figures
 
 
@@ -130,7 +134,7 @@ def hold_to(size: float) -> None:
 
 def speed(spec: dict, steps: list[float]) -> dict:
     """Return seconds a step, samples and completion tokens a second, from the seconds of all steps."""
-    seconds = median(steps[WARM_UP:])
+    seconds = median(steps[spec["warm_up"] :])
     figures = {"seconds": round(seconds, 3), "steps": [round(value, 3) for value in steps]}
     if spec["phase"] == "foundation":
         return figures | {"samples_per_second": round(spec["batch"] / seconds, 3)}
@@ -267,6 +271,50 @@ def bare(spec: dict) -> None:
     trainer.train()
 
 
+def environment() -> dict:
+    """Return versions and device, and how far Unsloth's product of 4-bit weights is from bitsandbytes'."""
+    began = time.perf_counter()
+    import torch
+
+    cuda = torch.cuda.is_available()
+    if cuda:
+        os.environ.setdefault("UNSLOTH_DISABLE_STATISTICS", "1")
+        import unsloth  # noqa: F401 - must come before trl
+    import trl  # noqa: F401
+    from bitsandbytes.functional import dequantize_4bit, quantize_4bit
+
+    from recipes.training.environment import describe_versions
+
+    found = {"versions": describe_versions(), "imports_s": round(time.perf_counter() - began, 1)}
+    weight = torch.randn(512, 256, device="cuda" if cuda else "cpu", dtype=torch.bfloat16)
+    packed, state = quantize_4bit(weight, quant_type="nf4", compress_statistics=True)
+    whole = dequantize_4bit(packed, state)
+    found["nf4_error"] = round((whole - weight).abs().mean().item(), 4)
+    if cuda:
+        from unsloth.kernels.utils import fast_dequantize
+
+        capability = ".".join(map(str, torch.cuda.get_device_capability()))
+        found["device"] = f"{torch.cuda.get_device_name()}, compute capability {capability}, CUDA {torch.version.cuda}"
+        found["unsloth_nf4_differs_by"] = (fast_dequantize(packed, state) - whole).abs().max().item()
+    return found
+
+
+def make(shape: str, folder: Path) -> dict:
+    """Make the model of a shape, unless it is there. Return the seconds that it took."""
+    began = time.perf_counter()
+    if not (folder / "4bit").exists():
+        make_model(folder, shape)
+    return {"made_s": round(time.perf_counter() - began, 1)}
+
+
+def main(action: str, *arguments: str) -> dict:
+    if action == "environment":
+        return environment()
+    if action == "make":
+        return make(arguments[0], Path(arguments[1]))
+    return measure(json.loads(arguments[0]))
+
+
 if __name__ == "__main__":
-    specification, result = sys.argv[1:]
-    Path(result).write_text(json.dumps(measure(json.loads(specification))))
+    *asked, result = sys.argv[1:]
+    write_json(Path(result), main(*asked))

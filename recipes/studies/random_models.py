@@ -4,7 +4,6 @@ Nothing here imports torch or transformers before it is called, so that `gpu_ste
 """
 
 import json
-import shutil
 from pathlib import Path
 
 from chemr_lite import get_task, render
@@ -25,50 +24,68 @@ LORA = 32  # rank of the adapter, and its alpha
 def make_model(folder: Path, shape: str) -> None:
     """Make a 4-bit model of `shape` in `folder`/4bit and a fresh adapter in `folder`/adapter.
 
-    The model has random weights and nano's tokenizer.
+    The model has random weights and nano's tokenizer. Each matrix is quantised as it is drawn, on the GPU if there is
+    one, and each layer has a file of its own: memory holds one layer at a time.
     """
     import torch
     import transformers
 
     from chemr_lite.model.hardware import detect_hardware
-    from chemr_lite.model.load import load_base, load_tokenizer
+    from chemr_lite.model.load import load_tokenizer
 
-    values = {"max_position_embeddings": 8192, **SHAPES[shape]}
-    config = getattr(transformers, values.pop("kind"))(**values)
+    hardware, values = detect_hardware(), {"max_position_embeddings": 8192, **SHAPES[shape]}
+    config = getattr(transformers, values.pop("kind"))(**values, dtype=hardware.dtype)
     with torch.device("meta"):
-        model = transformers.AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
+        model = transformers.AutoModelForCausalLM.from_config(config, dtype=hardware.dtype)
     torch.manual_seed(0)
-    write_weights(folder / "16bit", model)
     with written_aside(folder / "4bit") as aside:  # renamed last: where it exists, the adapter does too
-        load_base(str(folder / "16bit"), detect_hardware()).save_pretrained(aside)
+        aside.mkdir()
+        write_weights(aside, model, hardware)
+        config.architectures = [type(model).__name__]
+        config.quantization_config = transformers.BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=hardware.dtype,
+        ).to_dict()
+        config.save_pretrained(aside)
         load_tokenizer("nano").save_pretrained(aside)
         write_adapter(folder / "adapter", model, folder / "4bit")
-        shutil.rmtree(folder / "16bit")
 
 
-def write_weights(folder: Path, model) -> None:
-    """Write random 16-bit weights in the shapes of `model`, a file for each layer: memory holds one layer at a time."""
-    import torch
+def write_weights(folder: Path, model, hardware) -> None:
+    """Write random weights in the shapes of `model`, those of its linear layers in 4 bits."""
     from safetensors.torch import save_file
 
-    model.config.save_pretrained(folder)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
     layers: dict[str, dict] = {}
     for name, value in model.state_dict().items():
         if not (model.config.tie_word_embeddings and name.startswith("lm_head")):
             layers.setdefault(".".join(name.split(".")[:3]) if ".layers." in name else name, {})[name] = value.shape
-
-    def random_weight(size) -> torch.Tensor:
-        if len(size) == 1:
-            return torch.ones(size, dtype=torch.bfloat16)
-        return (torch.randn(size, device=device) * 0.02).bfloat16().cpu()
-
     index = {}
     for file, sizes in layers.items():
-        tensors = {name: random_weight(size) for name, size in sizes.items()}
+        tensors = {}
+        for name, size in sizes.items():
+            tensors |= random_weight(name, size, hardware)
         save_file(tensors, folder / f"{file}.safetensors", {"format": "pt"})
         index |= dict.fromkeys(tensors, f"{file}.safetensors")
     (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": index}))
+
+
+def random_weight(name: str, size, hardware) -> dict:
+    """Return the tensors that stand for one weight in a file: one, or packed 4-bit values and what unpacks them."""
+    import torch
+    from bitsandbytes.functional import quantize_4bit
+
+    from chemr_lite.model.load import LINEAR
+
+    if len(size) == 1:
+        return {name: (torch.zeros if name.endswith("bias") else torch.ones)(size, dtype=hardware.dtype)}
+    weight = (torch.randn(size, device=hardware.device) * 0.02).to(hardware.dtype)
+    if name.split(".")[-2] not in LINEAR:
+        return {name: weight.cpu()}
+    packed, state = quantize_4bit(weight, quant_type="nf4", compress_statistics=True)
+    parts = {f"{name}.{key}": part.cpu() for key, part in state.as_dict(packed=True).items()}
+    return {name: packed.cpu(), **parts}
 
 
 def write_adapter(folder: Path, model, base: Path) -> None:
