@@ -56,6 +56,17 @@ def test_sampling_that_does_not_fit_is_told_apart(capsys):
     assert tried == [8]  # a smaller micro-batch samples as much
 
 
+def test_answering_that_does_not_fit_is_told_apart():
+    def generate():
+        full()
+
+    def answer_rows():
+        generate()
+
+    with pytest.raises(UsageError, match="answer 64 rows at once: lower --eval-batch-size"):
+        with_less_memory(lambda options: answer_rows(), Options(), "foundation", "sft_micro_batch")
+
+
 def test_another_error_is_not_taken_for_one_of_memory():
     def train(options):
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")

@@ -10,7 +10,7 @@ from rdkit.Chem import rdMolDescriptors
 
 from chemr_lite.chemistry.structure import ELEMENTS
 from chemr_lite.claims import measures
-from chemr_lite.claims.language import ASIDE, NUMBER, NUMBERED, PART, TALLY, any_case, number, one_of
+from chemr_lite.claims.language import ASIDE, NO_TERM, NUMBER, NUMBERED, PART, TALLY, any_case, number, one_of
 from chemr_lite.claims.measures import mol_of
 from chemr_lite.claims.passages import Passage, Quantity
 from chemr_lite.claims.statements import Statement, count_statement, fact_statement
@@ -64,14 +64,16 @@ _ATOM_KINDS = one_of(
 )
 _ATOM = any_case(rf"\b{_ATOM_KINDS}\b(?!(?:\s+atoms?)?{_NO_ATOM_COUNT})")
 # `carbons: 9`, `carbons: 6 + 3 = 9`
-_COUNT_BEHIND = any_case(rf"\s*(?::|=|-|\()?\s*{TALLY}(?P<number>\d+|(?<=[:=] ){NUMBER})\b(?:\s+atoms?)?(?!\s*[a-z+×])")
+_COUNT_BEHIND = any_case(
+    rf"\s*(?::|=|-|\()?\s*{TALLY}(?P<number>\d+|(?<=[:=] ){NUMBER})\b{NO_TERM}(?:\s+atoms?)?(?!\s*[a-z])"
+)
 _HAS_A = any_case(r"\b(?:contain\w*|has|bear\w*|includ\w*)\s+an?\s+$")
 
 # `C atoms: 9`, `carbon count is 9`
 _ELEMENT_WORD = one_of("Cl", "Br", "[CHNOSPFB]", "I(?! count)", *_NAMES, *map(str.capitalize, _NAMES))
 _ELEMENT_COUNT = re.compile(
     rf"\b(?P<element>{_ELEMENT_WORD})[ -]?(?:atoms?|count)(?:\s+count)?{ASIDE}"
-    rf"\s*(?::|=|\||\bis\b|\bof\b)?\s*{TALLY}(?P<number>{NUMBER})\b(?! [a-z+×])"
+    rf"\s*(?::|=|\||\bis\b|\bof\b)?\s*{TALLY}(?P<number>{NUMBER})\b{NO_TERM}(?! [a-z])"
 )
 
 # `contains nitrogen`, `nitrogen is present`
@@ -166,8 +168,9 @@ _BOND_WORDS = one_of(
     *("[CSNP]=[CNOS](?: double)?", "C#[CN](?: triple)?"),
 )
 _BONDS = any_case(
-    rf"\b(?P<kind>{_BOND_WORDS})\s+bonds?\b"
-    rf"(?:{ASIDE}\s*(?:[:=|]|\bcome to\b|\bcount\b|\bare\b|\bis\b)?\s*{TALLY}(?P<after>{NUMBER})\b(?!\s*[\w+×]))?"
+    rf"(?P<mention>\b(?P<kind>{_BOND_WORDS})\s+bonds?\b)"
+    rf"(?:{ASIDE}\s*(?:[:=|]|\bcome to\b|\bcount\b|\bare\b|\bis\b)?\s*"
+    rf"{TALLY}(?P<after>{NUMBER})\b{NO_TERM}(?!\s*\w))?"
 )
 _SOME = any_case(rf"(?:{NUMBER}|\bno|\ban?|\bany)\s+(?:[a-z-]+\s+)?$")
 
@@ -181,6 +184,6 @@ def read_bonds(passage: Passage) -> Iterator[Statement]:
         if not some and not match["after"]:
             continue
         behind = match["after"] and not some
-        span = (match.start(), match.end() if behind else match.start() + re.match(r".*?bonds?\b", match[0]).end())
+        span = match.span() if behind else match.span("mention")
         quantity = Quantity(number(match["after"]), True, passage.asserts(*span)) if behind else passage.quantity(*span)
         yield count_statement(passage, span, "bonds", f"{kind} bonds", measures.bonds(kind), quantity)

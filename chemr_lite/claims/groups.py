@@ -36,7 +36,7 @@ _PREFIXES = (
 _PREFIXED_RING = rf"(?:(?:di|tri)?{one_of(*_PREFIXES)})*(?=(?:{_RING_NAMES})(?!\w))"
 _MENTION = any_case(
     # neither the ether of `TBS (tert-butyldimethylsilyl) ether` nor the methyl of `pyridin-3-yl methyl`
-    rf"(?<![\w=#])(?<!silyl\) )(?<!-yl )(?:{_PREFIXED_RING})?(?P<word>{NAMES})(?P<plural>(?-i:e?s))?"
+    rf"(?<![\w=#])(?<!silyl\) )(?!(?<=-yl )methyl)(?:{_PREFIXED_RING})?(?P<word>{NAMES})(?P<plural>(?-i:e?s))?"
     rf"(?P<noun>(?:[ -]{one_of(*_NOUNS)})?)"
     r"(?![\w=#]|[+-]\]| count\b)"  # [OH-] is no hydroxyl
 )

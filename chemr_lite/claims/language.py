@@ -33,7 +33,11 @@ def number(text: str) -> int:
 # what may stand before the number behind a thing: `carbons: 6 + 3 + 1 = 10`, `donors (by RDKit): 2`
 _TERM = r"\d+(?:\s*[×x*·]\s*\d+)?(?:\s*\([^()]{1,20}\))?"
 TALLY = rf"(?:{_TERM}(?:\s*\+\s*{_TERM})*\s*=\s*)?"
-ASIDE = r"(?:\s*\([^()\d]{1,40}\)|\s+by RDKit|\s+of (?:the )?(?:product|target|precursor|molecule|compound|salt))?"
+NO_TERM = r"(?!\s*[+×x*·]\s*\d)"  # behind a number: it is no term of a tally
+_WHOLE = "product|target|precursor|molecule|compound|salt"
+ASIDE = (
+    rf"(?:\s*\((?:by |RDKit|Lipinski|total|overall|in all)[^()\d]{{0,30}}\)|\s+by RDKit|\s+of (?:the )?(?:{_WHOLE}))?"
+)
 
 # how many of the thing there are, from the words before it or behind it
 
@@ -59,7 +63,7 @@ _NUMBERED_THINGS = ("positions?", "carbons?", "atoms?", "at", "c", "step", "ring
 NOT_A_COUNT = any_case(rf"\b{one_of(*_NUMBERED_THINGS)}\s*$")  # `position 2`
 
 COUNT_AFTER = any_case(
-    rf"{ASIDE}\s*[:=]\s*{TALLY}(?P<number>{NUMBER})\b(?!\s*(?!in (?:all|total)\b)[\w%°→+×-])"
+    rf"{ASIDE}\s*[:=]\s*{TALLY}(?P<number>{NUMBER})\b{NO_TERM}(?!\s*(?!in (?:all|total)\b)[\w%°→-])"
 )  # `Amides: 2`
 INCLUDING = any_case(r"\b(?:includ\w+|excluding|incl\.|without|plus)\s+$")  # `heavy atoms including chloride: 10`
 # adjectives that pick out some of the things: there may be more of them
@@ -72,7 +76,8 @@ _SOME_OF_THEM = (
 SOME_OF_THEM = any_case(rf"\b{one_of(*_SOME_OF_THEM)}\b")
 # `the silicon bears two methyl groups`
 PART_BEARS = any_case(
-    rf"\b(?:silicon|nitrogen|carbon|boron|phosphorus|sulfur|ring|end)\s+(?:atom\s+)?(?:bears|carries|has|holds)\s+{NUMBER}\s+$"
+    r"\b(?:silicon|nitrogen|carbon|boron|phosphorus|sulfur|ring|end)\s+(?:atom\s+)?"
+    rf"(?:bears|carries|has|holds)\s+{NUMBER}\s+$"
 )
 PLACED = any_case(r",?\s+(?:(?:sits?|are|is)\s+)?(?:ortho|meta|para|next|adjacent|α|β)\b")  # `one OH ortho to the acid`
 
@@ -138,7 +143,7 @@ _DESCRIBED = one_of("written", "described", "called", "classified", "named")
 _HYPOTHESES = (
     *(
         "if",
-        r"had (?:the|it)",
+        r"(?<!\w )had (?:the|it)",
         "whether",
         "unless",
         "suppose",

@@ -32,7 +32,7 @@ _NO_LIMIT = "".join(f"(?<!{limit} )" for limit in ("above", "below", "under", "o
 _DALTONS = any_case(rf"{_NO_LIMIT}{_BETWEEN}(?<![\d.,])(?P<value>{_FIGURE}){_TO}(?P<about>){_UNIT}")
 _WEIGHT = one_of(
     *("molecular weight", "molar mass", "molecular mass", "exact mass", "monoisotopic mass", "formula weight"),
-    *("weighs", "weight", "MW", r"M\.W\.", "mass"),
+    *("weighs", "a weight of", r"weight(?=\s*[:=≈~]| \d+\.\d)", "MW", r"M\.W\.", "mass"),
 )
 
 
@@ -63,8 +63,8 @@ _PROPERTIES = {
 _DONORS = any_case(
     rf"(?:(?<![\w.-])(?:(?P<low>{NUMBER}){RANGE_SIGN})?(?P<number>{NUMBER}|no|zero)\s+)?"
     r"(?:(?:hydrogen|H)[- ]bond(?:ing)?[- ])?\b(?P<kind>donor|acceptor|HBD|HBA)s?\b"
-    rf"(?:\s+(?:count|number))?(?:{ASIDE}\s*(?::|=|is|of|\|)?\s*(?P<after>{NUMBER}|none)\b(?!\s+[NO]\b)"
-    r"(?:\s*(?:-|to)\s*(?P<high>\d+))?(?:\s+(?:donors?|acceptors?))?)?"
+    rf"(?:\s+(?:count|number))?(?:{ASIDE}\s*(?::|=|is|of(?=\s*\d)|\|)?\s*(?P<after>{NUMBER}|none)\b(?!\s+[NO]\b)"
+    r"(?:\s*(?:-|to)\s*(?P<high>\d+))?(?:(?<=\| \d) donors?)?)?"  # `| HBD | 3 donors |`
 )
 
 
@@ -100,7 +100,7 @@ def read_properties(passage: Passage) -> Iterator[Statement]:
 
 
 def _leeway(figure: str) -> float:
-    """Return what `about` allows: a hundredth, but no more than a unit where the figure is given to the unit."""
+    """Return what `about` allows: a hundredth; at most 0.5 with decimals, and 1 where the last digit is not 0."""
     return min(0.01 * abs(float(figure)), 0.5 if "." in figure else float("inf") if figure.endswith("0") else 1.0)
 
 
@@ -158,7 +158,9 @@ def read_charge(passage: Passage) -> Iterator[Statement]:
         else:
             word = match["word"].lower()
             # `the carboxylate anion`: a part of the molecule, perhaps of a zwitterion
-            is_part = bool(_NAME_OF_AN_ION.search(passage.plain[: match.start()])) or word.endswith("a positive charge")
+            is_part = bool(_NAME_OF_AN_ION.search(passage.plain[: match.start()])) or word.endswith(
+                ("a positive charge", "a negative charge")
+            )
             is_true, says = _charge_word(word, ions, totals, is_part)
             denied = denied and not word.startswith("no ")
         supported = is_true != denied if quantity.sure else None

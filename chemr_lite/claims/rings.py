@@ -29,9 +29,8 @@ _RING = any_case(
     rf"(?P<noun>{'|'.join(_NOUNS)})\b(?!\s*{_NO_RING})"
 )
 _IS_OF_SIZE = any_case(rf"\s+is (?:an? )?(?P<size>(?:{'|'.join(_SIZES)}|[3-8])-membered)\b")
-_COUNTED = any_case(
-    rf"\s+(?:(?:is|are) )?(?P<number>{NUMBER})\b(?:\s+in (?:all|total))?(?=\s*(?:[,.;|]|$))"
-)  # `rings four in all`
+# `rings four in all`, `aromatic rings two;`, but no numbering: `aromatic ring 1, the phenyl`
+_COUNTED = any_case(rf"(?<=s)\s+(?P<number>{NUMBER})\b(?:\s+in (?:all|total)\b|(?=\s*(?:[.;|]|$)))")
 _TERSE_RING = re.compile(r"\b(?P<number>\d+)\s+(?P<word>aromatic|aliphatic)\b|\brings\s+(?P<total>\d+)\b")
 _CYCLE_WORDS = (
     *("acyclic", "monocyclic", "bicyclic", "tricyclic", "tetracyclic", "polycyclic"),
@@ -89,7 +88,7 @@ def _read_described(passage: Passage) -> Iterator[Statement]:
         if noun.startswith("lact") and not any(word.endswith("membered") for word in words):
             continue
         before, after = passage.plain[: match.start()], passage.plain[match.end() :]
-        behind = None if NUMBERED.search(before) else _COUNTED.match(after)
+        behind = None if NUMBERED.search(before) else _COUNTED.match(passage.plain, match.end())
         counted = NUMBERED.search(before) or COUNT_AFTER.match(after) or behind
         if (noun.startswith("aromatic") or not words) and not counted:
             continue

@@ -48,10 +48,11 @@ _LABELS = re.compile(
         rf"{_BEARERS} (?:is |are |of |at \w+ is |drawn as |both )*\(?(?P<after>[RSEZ])\)?(?![\w'])",  # centre is R
         rf"\b(?P<cis>(?i:cis|trans))(?=[- ]{_DOUBLE_BONDS})",  # trans-alkene
         r"\b(?:[Cc]onfiguration|geometry)\b[^.;:]{0,25}?(?:: | as )\(?(?P<as>[RSEZ])\)?(?![\w'])",  # specified as Z
-        r"\b(?:alkene|olefin|enone|double bond|[Gg]eometry|descriptor|stereocent(?:re|er))\b[^.;:]{0,20}?"
-        r"(?:\bis|comes out|\bto|\|)\s+(?P<comes>[RSEZ])(?![\w'])",  # the double bond as drawn is Z
+        r"\b(?:alkene|olefin|enone|double bond|[Gg]eometry)\b[^.;:]{0,20}?"
+        r"(?:\bis|comes out|\|)\s+(?P<comes>[EZ])(?![\w'])",  # the double bond as drawn is Z
+        r"\b(?:descriptor|stereocent(?:re|er))\b[^.;:,]{0,20}?\bis\s+(?P<comes_out>[RS])(?![\w'])",
         r"\breads (?P<reads>[RS])\b",
-        r"\bCIP[,:]? (?P<cip>[RSEZ])(?![\w'])",
+        r"\bCIP[,:]? (?P<cip>[RSEZ])(?=\.|$)",
         r"\b(?:geometry|alkene|olefin|double bond|C=C) is (?P<iscis>cis|trans)\b",
         rf"\ban? (?P<kind>[EZ])(?:-| )(?=\w*{_ALKENES})",  # an E-enone
     )
@@ -87,7 +88,12 @@ def read_stereo(passage: Passage) -> Iterator[Statement]:
         yield fact_statement(passage, match.span(), "stereo", "chiral" if chiral else "achiral", is_so)
     for match in _LABELS.finditer(passage.plain):
         text = next(
-            (match[g] for g in ("labels", "before", "after", "kind", "as", "comes", "reads", "cip") if match[g]), None
+            (
+                match[g]
+                for g in ("labels", "before", "after", "kind", "as", "comes", "comes_out", "reads", "cip")
+                if match[g]
+            ),
+            None,
         )
         labels = Counter(re.findall("[RSEZ]", text or _CIS_TRANS[(match["cis"] or match["iscis"]).lower()]))
 

@@ -66,21 +66,24 @@ def load_model(
     return load(base_path(name), adapter, hardware, max_length, lora_r, seed)
 
 
-def load_base(name: str, hardware: Hardware):
-    """Return the 4-bit base `name` without an adapter. Raises ModelError."""
-    source = base_path(name)
-    # a model that is already quantised (…-bnb-4bit) keeps its own settings
-    quantisation = BitsAndBytesConfig(
+def four_bits(hardware: Hardware) -> BitsAndBytesConfig:
+    """Return how bases are quantised: NF4, with quantised constants, computing in the precision of `hardware`."""
+    return BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=hardware.dtype,
     )
+
+
+def load_base(name: str, hardware: Hardware):
+    """Return the 4-bit base `name` without an adapter. Raises ModelError."""
+    source = base_path(name)
     on_cpu = hardware.device == "cpu"
     try:
         model = AutoModelForCausalLM.from_pretrained(
             source,
-            quantization_config=quantisation,
+            quantization_config=four_bits(hardware),  # a model that is already quantised keeps its own settings
             dtype=hardware.dtype,
             device_map={"": "cpu" if on_cpu else int(os.environ.get("LOCAL_RANK", 0))},  # set by accelerate
             # on a CPU, fused attention has a slow backward pass; a wide model needs it for want of memory

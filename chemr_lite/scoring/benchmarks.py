@@ -5,8 +5,8 @@ rouge-score, Levenshtein from rapidfuzz, F1, balanced accuracy and ROC-AUC from 
 similarities and InChI from RDKit. All go from 0 to 100, except `levenshtein` (edits). A metric that cannot be computed
 is None.
 
-Structures and captions are measured as by MolT5's evaluator (evaluation/ at 754f9bf), which LlaSMol and ChemLLMBench
-took over: without our gate. `recipes/studies/evaluators.py` holds all figures against the released evaluators.
+Structures and captions are measured as by MolT5's evaluator (evaluation/ at 754f9bf), which has no gate. LlaSMol and
+ChemLLMBench use it too. `recipes/studies/evaluators.py` holds all figures against the released evaluators.
 """
 
 import math
@@ -20,7 +20,9 @@ from statistics import fmean
 from rdkit import Chem, DataStructs, rdBase
 from rdkit.Chem import MACCSkeys, rdFingerprintGenerator
 
+from chemr_lite.reasons import Reason
 from chemr_lite.registry import balance_shares
+from chemr_lite.smiles import parse_smiles
 from chemr_lite.tasks import get_task
 from chemr_lite.tasks.open_generation import OpenGeneration
 
@@ -60,15 +62,15 @@ def details(lines: Sequence[dict]) -> dict[str, float | None]:
 def structures(answers: Sequence[str], golds: Sequence[str]) -> dict[str, float | None]:
     """Return exact match by InChI, mean Tanimoto similarities of valid answers, character BLEU and edit distance.
 
-    An answer is valid if RDKit reads a molecule in it. InChI does not distinguish some tautomers that canonical SMILES
-    does (2-pyridone and 2-hydroxypyridine).
+    An answer is valid if RDKit reads a molecule in it that is not too large: fingerprints of some would take for ever.
+    InChI does not distinguish some tautomers that canonical SMILES does (2-pyridone and 2-hydroxypyridine).
     """
     from nltk.translate.bleu_score import corpus_bleu  # optional and slow to import
     from rapidfuzz.distance import Levenshtein
 
     pairs = list(zip(answers, golds, strict=True))
     with rdBase.BlockLogs():
-        mols = [(Chem.MolFromSmiles(answer) if answer else None, Chem.MolFromSmiles(gold)) for answer, gold in pairs]
+        mols = [(_read(answer), Chem.MolFromSmiles(gold)) for answer, gold in pairs]
         valid = [(answer, gold) for answer, gold in mols if answer is not None]
         same_inchi = [Chem.MolToInchi(answer) == Chem.MolToInchi(gold) for answer, gold in valid]
     figures: dict[str, float | None] = {"exact_inchi": _rounded(100 * sum(same_inchi) / len(pairs))}
@@ -82,6 +84,13 @@ def structures(answers: Sequence[str], golds: Sequence[str]) -> dict[str, float 
     figures["bleu_characters"] = _rounded(100 * bleu)
     figures["levenshtein"] = _rounded(fmean(Levenshtein.distance(answer, gold) for answer, gold in pairs))
     return figures
+
+
+def _read(answer: str) -> Chem.Mol | None:
+    """Return what RDKit reads in an answer; None for nothing, and for what is too large."""
+    if not answer or parse_smiles(answer).reason in (Reason.TOO_LONG, Reason.TOO_COMPLEX):
+        return None
+    return Chem.MolFromSmiles(answer)
 
 
 def captions(answers: Sequence[str], golds: Sequence[str]) -> dict[str, float | None]:

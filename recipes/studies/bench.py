@@ -40,7 +40,7 @@ from chemr_lite.answers import parse_completion
 from chemr_lite.errors import ChemrError
 from chemr_lite.mixing import Mixture
 from chemr_lite.rewards import score_completion
-from chemr_lite.scoring.benchmarks import FINGERPRINTS
+from chemr_lite.scoring.benchmarks import MORGAN_BITS
 from recipes import grpo
 from recipes.studies import gpu
 from recipes.studies.adversarial import CHEATS, EXAMPLES
@@ -53,7 +53,6 @@ from recipes.training.time_left import TimeLeft
 # rewards
 
 GROUP = 8  # completions a row
-MORGAN = FINGERPRINTS["morgan"]
 
 
 def completions_of(rows: list[dict], rng: random.Random) -> tuple[list[str], list[dict]]:
@@ -79,7 +78,7 @@ def plain(texts: list[str], owners: list[dict]) -> list[float]:
         if answer is None:
             values.append(0.0)
             continue
-        similarity = DataStructs.TanimotoSimilarity(MORGAN(answer), MORGAN(gold))
+        similarity = DataStructs.TanimotoSimilarity(MORGAN_BITS(answer), MORGAN_BITS(gold))
         values.append(float(similarity == 1 and Chem.MolToSmiles(answer) == Chem.MolToSmiles(gold)))
     return values
 

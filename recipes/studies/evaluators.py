@@ -38,8 +38,6 @@ from recipes.training import command
 from recipes.training.files import write_json
 from recipes.training.options import UsageError
 
-CLOSE = 1e-6
-
 
 @dataclass(frozen=True)
 class Design:

@@ -20,6 +20,8 @@ import numpy
 import pandas
 from rdkit import Chem
 
+from chemr_lite.scoring.benchmarks import SCIBERT
+
 Figures = dict[str, float]
 
 
@@ -56,7 +58,6 @@ def molt5(checkout: Path, script: str, answers: Sequence[str], golds: Sequence[s
 
 
 INPUT = object()  # stands for the file of answers among a script's arguments
-SCIBERT = "allenai/scibert_scivocab_uncased"
 
 
 def molt5_molecules(checkout: Path, task: str, answers: Sequence[str], golds: Sequence[str]) -> Figures:

@@ -4,11 +4,11 @@
 2. nano's smoke preset, by Unsloth and by transformers at once.
 3. The 8B shape with random weights, by our recipe, held to the memory of a 16 GB card: phase 3, then phase 1. The same
    by a bare Unsloth script and by bare TRL with bitsandbytes.
-4. nano far up the curve of practice: phases 1 and 2, then phase 3 with 128 prompts a step for as long as there is time.
+4. nano far up the curve of practice: phases 1 and 2, then up to four minutes of phase 3 with 128 prompts a step.
 5. The 3B shape, where a step of phase 3 goes, the 8B shape on a 24 GB card, and nano's whole ladder by both backends.
 
 Each part runs in a process of its own, for a limited time, and is written down when it ends. The next start goes on:
-with the parts that are missing, and a part of nano's from its last checkpoint.
+with the parts that are missing, of nano's from the last checkpoint, and at last with those that failed.
 """
 
 import contextlib
@@ -31,6 +31,7 @@ ROOT = Path(__file__).resolve().parents[2]
 STEP = "recipes/studies/gpu_step.py"
 T4, CARD_24GB = 14.6, 22.0  # GiB that a process is held to
 PROMPTS = 128  # a step of practice
+LEAST = 50  # seconds: with less left no part is started
 WAYS = {
     "ours": "our recipe, Unsloth",
     "ours-hf": "our recipe, transformers",
@@ -46,19 +47,26 @@ FIGURES = ("seconds", "samples_per_second", "completion_tokens_per_second", "res
 
 @dataclass(frozen=True)
 class Part:
-    """One command, which runs for at most `limit` seconds and is not started with fewer than `least` left."""
+    """One command, which runs for at most `limit` seconds."""
 
     name: str
     command: tuple[str, ...]
     limit: float
     result: Path  # what it leaves: a file of figures, or a run directory
     spec: dict | None = None  # of a measurement of steps
-    at_once: bool = False  # together with the part behind it
-    least: float = 50
+
+    def is_known(self, results: dict) -> bool:
+        """Return whether the part has been measured. A model must still be there: machines come and go."""
+        found = results.get(self.name, {"unfinished": ""})
+        whole = not ("error" in found or "unfinished" in found)
+        return whole and (not self.name.startswith("make ") or self.result.exists())
 
 
-def parts(work: Path, dry: bool) -> list[Part]:
-    """Return the parts, the most wanted first; with `dry` the same kinds, small enough for a CPU."""
+def parts(work: Path, dry: bool) -> list[tuple[Part, ...]]:
+    """Return the parts, the most wanted first, in groups that run at once.
+
+    With `dry` they are of the same kinds, but small enough for a CPU.
+    """
     large, middle = ("tiny", "tiny") if dry else ("8b", "3b")
 
     def step(shape: str, phase: str, way: str, cap: float | None = None, profile: bool = False, **sizes) -> Part:
@@ -78,10 +86,10 @@ def parts(work: Path, dry: bool) -> list[Part]:
         result = work / shape / "made.json"
         return Part(f"make {shape}", (STEP, "make", shape, str(work / shape), str(result)), 120, result)
 
-    def nano(name: str, recipe: str, backend: str, preset: str, limit: float, *more: str, **kind) -> Part:
-        run = work / kind.pop("run", name.replace(", ", "-").replace(" ", "-"))
+    def nano(name: str, recipe: str, backend: str, preset: str, limit: float, *more: str, run: str = "") -> Part:
+        run = work / (run or name.replace(", ", "-").replace(" ", "-"))
         command = (f"recipes/{recipe}.py", "--preset", preset, "--backend", backend, "--output", str(run))
-        return Part(name, (*command, "--save-steps", "20", *more), limit, run, **kind)
+        return Part(name, (*command, "--save-steps", "20", *more), limit, run)
 
     first = "hf" if dry else "unsloth"
     whole = "smoke" if dry else "nano"
@@ -90,16 +98,13 @@ def parts(work: Path, dry: bool) -> list[Part]:
     if dry:
         practice = ("--grpo-steps", "2", "--validation-steps", "1")
     ours = "ours-hf" if dry else "ours"
-    wanted = [
-        Part("environment", (STEP, "environment", str(work / "environment.json")), 100, work / "environment.json"),
-        nano("nano, smoke, unsloth", "grpo", "unsloth", "smoke", 130, at_once=True),
-        nano("nano, smoke, hf", "grpo", "hf", "smoke", 130),
+    singles = [
         make(large),
         *(step(large, phase, ours, T4) for phase in ("grpo", "foundation")),
         *(step(large, phase, way) for way in ("unsloth", "trl") for phase in ("grpo", "foundation")),
         nano("nano, before practice", "distill", first, whole, 240, run="nano-practice"),
         nano("nano, practice", "grpo", first, whole, 240, *practice, run="nano-practice"),
-        make(middle),
+        *([] if dry else [make(middle)]),
         *(step(middle, phase, ours, T4, prompt=1536) for phase in ("grpo", "foundation") if not dry),
         *(
             step(middle, phase, way)
@@ -109,12 +114,18 @@ def parts(work: Path, dry: bool) -> list[Part]:
         ),
         step(large, "grpo", ours, profile=True),
         *(step(large, phase, ours, CARD_24GB) for phase in ("grpo", "foundation") if not dry),
-        nano("nano, unsloth", "grpo", "unsloth", whole, 900, at_once=True),
-        nano("nano, hf", "grpo", "hf", whole, 900),
+    ]
+    both = ("unsloth", "hf")
+    groups = [
+        (Part("environment", (STEP, "environment", str(work / "environment.json")), 100, work / "environment.json"),),
+        tuple(nano(f"nano, smoke, {backend}", "grpo", backend, "smoke", 130) for backend in both),
+        *((part,) for part in singles),
+        tuple(nano(f"nano, {backend}", "grpo", backend, whole, 900) for backend in both),
     ]
     if not dry:
-        return wanted
-    return [part for part in wanted if "unsloth" not in part.name]
+        return groups
+    without = [tuple(part for part in group if "unsloth" not in part.name) for group in groups]
+    return [group for group in without if group]
 
 
 def figures_of(part: Part) -> dict:
@@ -153,40 +164,53 @@ def practised(run: Path) -> dict:
 
 def run(group: Sequence[Part], until: float) -> list[dict]:
     """Run parts at once, each for at most its limit and none past `until`. Return what is known of each afterwards."""
-    started = [(part, *_start(part, until)) for part in group]
-    return [_finish(part, process, log, deadline) for part, process, log, deadline in started]
+    running = []
+    try:
+        for part in group:
+            running.append((part, *_start(part, until)))
+        return [_finish(*started) for started in running]
+    finally:
+        for _, process, *_ in running:
+            _kill(process)
 
 
-def _start(part: Part, until: float) -> tuple[subprocess.Popen, Path, float]:
-    log = part.result.with_suffix(".log")
+def _start(part: Part, until: float) -> tuple[subprocess.Popen, Path, float, float]:
+    """Start a part. Return its process, its log, and when it began and must end."""
+    log, began = part.result.with_suffix(".log"), time.time()
     log.parent.mkdir(parents=True, exist_ok=True)
-    command, deadline = [sys.executable, *part.command], min(time.time() + part.limit, until)
-    if part.result.suffix != ".json":  # a run of nano's, which stops with a checkpoint
-        command += ["--max-hours", f"{max(1, deadline - time.time() - 20) / 3600:.5f}"]
+    command, deadline = [sys.executable, *part.command], min(began + part.limit, until)
+    if part.result.suffix == ".json":
+        part.result.unlink(missing_ok=True)
+    else:  # a run of nano's, which stops with a checkpoint
+        command += ["--max-hours", f"{max(1, deadline - began - 20) / 3600:.5f}"]
     settings = os.environ | {"HF_HUB_OFFLINE": "1", "PYTHONUNBUFFERED": "1"}
-    with log.open("a") as file:
+    with log.open("w") as file:
         process = subprocess.Popen(
             command, stdout=file, stderr=subprocess.STDOUT, cwd=ROOT, env=settings, start_new_session=True
         )
-    return process, log, deadline
+    return process, log, began, deadline
 
 
-def _finish(part: Part, process: subprocess.Popen, log: Path, deadline: float) -> dict:
-    began = time.time()
+def _kill(process: subprocess.Popen) -> None:
+    """End a process and those that it started."""
+    if process.poll() is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _finish(part: Part, process: subprocess.Popen, log: Path, began: float, deadline: float) -> dict:
     try:
         status = process.wait(max(0.1, deadline - time.time()))
     except subprocess.TimeoutExpired:
         status = None
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    found = figures_of(part) | ({} if part.spec else {"took": round(time.time() - began, 1)})
+        _kill(process)
+    took = round(time.time() - began, 1)
+    found = figures_of(part) | ({} if part.spec else {"took": took})
     if status == 0:
         return found
     if status == 75 or status is None:
-        return found | {
-            "unfinished": "stopped with a checkpoint" if status else f"out of time after {part.limit:.0f} s"
-        }
+        return found | {"unfinished": "stopped with a checkpoint" if status else f"out of time after {took} s"}
     return found | {"error": f"exit status {status}: {last_error(log)}"}
 
 
@@ -243,22 +267,18 @@ def measure_all(output: Path, work: Path, minutes: float, dry: bool) -> Path:
     output.mkdir(parents=True, exist_ok=True)
     path = output / f"gpu-{'-'.join(device.lower().replace(',', '').split())}.json"
     results = read_json(path) if path.exists() else {"device": device, "parts": {}}
-    until, waiting = began + 60 * minutes, []
-    for part in parts(work.resolve(), dry):
-        known = results["parts"].get(part.name)
-        if known and not ("error" in known or "unfinished" in known):
-            continue
-        waiting.append(part)
-        if part.at_once:
-            continue
-        group, waiting = waiting, []
-        elapsed = f"{(time.time() - began) / 60:5.1f} min  {' and '.join(one.name for one in group)}"
-        if until - time.time() < max(one.least for one in group):
+    until, groups = began + 60 * minutes, parts(work.resolve(), dry)
+    missing = [tuple(part for part in group if not part.is_known(results["parts"])) for group in groups]
+    # what was tried in vain comes last, or it would take the time of the others in every call
+    tried = [group for group in missing if group and all(part.name in results["parts"] for part in group)]
+    for group in [group for group in missing if group and group not in tried] + tried:
+        elapsed = f"{(time.time() - began) / 60:5.1f} min  {' and '.join(part.name for part in group)}"
+        if until - time.time() < LEAST:
             print(f"{elapsed}: no time left; the same command goes on", flush=True)
-            continue
+            break
         print(elapsed, flush=True)
-        for one, found in zip(group, run(group, until), strict=True):
-            results["parts"][one.name] = _named(one, found)
+        for part, found in zip(group, run(group, until), strict=True):
+            results["parts"][part.name] = _named(part, found)
             print(f"           {json.dumps(found)[:400]}", flush=True)
         write_json(path, results)
         path.with_suffix(".md").write_text(table(results))

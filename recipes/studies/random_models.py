@@ -15,7 +15,6 @@ SIZES = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention
 SHAPES = {
     "8b": LLAMA | dict(zip(SIZES, (4096, 14336, 32, 32), strict=True)),  # Llama-3.1-8B
     "3b": QWEN | dict(zip(SIZES, (2048, 11008, 36, 16), strict=True)),  # Qwen2.5-3B
-    "1.5b": QWEN | dict(zip(SIZES, (1536, 8960, 28, 12), strict=True)),  # Qwen2.5-1.5B
     "tiny": LLAMA | {"vocab_size": 4096, "num_key_value_heads": 1} | dict(zip(SIZES, (128, 128, 2, 2), strict=True)),
 }
 LORA = 32  # rank of the adapter, and its alpha
@@ -31,7 +30,7 @@ def make_model(folder: Path, shape: str) -> None:
     import transformers
 
     from chemr_lite.model.hardware import detect_hardware
-    from chemr_lite.model.load import load_tokenizer
+    from chemr_lite.model.load import four_bits, load_tokenizer
 
     hardware, values = detect_hardware(), {"max_position_embeddings": 8192, **SHAPES[shape]}
     config = getattr(transformers, values.pop("kind"))(**values, dtype=hardware.dtype)
@@ -42,12 +41,7 @@ def make_model(folder: Path, shape: str) -> None:
         aside.mkdir()
         write_weights(aside, model, hardware)
         config.architectures = [type(model).__name__]
-        config.quantization_config = transformers.BitsAndBytesConfig(
-            load_in_4bit=True,
-            bnb_4bit_quant_type="nf4",
-            bnb_4bit_use_double_quant=True,
-            bnb_4bit_compute_dtype=hardware.dtype,
-        ).to_dict()
+        config.quantization_config = four_bits(hardware).to_dict()
         config.save_pretrained(aside)
         load_tokenizer("nano").save_pretrained(aside)
         write_adapter(folder / "adapter", model, folder / "4bit")

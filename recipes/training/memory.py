@@ -4,7 +4,7 @@
    (Phases 1 and 2 need no rehearsal: their batches are grouped by length, the longest first.)
 2. Out of memory, there or later, `with_less_memory` starts the phase again with half the micro-batch and twice the
    accumulation. These are the same steps over the same rows, from the newest checkpoint on.
-   (Not if it was while sampling: all completions of a step are sampled at once, whatever the micro-batch.)
+   (Not if it was while generating: all completions of a step are sampled at once, whatever the micro-batch.)
 """
 
 import gc
@@ -77,14 +77,26 @@ def out_of_memory(error: BaseException) -> bool:
     )
 
 
-def while_sampling(error: BaseException) -> bool:
-    """Return whether `error` comes from the generation of completions."""
-    frame = error.__traceback__
+def where(error: BaseException) -> set[str]:
+    """Return the names of the functions that `error` came through."""
+    names, frame = set(), error.__traceback__
     while frame:
-        if frame.tb_frame.f_code.co_name == "generate":
-            return True
+        names.add(frame.tb_frame.f_code.co_name)
         frame = frame.tb_next
-    return False
+    return names
+
+
+def _too_much_to_generate(name: str, options: Options, error: BaseException) -> str:
+    if "answer_rows" in where(error):  # a greedy check, or the evaluation after the phase
+        return (
+            f"{name}: the GPU's memory is too small to answer {options.eval_batch_size} rows at once: lower "
+            "--eval-batch-size; the same command goes on from the last checkpoint"
+        )
+    return (
+        f"{name}: the GPU's memory is too small to sample {options.prompts_per_step} prompts × "
+        f"{options.num_generations} completions of {options.max_completion_tokens} tokens at once: lower "
+        "--prompts-per-step, --num-generations or --max-completion-tokens, or take a smaller --model"
+    )
 
 
 def with_less_memory(train: Callable[[Options], None], options: Options, name: str, field: str) -> None:
@@ -108,12 +120,8 @@ def with_less_memory(train: Callable[[Options], None], options: Options, name: s
         except RuntimeError as error:
             if not out_of_memory(error):
                 raise
-            if while_sampling(error):
-                raise UsageError(
-                    f"{name}: the GPU's memory is too small to sample {options.prompts_per_step} prompts × "
-                    f"{options.num_generations} completions of {options.max_completion_tokens} tokens at once: lower "
-                    "--prompts-per-step, --num-generations or --max-completion-tokens, or take a smaller --model"
-                ) from error
+            if "generate" in where(error):
+                raise UsageError(_too_much_to_generate(name, options, error)) from error
         # only after the handler, because the traceback holds the tensors
         gc.collect()
         torch.cuda.empty_cache()
