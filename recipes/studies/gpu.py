@@ -57,9 +57,12 @@ class Part:
 
     def is_known(self, results: dict) -> bool:
         """Return whether the part has been measured. A model must still be there: machines come and go."""
-        found = results.get(self.name, {"unfinished": ""})
-        whole = not ("error" in found or "unfinished" in found)
-        return whole and (not self.name.startswith("make ") or self.result.exists())
+        is_gone = self.name.startswith("make ") and not self.result.exists()
+        return self.name in results and not self.has_failed(results) and not is_gone
+
+    def has_failed(self, results: dict) -> bool:
+        """Return whether the part was tried in vain, or did not come to its end."""
+        return not {"error", "unfinished"}.isdisjoint(results.get(self.name, {}))
 
 
 def parts(work: Path, dry: bool) -> list[tuple[Part, ...]]:
@@ -270,7 +273,7 @@ def measure_all(output: Path, work: Path, minutes: float, dry: bool) -> Path:
     until, groups = began + 60 * minutes, parts(work.resolve(), dry)
     missing = [tuple(part for part in group if not part.is_known(results["parts"])) for group in groups]
     # what was tried in vain comes last, or it would take the time of the others in every call
-    tried = [group for group in missing if group and all(part.name in results["parts"] for part in group)]
+    tried = [group for group in missing if group and all(part.has_failed(results["parts"]) for part in group)]
     for group in [group for group in missing if group and group not in tried] + tried:
         elapsed = f"{(time.time() - began) / 60:5.1f} min  {' and '.join(part.name for part in group)}"
         if until - time.time() < LEAST:
