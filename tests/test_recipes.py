@@ -16,6 +16,7 @@ import pytest
 
 from chemr_lite import list_tasks, render
 from recipes.training.callbacks import Limit
+from recipes.training.command import STOPPED
 from tests.conftest import recipe
 from tests.starter import ROOT, environment, start
 
@@ -105,7 +106,7 @@ def test_killed_or_asked_to_end_then_the_same_command_ends_with_the_same_metrics
             assert process.poll() is None and time.time() < deadline
             time.sleep(0.02)
         process.kill(how)
-        assert process.wait() == (-9 if how is signal.SIGKILL else Limit.STATUS)
+        assert process.wait() == (-9 if how is signal.SIGKILL else STOPPED)
         output = process.stdout
         assert how is signal.SIGKILL or (
             "as the system asked; the same command goes on" in output and "Traceback" not in process.stderr
@@ -162,7 +163,7 @@ def test_the_hours_are_over():
     assert control.should_save and control.should_training_stop
     with pytest.raises(SystemExit) as ended:
         late.conclude("grpo")
-    assert ended.value.code == Limit.STATUS
+    assert ended.value.code == STOPPED
     done = Limit(1e-9)
     done.on_step_end(None, SimpleNamespace(global_step=9, max_steps=9), control)
     done.conclude("grpo")  # after the last step nothing is cut short

@@ -53,12 +53,11 @@ def read_positions(passage: Passage) -> Iterator[Statement]:
     """Read `the nitro group is ortho to the bromine`. Of a group that no benzene ring carries nothing is read."""
     for match in _position().finditer(passage.plain) if _HINT.search(passage.plain) else ():
         (kind, first), (other_kind, second) = (WORDS[match[name].lower()] for name in ("first", "second"))
+        if not kind == other_kind == "group":
+            continue
         where = match["where"].lower()
         molecules = [smiles for side in passage.subjects(match.start()) for smiles in side]
-        carried = all(
-            any(_carriers(smiles, name) for smiles in molecules) for name in (first, second) if name in GROUPS
-        )
-        if not (kind == other_kind == "group" and carried):
+        if not all(any(_carriers(smiles, name) for smiles in molecules) for name in (first, second)):
             continue
 
         def holds(smiles: str, first=first, distance=_DISTANCES[where], second=second) -> bool:

@@ -88,8 +88,9 @@ def _read_described(passage: Passage) -> Iterator[Statement]:
         if noun.startswith("lact") and not any(word.endswith("membered") for word in words):
             continue
         before, after = passage.plain[: match.start()], passage.plain[match.end() :]
-        behind = None if NUMBERED.search(before) else _COUNTED.match(passage.plain, match.end())
-        counted = NUMBERED.search(before) or COUNT_AFTER.match(after) or behind
+        numbered = NUMBERED.search(before)
+        behind = None if numbered else _COUNTED.match(passage.plain, match.end())
+        counted = numbered or COUNT_AFTER.match(after) or behind
         if (noun.startswith("aromatic") or not words) and not counted:
             continue
         if noun.startswith("heterocycl"):

@@ -87,15 +87,8 @@ def read_stereo(passage: Passage) -> Iterator[Statement]:
 
         yield fact_statement(passage, match.span(), "stereo", "chiral" if chiral else "achiral", is_so)
     for match in _LABELS.finditer(passage.plain):
-        text = next(
-            (
-                match[g]
-                for g in ("labels", "before", "after", "kind", "as", "comes", "comes_out", "reads", "cip")
-                if match[g]
-            ),
-            None,
-        )
-        labels = Counter(re.findall("[RSEZ]", text or _CIS_TRANS[(match["cis"] or match["iscis"]).lower()]))
+        text = match[match.lastgroup]  # each alternative has one group
+        labels = Counter(re.findall("[RSEZ]", _CIS_TRANS.get(text.lower(), text)))
 
         def has_labels(smiles: str, labels=labels) -> bool:
             return labels <= Counter(measures.stereo_labels(smiles))

@@ -83,8 +83,16 @@ def has_unusual_hydrogens(line: dict) -> bool:
     return False
 
 
-EMPTY = Design(lambda line: not line["answer"], "they count an empty answer as a molecule without atoms")
-NO_ANSWER = Design(lambda line: not line["answer"], "they leave out empty answers; here these count as wrong")
+def is_empty(line: dict) -> bool:
+    return not line["answer"]
+
+
+def is_right_in_other_words(line: dict) -> bool:
+    return line["correct"] and line["answer"] != line["gold"]
+
+
+EMPTY = Design(is_empty, "they count an empty answer as a molecule without atoms")
+NO_ANSWER = Design(is_empty, "they leave out empty answers; here these count as wrong")
 NO_CHOICE = Design(
     lambda line: line["answer"] not in ("Yes", "No"), "they leave out what is neither Yes nor No; here that is wrong"
 )
@@ -97,16 +105,13 @@ COMPONENT = Design(
     lambda line: stopped_by_gate(line) or "." in line["answer"],
     "any component of the answer may be the gold; they have no gate",
 )
-FORMULA = Design(
-    lambda line: line["correct"] and line["answer"] != line["gold"],
-    "they compare strings; here elements may come in any order",
-)
+FORMULA = Design(is_right_in_other_words, "they compare strings; here elements may come in any order")
 SPELLING = Design(
-    lambda line: line["correct"] and line["answer"] != line["gold"],
+    is_right_in_other_words,
     "they compare strings; here case, dashes and unasked descriptors do not count",
 )
 PARTS = Design(
-    lambda line: SPELLING.differs(line) or ";" in line["answer"],
+    lambda line: is_right_in_other_words(line) or ";" in line["answer"],
     "they compare parts in any order; here case, dashes and unasked descriptors do not count",
 )
 STEREO = Design(
@@ -181,19 +186,23 @@ def our_figures(lines: list[dict]) -> dict:
 def compare(benchmark: str, checkout: Path, theirs: Callable, figures: Figures, lines: list[dict]) -> list[dict]:
     """Return, for each figure, theirs and ours on all lines, and on those without a difference by design."""
 
-    def both(chosen: list[dict]) -> tuple[dict, dict]:
+    task = lines[0]["task"]
+
+    def both(chosen: list[dict]) -> tuple[dict, dict, int]:
         answers, golds = ([line[name] for line in chosen] for name in ("answer", "gold"))
-        return theirs(checkout, chosen[0]["task"], answers, golds), our_figures(chosen)
+        return theirs(checkout, task, answers, golds), our_figures(chosen), len(chosen)
 
     rows, found = [], {None: both(lines)}
     for name, (ours, design) in figures.items():
         if design not in found:
             found[design] = both([line for line in lines if not design.differs(line)])
-        row = {"benchmark": benchmark, "task": lines[0]["task"], "figure": name, "n": len(lines)}
-        row |= {"theirs": found[None][0][name], "ours": found[None][1][ours]}
+        their_figures, figures_here, n = found[None]
+        row = {"benchmark": benchmark, "task": task, "figure": name, "n": n}
+        row |= {"theirs": their_figures[name], "ours": figures_here[ours]}
         if design:
-            row["reason"], row["alike"] = design.reason, sum(not design.differs(line) for line in lines)
-            row |= {"theirs_alike": found[design][0][name], "ours_alike": found[design][1][ours]}
+            their_figures, figures_here, n = found[design]
+            row |= {"reason": design.reason, "alike": n}
+            row |= {"theirs_alike": their_figures[name], "ours_alike": figures_here[ours]}
         rows.append(row)
     return rows
 

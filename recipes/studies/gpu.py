@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
+from recipes.training.command import STOPPED
 from recipes.training.files import read_json, read_jsonl, write_json
 from recipes.training.options import UsageError
 
@@ -70,7 +71,7 @@ def parts(work: Path, dry: bool) -> list[tuple[Part, ...]]:
 
     With `dry` they are of the same kinds, but small enough for a CPU.
     """
-    large, middle = ("tiny", "tiny") if dry else ("8b", "3b")
+    large, phases = "tiny" if dry else "8b", ("grpo", "foundation")
 
     def step(shape: str, phase: str, way: str, cap: float | None = None, profile: bool = False, **sizes) -> Part:
         spec = {"shape": shape, "phase": phase, "way": way, "cap": cap, "profile": profile, "prompts": 1}
@@ -101,22 +102,20 @@ def parts(work: Path, dry: bool) -> list[tuple[Part, ...]]:
     if dry:
         practice = ("--grpo-steps", "2", "--validation-steps", "1")
     ours = "ours-hf" if dry else "ours"
+    middle = [
+        make("3b"),
+        *(step("3b", phase, ours, T4, prompt=1536) for phase in phases),
+        *(step("3b", phase, way) for way in ("ours", "unsloth", "trl") for phase in phases),
+    ]
     singles = [
         make(large),
-        *(step(large, phase, ours, T4) for phase in ("grpo", "foundation")),
-        *(step(large, phase, way) for way in ("unsloth", "trl") for phase in ("grpo", "foundation")),
+        *(step(large, phase, ours, T4) for phase in phases),
+        *(step(large, phase, way) for way in ("unsloth", "trl") for phase in phases),
         nano("nano, before practice", "distill", first, whole, 240, run="nano-practice"),
         nano("nano, practice", "grpo", first, whole, 240, *practice, run="nano-practice"),
-        *([] if dry else [make(middle)]),
-        *(step(middle, phase, ours, T4, prompt=1536) for phase in ("grpo", "foundation") if not dry),
-        *(
-            step(middle, phase, way)
-            for way in ("ours", "unsloth", "trl")
-            for phase in ("grpo", "foundation")
-            if not dry
-        ),
+        *([] if dry else middle),
         step(large, "grpo", ours, profile=True),
-        *(step(large, phase, ours, CARD_24GB) for phase in ("grpo", "foundation") if not dry),
+        *([] if dry else [step(large, phase, ours, CARD_24GB) for phase in phases]),
     ]
     both = ("unsloth", "hf")
     groups = [
@@ -186,7 +185,7 @@ def _start(part: Part, until: float) -> tuple[subprocess.Popen, Path, float, flo
         part.result.unlink(missing_ok=True)
     else:  # a run of nano's, which stops with a checkpoint
         command += ["--max-hours", f"{max(1, deadline - began - 20) / 3600:.5f}"]
-    settings = os.environ | {"HF_HUB_OFFLINE": "1", "PYTHONUNBUFFERED": "1"}
+    settings = os.environ | {"HF_HUB_OFFLINE": "1", "PYTHONUNBUFFERED": "1", "UNSLOTH_DISABLE_STATISTICS": "1"}
     with log.open("w") as file:
         process = subprocess.Popen(
             command, stdout=file, stderr=subprocess.STDOUT, cwd=ROOT, env=settings, start_new_session=True
@@ -212,7 +211,7 @@ def _finish(part: Part, process: subprocess.Popen, log: Path, began: float, dead
     found = figures_of(part) | ({} if part.spec else {"took": took})
     if status == 0:
         return found
-    if status == 75 or status is None:
+    if status in (STOPPED, None):
         return found | {"unfinished": "stopped with a checkpoint" if status else f"out of time after {took} s"}
     return found | {"error": f"exit status {status}: {last_error(log)}"}
 

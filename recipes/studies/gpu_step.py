@@ -57,7 +57,6 @@ def measure(spec: dict) -> dict:
     if spec["cap"]:
         hold_to(spec["cap"] * GIB)
     if spec["way"] in ("ours", "unsloth"):
-        os.environ.setdefault("UNSLOTH_DISABLE_STATISTICS", "1")
         import unsloth  # noqa: F401 - must come before trl
     import trl
     from transformers import TrainerCallback
@@ -278,7 +277,6 @@ def environment() -> dict:
 
     cuda = torch.cuda.is_available()
     if cuda:
-        os.environ.setdefault("UNSLOTH_DISABLE_STATISTICS", "1")
         import unsloth  # noqa: F401 - must come before trl
     import trl  # noqa: F401
     from bitsandbytes.functional import dequantize_4bit, quantize_4bit

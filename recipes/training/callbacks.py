@@ -13,7 +13,7 @@ from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
 from chemr_lite.model.adapters import restore_adapter, saved_weights
 from chemr_lite.model.folders import PHASES
-from recipes.training.command import STARTED
+from recipes.training.command import STARTED, STOPPED
 from recipes.training.distributed import IS_MAIN, on_main, say
 from recipes.training.evaluation import evaluate
 from recipes.training.files import append_jsonl, as_jsonl, read_json, read_jsonl, write_json
@@ -174,8 +174,6 @@ class GreedyCheck(TrainerCallback):
 class Limit(TrainerCallback):
     """Ends training with a checkpoint after the step under way, once --max-hours are over or SIGTERM arrives."""
 
-    STATUS = 75  # EX_TEMPFAIL of sysexits.h: try the same command again
-
     def __init__(self, max_hours: float):
         self.deadline = STARTED + 3600 * max_hours if max_hours else float("inf")
         self.reason, self.stopped_at = "", ""
@@ -194,9 +192,9 @@ class Limit(TrainerCallback):
             self.stopped_at = f"{state.global_step} of {state.max_steps} steps"
 
     def conclude(self, name: str) -> None:
-        """After training, exit with STATUS if training was stopped early. The checkpoint is written by then."""
+        """After training, exit with STOPPED if training was stopped early. The checkpoint is written by then."""
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, self.previous_handler)
         if self.stopped_at:
             say(f"[{name}] stopped after {self.stopped_at}, {self.reason}; the same command goes on from there")
-            raise SystemExit(self.STATUS)
+            raise SystemExit(STOPPED)

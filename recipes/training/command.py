@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from chemr_lite.errors import ChemrError
 
+STOPPED = 75  # exit status where --max-hours or the system ended training: EX_TEMPFAIL of sysexits.h, try it again
 STARTED = time.time()  # of the program; importing torch and trl comes later and can take minutes
 
 

@@ -8,9 +8,9 @@ import torch
 import yaml
 
 from chemr_lite.model import hardware
+from recipes.training.command import STOPPED
 from recipes.training.options import CONFIGS, UsageError, preset_for_this_machine
 
-STOPPED = 75  # exit status of a recipe that --max-hours or the system has stopped
 # from the platforms' own pages
 LIMITS = {
     "Kaggle": "a session ends after 12 hours on a GPU, and 20 GB of /kaggle/working are kept with a saved version",
