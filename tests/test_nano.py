@@ -16,15 +16,16 @@ from rdkit import Chem
 
 from chemr_lite.answers import TAGS, build_prompt, render
 from chemr_lite.chemistry.reactions import identify
+from chemr_lite.chemistry.structure import count_atoms
 from chemr_lite.data.rows import NANO_ROWS
 from chemr_lite.data.splits import SPLITS
 from chemr_lite.protocols import load_protocols
 from chemr_lite.smiles import parse_smiles
 from chemr_lite.tasks import get_task
 from chemr_lite.tasks.base import YesNo
-from chemr_lite.tasks.open_generation import read_instruction
+from chemr_lite.tasks.open_generation import count_bonds, read_instruction
 from recipes.studies.nano import blocks, molecules
-from recipes.studies.nano.corpus import lines
+from recipes.studies.nano.corpus import countdown, lines
 from recipes.studies.nano.pretrain import STAGES, orthogonalise
 from recipes.studies.nano.rows import MAKERS, PRACTICE, SIZES, held_out, keys, make_rows
 from recipes.studies.nano.tokenizer import SPECIAL, build_tokenizer, pieces
@@ -189,6 +190,42 @@ def test_every_kind_of_line_is_written():
     assert re.search(r" in \d+ [a-z ,0-9]+: \S+ \d+,.* = ", counting) and re.search(
         r" has formula: \S+ \d.* = C\d*H", counting
     )
+
+
+@pytest.mark.parametrize(
+    "smiles",
+    [
+        "C[C@H](N)C(=O)O",
+        "F/C=C/Cl",
+        "[Na+].[O-]c1ccccc1Br",
+        "C1CC2CC1C2",
+        "c1ccc2[nH]ccc2c1",
+        "C%10CCCCC%10",
+        "N#CC[13CH3]",
+        "[Cu+2]<-N",
+    ],
+)
+def test_counting_down_spells_the_molecule_and_ends_at_nothing(smiles):
+    mol = Chem.MolFromSmiles(smiles)
+    canonical = Chem.MolToSmiles(mol)
+    for kind, counts in (("atoms", count_atoms(mol)), ("bonds", count_bonds(mol))):
+        entries = [entry.split(" ") for entry in countdown(mol, kind, counts).split(",")]
+        assert "".join(text for text, *_ in entries) == canonical
+    symbols = [atom.GetSymbol() for atom in Chem.MolFromSmiles(canonical).GetAtoms()]
+    atoms = [entry.split(" ")[1] for entry in countdown(mol, "atoms", count_atoms(mol)).split(",")]
+    assert set(dict(zip(symbols, atoms, strict=True)).values()) == {"0"}  # after the last atom of each element
+
+
+@pytest.mark.parametrize(
+    "smiles, kind, counts, text",
+    [
+        ("CCO", "atoms", {"carbon": 2, "oxygen": 1}, "C 1,C 0,O 0"),
+        ("C=CC", "bonds", {"single": 1, "double": 1}, "C,=C 0,C 0"),
+        ("c1ccccc1", "bonds", {"aromatic": 6, "rotatable": 0}, "c1,c 5,c 4,c 3,c 2,c1 0"),
+    ],
+)
+def test_counting_down(smiles, kind, counts, text):
+    assert countdown(Chem.MolFromSmiles(smiles), kind, counts) == text
 
 
 def test_full_precision_makes_the_same_step():

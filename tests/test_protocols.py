@@ -30,11 +30,13 @@ def test_every_task_has_a_protocol(task):
 
 @pytest.mark.parametrize("task", list_tasks())
 def test_nano_reasons_in_the_same_steps_and_fewer(task):
-    # nano's steps leave out the places; the claim checker depends on the other fields
+    # nano's steps leave out the places, and only nano is pretrained to tally atoms, which any other model never ends;
+    # the claim checker depends on the other fields
     default, nano = (
         {
             step.heading: (step.fact.removeprefix("placed "), step.about, step.claims)
             for step in load_protocols(name).of(task)
+            if step.fact != "tally"
         }
         for name in ("default", "nano")
     )

@@ -44,9 +44,17 @@ def describe_scaffold(mol: Chem.Mol) -> str:
 
 
 def describe_stereo(smiles: str) -> str:
-    """Describe the stereocentres of a valid SMILES by atom number, from 0, and its double bonds with E or Z labels."""
-    centres = [f"atom {index} {label}" for index, label in stereocentres(smiles)]
-    return ", ".join([*centres, *(f"double bond {label}" for label in double_bond_labels(smiles))]) or "none"
+    """Count the stereocentres of a valid SMILES by label, and its double bonds that are E or Z.
+
+    Their atoms are not named: small models write a list of atoms on without an end.
+    """
+    centres = Counter(label for _, label in stereocentres(smiles))
+    bonds = Counter(double_bond_labels(smiles))
+    names = {"R": "R centre", "S": "S centre", "?": "unassigned centre"}
+    return format_counts(
+        {name: centres[label] for label, name in names.items()}
+        | {f"{label} double bond": bonds[label] for label in "EZ"}
+    )
 
 
 def describe_descriptors(mol: Chem.Mol) -> str:

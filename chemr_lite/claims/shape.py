@@ -10,7 +10,7 @@ from chemr_lite.chemistry.structure import scaffold, stereocentres
 from chemr_lite.claims import measures
 from chemr_lite.claims.language import COUNT_AFTER, NO_AFTER, NUMBER, any_case, one_of
 from chemr_lite.claims.measures import mol_of
-from chemr_lite.claims.passages import Passage, Quantity
+from chemr_lite.claims.passages import Passage
 from chemr_lite.claims.statements import Statement, count_statement, fact_statement
 from chemr_lite.smiles import parse_smiles
 
@@ -58,19 +58,21 @@ _LABELS = re.compile(
     )
 )
 _CIS_TRANS = {"cis": "Z", "trans": "E"}
-_ATOM_LABEL = re.compile(r"\batom (?P<index>\d+) (?P<label>[RS?])(?!\w)")
+_LABEL_COUNT = re.compile(
+    r"(?<!\S)(?P<n>\d+) (?P<label>R centre|S centre|unassigned centre|E double bond|Z double bond)s?\b"
+)
 
 
 def read_stereo(passage: Passage) -> Iterator[Statement]:
-    """Read `two stereocentres`, `achiral`, `(R)`, `E-configured`, `atom 3 R`."""
-    for match in _ATOM_LABEL.finditer(passage.plain):
-        centre = int(match["index"]), match["label"]
+    """Read `two stereocentres`, `achiral`, `(R)`, `E-configured`, `2 R centre`."""
+    for match in _LABEL_COUNT.finditer(passage.plain):
+        label = "?" if match["label"].startswith("unassigned") else match["label"][0]
 
-        def has_centre(smiles: str, centre=centre) -> bool:
-            return centre in stereocentres(smiles)
+        def count(smiles: str, label=label) -> int:
+            return measures.stereo_labels(smiles).count(label)
 
-        fact = f"atom {centre[0]} is {centre[1]}"
-        yield fact_statement(passage, match.span(), "stereo", fact, has_centre, Quantity(1, False))
+        span = match.span("label")
+        yield count_statement(passage, span, "stereo", match["label"], [count], passage.quantity(*span))
     for match in _CENTRE.finditer(passage.plain):
         before, after = passage.plain[: match.start()], passage.plain[match.end() :]
         if not (_SOME_CENTRE.search(before) or COUNT_AFTER.match(after) or NO_AFTER.match(after)):

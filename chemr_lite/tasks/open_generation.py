@@ -23,7 +23,7 @@ from rdkit import Chem
 from rdkit.Chem import QED, Crippen, rdMolDescriptors
 
 from chemr_lite.chemistry.groups import group_changes
-from chemr_lite.chemistry.structure import ELEMENTS, count_atoms, written_atoms
+from chemr_lite.chemistry.structure import ELEMENTS, count_atoms
 from chemr_lite.chemistry.wording import describe_rings, format_counts, format_groups
 from chemr_lite.reasons import Reason
 from chemr_lite.registry import register
@@ -85,26 +85,6 @@ def count_bonds(mol: Chem.Mol) -> dict[str, int]:
     counts["rotatable"] = rdMolDescriptors.CalcNumRotatableBonds(mol)
     counts["aromatic"] = sum(b.GetIsAromatic() for b in mol.GetBonds())
     return counts
-
-
-def countdown(mol: Chem.Mol, kind: str, wanted: Mapping[str, int]) -> str:
-    """Write the canonical SMILES of `mol` atom by atom, each with what is then left of the `wanted` counts.
-
-    For `kind` atoms this is the count of its element, for `kind` bonds the counts of the bonds it has just closed:
-    `CC=O` under 2 carbon, 1 oxygen is `C 1,C 0,=O 0`.
-    """
-    names = {number: name for name, number in ELEMENTS.items()}
-    left, entries = dict(wanted), []
-    for atom, text in written_atoms(Chem.MolToSmiles(mol)):
-        if kind == "atoms":
-            spent = [names.get(atom.GetAtomicNum(), atom.GetSymbol())]
-        else:
-            earlier = [bond for bond in atom.GetBonds() if bond.GetOtherAtomIdx(atom.GetIdx()) < atom.GetIdx()]
-            spent = [str(bond.GetBondType()).lower() for bond in earlier]
-        for name in spent:
-            left[name] = left.get(name, 0) - 1
-        entries.append(text + "".join(f" {left[name]}" for name in dict.fromkeys(spent)))
-    return ",".join(entries)
 
 
 _ITEM = r"(\d+) ([a-z]+(?: ring)?)"
@@ -322,9 +302,8 @@ class MolCustom(OpenGeneration):
         if not answer.ok:
             return None
         wanted = row["meta"][self.kind]
-        if self.kind != "groups":
-            return {"requirement": format_counts(wanted), "countdown": countdown(answer.mol, self.kind, wanted)}
-        counts = {name: n for name, n in self.counts(answer.key).items() if name in wanted}
+        unit = " bond" if self.kind == "bonds" else ""  # without it the claim checker sees no claim
+        counts = {f"{name}{unit}": n for name, n in self.counts(answer.key).items() if name in wanted}
         return {
             "requirement": format_counts(wanted),
             **group_facts(answer=[answer.key]),

@@ -15,16 +15,16 @@ atoms and hydrogens up.
 
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from rdkit import Chem
 from rdkit.Chem import rdMolDescriptors
 
 from chemr_lite.chemistry.groups import group_changes, groups_of
 from chemr_lite.chemistry.reactions import USUAL_REAGENT
-from chemr_lite.chemistry.structure import count_atoms, count_hydrogens
+from chemr_lite.chemistry.structure import ELEMENTS, count_atoms, count_hydrogens, written_atoms
 from chemr_lite.chemistry.wording import describe_groups, describe_rings, format_counts, format_groups, running_counts
-from chemr_lite.tasks.open_generation import count_bonds, count_groups, countdown, measure
+from chemr_lite.tasks.open_generation import count_bonds, count_groups, measure
 from chemr_lite.tasks.property_prediction import ALERTS
 from chemr_lite.tasks.yield_prediction import hindrance
 from recipes.studies.nano import molecules
@@ -138,6 +138,26 @@ def _edit_lines(rng: random.Random) -> tuple[set[str], list[str]]:
         f"{edit.first} minus {edit.first_group} plus {edit.second_group} {edit.second}",
     ]
     return {edit.bare, edit.first, edit.second}, rng.sample(lines, 2)
+
+
+def countdown(mol: Chem.Mol, kind: str, wanted: Mapping[str, int]) -> str:
+    """Write the canonical SMILES of `mol` atom by atom, each with what is then left of the `wanted` counts.
+
+    For `kind` atoms this is the count of its element, for `kind` bonds the counts of the bonds it has just closed:
+    `CC=O` under 2 carbon, 1 oxygen is `C 1,C 0,=O 0`.
+    """
+    names = {number: name for name, number in ELEMENTS.items()}
+    left, entries = dict(wanted), []
+    for atom, text in written_atoms(Chem.MolToSmiles(mol)):
+        if kind == "atoms":
+            spent = [names.get(atom.GetAtomicNum(), atom.GetSymbol())]
+        else:
+            earlier = [bond for bond in atom.GetBonds() if bond.GetOtherAtomIdx(atom.GetIdx()) < atom.GetIdx()]
+            spent = [str(bond.GetBondType()).lower() for bond in earlier]
+        for name in spent:
+            left[name] = left.get(name, 0) - 1
+        entries.append(text + "".join(f" {left[name]}" for name in dict.fromkeys(spent)))
+    return ",".join(entries)
 
 
 def _counted_lines(rng: random.Random) -> tuple[set[str], list[str]]:
