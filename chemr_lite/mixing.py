@@ -198,6 +198,7 @@ class Mixture:
         self.length: dict[str, float] = {}  # only of tasks that were drawn
         self.logits = dict.fromkeys(self.rows, 0.0)
         self.steps = 0
+        self.drawn: dict[str, Row] = {}  # by prompt, as JSON text
         self.history = {0: self.weights()}  # number of steps → weights after them, for the last three steps
 
     def draw(self, slot: int) -> Row:
@@ -217,7 +218,10 @@ class Mixture:
         from datasets import Dataset  # imports torch
 
         def fill(batch: dict) -> dict:
-            return columns_of([self.draw(slot) for slot in batch["slot"]])
+            rows = [self.draw(slot) for slot in batch["slot"]]
+            columns = columns_of(rows)
+            self.drawn.update(zip(map(json.dumps, columns["prompt"]), rows, strict=True))
+            return columns
 
         return Dataset.from_dict({"slot": list(range(steps * self.prompts_per_step))}).with_transform(fill)
 
@@ -240,6 +244,7 @@ class Mixture:
             self.observe(tasks, groups, [fmean(length for *_, length in part) for part in parts])
             for name, value in self._metrics(tasks, groups).items():
                 log(name, value)
+            log("completions/length", fmean(length for *_, length in step))
             scaled = [value for group in self.scale(tasks, groups) for value in group]
             first = PartialState().process_index * len(values)
             return scaled[first : first + len(values)]

@@ -57,24 +57,6 @@ def check(options: Options, rows: Loaded) -> None:
     grpo_rows(options, rows.rows)
 
 
-def sample_on_cpu(prompts: list[list[dict]], trainer) -> dict:
-    """Sample completions as GRPOTrainer's `rollout_func`; `prompts` repeats each prompt `num_generations` times."""
-    from chemr_lite.model.generation import sample_groups  # torch, which --help must not wait for
-
-    group_size, model = trainer.num_generations, trainer.accelerator.unwrap_model(trainer.model)
-    distinct_prompts = prompts[::group_size]
-    prompt_ids, completion_ids = sample_groups(
-        model,
-        trainer.processing_class,
-        distinct_prompts,
-        group_size,
-        trainer.max_completion_length,
-        trainer.temperature,
-    )
-    # no log-probabilities: sampling is on policy, so there is no importance ratio to correct
-    return {"prompt_ids": prompt_ids, "completion_ids": completion_ids, "logprobs": None}
-
-
 def train(options: Options, rows: Loaded, backend: str, time_left: TimeLeft) -> None:
     """Train phase 3 and write its directory. Out of GPU memory, try once more with half the micro-batch."""
     from recipes.training.memory import with_less_memory  # torch, which --help must not wait for
@@ -94,11 +76,11 @@ def _train(options: Options, rows: Loaded, backend: str, time_left: TimeLeft) ->
     from recipes.training.health import Health
     from recipes.training.memory import Rehearsal
     from recipes.training.replay_kl import REFERENCE, add_replay_kl
+    from recipes.training.rollout import Rollout
     from recipes.training.run_directory import RungDirectory
     from recipes.training.sft import finish_phase, make_config, shared_arguments, train_from
 
     directory, hardware = RungDirectory(options, "grpo"), detect_hardware(options.model)
-    on_cpu = hardware.device == "cpu"
     tokenizer = load_tokenizer(options.model)
     steps = options.max_steps or options.grpo_steps
     completions = options.prompts_per_step * options.num_generations
@@ -107,6 +89,7 @@ def _train(options: Options, rows: Loaded, backend: str, time_left: TimeLeft) ->
     questions = grpo_rows(options, rows.rows)
     mixture = Mixture(questions, options.prompts_per_step, options.seed, options.sampling, options.scaling)
     [reward] = reward_functions(options.grounding_reward, load_protocols(options.protocols))
+    rollout = Rollout(mixture, reward)
 
     # the run directory, which may hold checkpoints of an earlier start
     facts = {"parent": str(directory.parent), "data": rows.fingerprint, "removed": dict(rows.removed)}
@@ -138,7 +121,7 @@ def _train(options: Options, rows: Loaded, backend: str, time_left: TimeLeft) ->
         processing_class=tokenizer,
         reward_funcs=[mixture.wrap(reward)],
         train_dataset=mixture.dataset(steps),
-        rollout_func=sample_on_cpu if on_cpu else None,
+        rollout_func=rollout,
         callbacks=[greedy_check, limit, journal, Health()],
         args=make_config(
             GRPOConfig,
@@ -161,8 +144,9 @@ def _train(options: Options, rows: Loaded, backend: str, time_left: TimeLeft) ->
     )
     # the trainer adds a second adapter (the KL reference), beside which its own resume forgets to load the first
     restore_adapter(model, weights)
-    if on_cpu:
+    if hardware.device == "cpu":
         share_prompts(model)
+    rollout.leave_out_flat(model)
     if options.replay_kl:
         add_replay_kl(trainer, replay_rows(options, rows.rows), options)
     callbacks.Bar.replace(trainer, "grpo", time_left)

@@ -36,15 +36,14 @@ def answer_prompts(
     return texts
 
 
-def sample_groups(
-    model, tokenizer, prompts: list[list[dict]], size: int, max_new_tokens: int, temperature: float
+def sample_completions(
+    model, tokenizer, prompts: list[list[dict]], max_new_tokens: int, temperature: float
 ) -> tuple[list[list[int]], list[list[int]]]:
-    """Sample `size` completions of each prompt (a list of messages).
+    """Sample a completion of each prompt (a list of messages; several of one if it is given several times).
 
-    Return the tokens of the prompts, each repeated `size` times, and the tokens of their completions.
+    Return the tokens of the prompts and of their completions.
     """
     prompt_ids = tokenizer.apply_chat_template(prompts, add_generation_prompt=True, tokenize=True, return_dict=False)
-    prompt_ids = [ids for ids in prompt_ids for _ in range(size)]
     ends = end_tokens(model, tokenizer)
     return prompt_ids, _complete_for(model)(model, prompt_ids, max_new_tokens, ends, temperature)
 

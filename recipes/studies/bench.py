@@ -164,7 +164,7 @@ def soak(args: argparse.Namespace) -> None:
 def mixing(args: argparse.Namespace) -> None:
     import trl  # seconds to import, which --help must not wait for
 
-    seconds: dict[str, list[float]] = {"draw": [], "score": [], "learn and scale": [], "step": []}
+    seconds: dict[str, list[float]] = {"draw": [], "score": [], "learn and scale": [], "score in it": [], "step": []}
 
     def timed(name: str, function):
         def wrapper(*args, **kwargs):
@@ -182,7 +182,7 @@ def mixing(args: argparse.Namespace) -> None:
         return rows.with_transform(timed("draw", rows.format["format_kwargs"]["transform"]))
 
     Mixture.dataset = timed_dataset
-    Mixture.wrap = lambda mixture, reward: timed("learn and scale", wrap(mixture, reward))
+    Mixture.wrap = lambda mixture, reward: timed("learn and scale", wrap(mixture, timed("score in it", reward)))
     grpo.reward_functions = lambda *args: [timed("score", reward) for reward in functions(*args)]
     trl.GRPOTrainer.training_step = timed("step", trl.GRPOTrainer.training_step)
     with tempfile.TemporaryDirectory() as folder:
@@ -197,7 +197,7 @@ def mixing(args: argparse.Namespace) -> None:
     parts = {
         "drawing rows": sum(seconds["draw"]),
         "scoring": sum(seconds["score"]),
-        "learning and scaling": sum(seconds["learn and scale"]) - sum(seconds["score"]),
+        "learning and scaling": sum(seconds["learn and scale"]) - sum(seconds["score in it"]),
     }
     print(f"{args.steps} steps of {args.preset}, {total / steps:.1f} s each, of which")
     for name, part in {**parts, "all three": sum(parts.values())}.items():

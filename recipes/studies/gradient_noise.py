@@ -126,7 +126,7 @@ def measure(target: Path, options: Options, per_task: int) -> dict[str, dict]:
 
     from chemr_lite.model.cpu import share_prompts
     from chemr_lite.model.folders import base_of
-    from chemr_lite.model.generation import sample_groups
+    from chemr_lite.model.generation import sample_completions
     from chemr_lite.model.hardware import detect_hardware
     from chemr_lite.model.load import load_model, load_tokenizer
 
@@ -148,8 +148,8 @@ def measure(target: Path, options: Options, per_task: int) -> dict[str, dict]:
         for start in range(0, len(rows), options.prompts_per_step):
             columns = columns_of([row for row in rows[start : start + options.prompts_per_step] for _ in range(size)])
             prompts, tasks = columns.pop("prompt"), columns["task"][::size]
-            ids, completions = sample_groups(
-                model, tokenizer, prompts[::size], size, options.max_completion_tokens, options.temperature
+            ids, completions = sample_completions(
+                model, tokenizer, prompts, options.max_completion_tokens, options.temperature
             )
             texts = tokenizer.batch_decode(completions, skip_special_tokens=True)
             values = reward(prompts=prompts, completions=texts, **columns)

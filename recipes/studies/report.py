@@ -30,7 +30,7 @@ CURVES = {  # title → log metric → label
         "validation/format": "format",
     },
     "Groups that taught nothing": {"groups/without_signal": "share"},
-    "Completions": {"completions/mean_length": "mean length, tokens"},
+    "Completions": {"completions/length": "mean length, tokens"},
     "Distance from phase 2": {"kl": "KL, nats a token"},
     "Format": {"format": "share in the format", "completions/clipped_ratio": "share cut off"},
 }

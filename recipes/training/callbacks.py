@@ -67,7 +67,7 @@ class Journal(TrainerCallback):
 class Bar(ProgressCallback):
     """The trainer's progress bar, with the time left of all phases, and metrics instead of a printed line per step."""
 
-    METRICS = ("loss", "reward/unscaled", "kl", "completions/mean_length")
+    METRICS = ("loss", "reward/unscaled", "kl", "completions/length")
 
     @classmethod
     def replace(cls, trainer, name: str, time_left: TimeLeft) -> None:

@@ -1,0 +1,120 @@
+"""The rollout of phase 3, in TRL's own trainer: flat groups cost no pass, and the gradient of the others is the same."""
+
+import json
+
+import pytest
+import torch
+from transformers import TrainerCallback
+from trl import GRPOConfig, GRPOTrainer
+
+from chemr_lite import data
+from chemr_lite.mixing import Mixture, columns_of
+from chemr_lite.model.adapters import adapter_weights, restore_adapter
+from chemr_lite.model.cpu import share_prompts
+from chemr_lite.model.hardware import detect_hardware
+from chemr_lite.model.load import load_model, load_tokenizer
+from recipes.training.rollout import Rollout
+
+LIVE, FLAT = "retrosynthesis", "name_prediction/iupac_to_smiles"
+ROWS = data.load(["nano"], tasks=[LIVE, FLAT]).rows["train"]
+PROMPTS, SIZE = 6, 4
+
+
+def reward(completions, task, answer, meta, **_) -> list[float]:
+    """Earn for LIVE by the number of letters, and the same for FLAT whatever the text."""
+    texts = [c if isinstance(c, str) else c[-1]["content"] for c in completions]
+    return [0.25 if name == FLAT else len(text) / 200 for text, name in zip(texts, task, strict=True)]
+
+
+class Step(TrainerCallback):
+    """Keeps the gradient of the step and counts the tokens that the model reads in training mode."""
+
+    def __init__(self, model):
+        self.tokens, self.gradient, self.model = 0, None, model
+        self.hook = model.get_input_embeddings().register_forward_hook(self.read)
+
+    def read(self, module, inputs, output):
+        self.tokens += inputs[0].numel() if self.model.training else 0
+
+    def on_pre_optimizer_step(self, args, state, control, model=None, **_):
+        self.gradient = torch.cat([p.grad.flatten() for p in model.parameters() if p.requires_grad])
+
+
+def one_step(tmp_path, leave_out: bool, micro_batch: int, beta: float, tasks=(LIVE, FLAT), shared: bool = False):
+    """Train one step. Return its gradient, the tokens read, its log and the mixture."""
+    rows = [row for row in ROWS if row["task"] in tasks]
+    mixture = Mixture(rows, PROMPTS, seed=1, sampling="uniform", scaling="none")
+    rollout = Rollout(mixture, reward)
+    model = load_model("nano", None, "hf", detect_hardware(), 192, 8, seed=0)
+    for name, parameter in model.named_parameters():
+        if "lora_B" in name:  # zeros would leave most of the gradient at 0
+            parameter.data = 0.02 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(3))
+
+    weights = adapter_weights(model)
+
+    def whole(prompts, trainer):
+        return rollout(prompts, trainer) | {"env_mask": None}
+
+    trainer = GRPOTrainer(
+        model=model,
+        processing_class=load_tokenizer("nano"),
+        reward_funcs=[mixture.wrap(reward)],
+        train_dataset=mixture.dataset(1),
+        rollout_func=rollout if leave_out else whole,
+        callbacks=[step := Step(model)],
+        args=GRPOConfig(
+            output_dir=str(tmp_path),
+            max_steps=1,
+            max_grad_norm=0,
+            per_device_train_batch_size=micro_batch,
+            gradient_accumulation_steps=PROMPTS * SIZE // micro_batch,
+            num_generations=SIZE,
+            max_completion_length=24,
+            beta=beta,
+            loss_type="grpo",
+            scale_rewards="none",
+            shuffle_dataset=False,
+            logging_steps=1,
+            report_to="none",
+            save_strategy="no",
+            use_cpu=True,
+            bf16=False,
+            gradient_checkpointing=False,
+            seed=0,
+        ),
+    )
+    restore_adapter(model, weights)  # trl casts it to bf16
+    if shared:
+        share_prompts(model)
+    if leave_out:
+        rollout.leave_out_flat(model)
+    torch.manual_seed(5)
+    trainer.train()
+    step.hook.remove()
+    return step.gradient, step.tokens, trainer.state.log_history[0], rollout
+
+
+@pytest.mark.parametrize("micro_batch, beta, shared", [(24, 0.0, False), (4, 0.05, False), (24, 0.05, True)])
+def test_the_gradient_of_the_other_groups_is_the_same(tmp_path, micro_batch, beta, shared):
+    expected, tokens, log, _ = one_step(tmp_path / "a", False, micro_batch, beta, shared=shared)
+    gradient, fewer_tokens, its_log, rollout = one_step(tmp_path / "b", True, micro_batch, beta, shared=shared)
+    flat = log["groups/without_signal"]
+    assert 0 < flat < 1 and log["completions/length"] == its_log["completions/length"]
+    assert len(rollout.flat) > 0 and fewer_tokens < tokens * (1 - flat / 2)
+    assert expected.norm() > 1e-4
+    assert (gradient - expected).norm() < 1e-4 * expected.norm()  # rounding
+
+
+def test_a_step_of_flat_groups_alone_changes_nothing(tmp_path):
+    gradient, _, log, _ = one_step(tmp_path, True, 8, 0.05, tasks=(FLAT,))
+    assert log["groups/without_signal"] == 1 and not gradient.any()
+    assert all(value == value for value in log.values())  # no NaN
+
+
+def test_a_question_drawn_twice_keeps_the_group_that_teaches(monkeypatch):
+    mixture = Mixture([ROWS[0]], 2, seed=0)
+    [prompt] = columns_of([ROWS[0]])["prompt"]
+    mixture.drawn[json.dumps(prompt)] = ROWS[0]
+    rollout = Rollout(mixture, lambda completions, **_: [float(text == "b") for text in completions])
+    assert rollout._is_flat([prompt] * 4, ["a", "a", "a", "b"], 2) == [True, True, False, False]
+    assert rollout._is_flat([[{"role": "user", "content": "of the rehearsal"}]] * 4, ["a"] * 4, 2) == [False] * 4
