@@ -93,6 +93,18 @@ def adaptive(tasks: Statistics) -> dict[str, float]:
     return {name: floor + (1 - WEIGHT_FLOOR) * share for name, share in _normalised(value).items()}
 
 
+def balanced(tasks: Statistics) -> dict[str, float]:
+    """Weight each task by what a token of it adds to the balanced score: share × gap × signal ÷ length.
+
+    The floor is dealt out by shares as well.
+    """
+    value = {name: task.share * (1 - task.reward) * task.signal / task.length for name, task in tasks.items()}
+    if not sum(value.values()):
+        return uniform(tasks)
+    parts = _normalised(value)
+    return {name: WEIGHT_FLOOR * task.share + (1 - WEIGHT_FLOOR) * parts[name] for name, task in tasks.items()}
+
+
 def mt_grpo(tasks: Statistics) -> dict[str, float]:
     """Move away from tasks that earn much or improve fast (after arXiv 2602.05547).
 
@@ -104,6 +116,7 @@ def mt_grpo(tasks: Statistics) -> dict[str, float]:
 
 SAMPLING: dict[str, Callable[[Statistics], dict[str, float]]] = {
     "adaptive": adaptive,
+    "balanced": balanced,
     "uniform": uniform,
     "proportional": proportional,
     "temperature": temperature,

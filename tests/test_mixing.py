@@ -186,6 +186,14 @@ def test_of_two_alike_tasks_the_shorter_is_asked_more():
     assert (weights[RETRO] - even) / (weights[BBBP] - even) == pytest.approx(0.5 * 60 / (0.5 * 90), rel=1e-3)
 
 
+def test_balanced_follows_the_shares_of_the_score():
+    weights = settled({RETRO: SPREAD, BBBP: SPREAD, HIV: SPREAD}, sampling="balanced").weights()
+    assert weights == pytest.approx({RETRO: 1 / 2, BBBP: 1 / 4, HIV: 1 / 4})  # two sub-tasks of one macro-task
+    weights = settled({RETRO: [1.0] * 4, BBBP: SPREAD, HIV: EQUAL}, sampling="balanced").weights()
+    floor = {RETRO: WEIGHT_FLOOR / 2, BBBP: WEIGHT_FLOOR / 4, HIV: WEIGHT_FLOOR / 4}
+    assert weights == pytest.approx(floor | {BBBP: floor[BBBP] + 1 - WEIGHT_FLOOR}, abs=1e-4)
+
+
 FEEDBACK = [
     pytest.param({RETRO: SPREAD, FORWARD: EQUAL, BBBP: [1.0] * 4, HIV: SPREAD, ADD: SPREAD}, id="mixed"),
     pytest.param(dict.fromkeys(TASKS, EQUAL), id="all-hopeless"),

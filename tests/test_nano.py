@@ -25,13 +25,15 @@ from chemr_lite.tasks import get_task
 from chemr_lite.tasks.base import YesNo
 from chemr_lite.tasks.open_generation import count_bonds, read_instruction
 from recipes.studies.nano import blocks, molecules
+from recipes.studies.nano import rows as generator
 from recipes.studies.nano.corpus import countdown, lines
 from recipes.studies.nano.pretrain import STAGES, orthogonalise
-from recipes.studies.nano.rows import MAKERS, PRACTICE, SIZES, held_out, keys, make_rows
+from recipes.studies.nano.rows import MAKERS, PRACTICE, SIZES, fresh_rows, held_out, keys, make_rows
 from recipes.studies.nano.tokenizer import SPECIAL, build_tokenizer, pieces
 
 with gzip.open(NANO_ROWS, "rt", encoding="utf-8") as file:
     ROWS = [json.loads(line) for line in file]
+BY_SPLIT = {split: [row for row in ROWS if row["split"] == split] for split in SPLITS}
 
 
 # rows
@@ -128,6 +130,24 @@ def test_blocks_are_molecules(group):
     drawn = [blocks.block(rng, group) for _ in range(15)]
     assert all(parse_smiles(block).ok and parse_smiles(block).key == block for block in drawn)
     assert len(set(drawn)) > 5
+
+
+def test_fresh_questions_are_new_and_their_answers_are_right():
+    fresh = list(fresh_rows(2 * len(MAKERS), BY_SPLIT))
+    assert Counter(row["task"] for row in fresh) == dict.fromkeys(MAKERS, 2)
+    questions = {(row["task"], row["input"]) for row in ROWS}
+    assert not any((row["task"], row["input"]) in questions for row in fresh)
+    held = held_out(ROWS)
+    assert not any(keys(row) & held for row in fresh)
+    assert all(get_task(row["task"]).score(row["answer"], row).correct for row in fresh)
+    assert list(fresh_rows(2 * len(MAKERS), BY_SPLIT)) == fresh
+
+
+def test_of_few_questions_there_are_few_fresh_ones(monkeypatch):
+    monkeypatch.setattr(generator, "TRIES", 30)
+    rows = {split: [row for row in BY_SPLIT[split] if row["task"].endswith("mol_custom_groups")] for split in SPLITS}
+    fresh = list(fresh_rows(600, rows))
+    assert 0 < len(fresh) < 600 and len({row["input"] for row in fresh}) == len(fresh)
 
 
 @pytest.mark.parametrize(

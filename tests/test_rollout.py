@@ -1,4 +1,4 @@
-"""The rollout of phase 3, in TRL's own trainer: flat groups cost no pass, and the gradient of the others is the same."""
+"""The rollout of phase 3, in TRL's own trainer: flat groups cost no pass, and the others' gradient is the same."""
 
 import json
 

@@ -4,6 +4,7 @@
     python recipes/studies/bench.py rewards --data uspto_forward.csv.gz    # on your own rows
     python recipes/studies/bench.py soak --completions 1000000             # any text, under every task
     python recipes/studies/bench.py mixing outputs/nano                    # what the balance of tasks costs of a step
+    python recipes/studies/bench.py cpu                                    # steps of nano, against a bare script
     python recipes/studies/bench.py gpu                                    # memory and speed on your GPU in 8.5 minutes
 
 rewards: score a reward batch as GRPO makes it, with 8 completions a row: right, wrong, invalid and repeated ones. Ours
@@ -15,6 +16,8 @@ soak: score random, mutated and adversarial completions under all tasks. It fail
 
 mixing: train some steps of phase 3 from a run's phase 2, on a copy. It times what bare TRL with a constant reward would
 not do (drawing rows by weight, scoring, learning from the scores) and the whole step.
+
+cpu: see recipes/studies/cpu.py.
 
 gpu: see recipes/studies/gpu.py. It needs no network: it makes models of real shapes with random weights, which take
 some 9 GB of disk.
@@ -42,9 +45,10 @@ from chemr_lite.mixing import Mixture
 from chemr_lite.rewards import score_completion
 from chemr_lite.scoring.benchmarks import MORGAN_BITS
 from recipes import grpo
-from recipes.studies import gpu
+from recipes.studies import cpu, gpu
 from recipes.studies.adversarial import CHEATS, EXAMPLES
 from recipes.training import command
+from recipes.training.files import write_json
 from recipes.training.options import make_parser, read_options
 from recipes.training.quiet import silence_libraries
 from recipes.training.rows import load_rows
@@ -204,6 +208,15 @@ def mixing(args: argparse.Namespace) -> None:
         print(f"  {name}: {100 * part / total:.2f} %")
 
 
+# cpu
+
+
+def measure_cpu(args: argparse.Namespace) -> None:
+    figures = cpu.measure_all(args.run, args.rounds, {"distill": args.sft_steps, "grpo": args.grpo_steps})
+    write_json(args.output / "cpu.json", figures)
+    print(f"{cpu.table(figures)}\n\nmedians of {args.rounds} rounds; written to {args.output / 'cpu.json'}")
+
+
 # gpu
 
 
@@ -232,6 +245,15 @@ def main() -> None:
     part.add_argument("--preset", default="nano", help="the preset of that run")
     part.add_argument("--steps", type=int, default=10)
     part.set_defaults(benchmark=mixing)
+
+    part = benchmarks.add_parser("cpu", help="seconds a step of nano's phases 2 and 3, against a bare script of TRL")
+    part.add_argument("run", type=Path, nargs="?", default="outputs/nano", help="a run directory with phases 1 and 2")
+    part.add_argument("--rounds", type=int, default=3, help="measurements of each way, in turns")
+    part.add_argument("--sft-steps", type=int, default=30)
+    part.add_argument("--grpo-steps", type=int, default=6)
+    nano_results = Path(__file__).parent / "results/nano"
+    part.add_argument("--output", type=Path, default=nano_results, help="folder of cpu.json")
+    part.set_defaults(benchmark=measure_cpu)
 
     part = benchmarks.add_parser("gpu", help="nano's ladder, seconds a step and memory of real shapes, on a CUDA GPU")
     minutes_help = "end after so many; the same command goes on [8.5]"

@@ -10,6 +10,7 @@ reaches the next.
 
 import json
 import os
+import random
 import shutil
 import sys
 import time
@@ -190,14 +191,20 @@ def ours(spec: dict) -> None:
             sft.train(options, "foundation", lambda row: [text], rows, backend, TimeLeft())
         else:
             run.mkdir(parents=True)
+            grpo.reward_functions = lambda *_: [any_reward]
             (run / "distill").symlink_to(Path(spec["folder"]).resolve() / "adapter")
             grpo.train(options, rows, backend, TimeLeft())
     finally:
         shutil.rmtree(run, ignore_errors=True)
 
 
+def any_reward(completions, **_) -> list[float]:
+    """Return rewards that differ. A random model earns nothing, and groups that earn the same are left out."""
+    return [random.random() for _ in completions]
+
+
 def bare(spec: dict) -> None:
-    """Train the same by a script of one screen: constant rewards, no mixing, no checks."""
+    """Train the same by a script of one screen: no chemistry, no mixing, no checks."""
     import torch
     from datasets import Dataset
     from trl import GRPOConfig, GRPOTrainer, SFTConfig, SFTTrainer
@@ -261,7 +268,7 @@ def bare(spec: dict) -> None:
             processing_class=tokenizer,
             train_dataset=data,
             args=config,
-            reward_funcs=lambda completions, **_: [0.0] * len(completions),
+            reward_funcs=any_reward,
         )
     if hardware.precision == "fp16":  # trl casts the adapter to a precision that does not train there
         for parameter in model.parameters():

@@ -5,6 +5,7 @@ they may share single building blocks. `held_out` names what the pretraining tex
 """
 
 import random
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 
 from rdkit import Chem
@@ -37,6 +38,7 @@ SIZES = {
 # groups there are hardly more than those that train
 PRACTICE = {"mol_edit": 1200, "mol_opt": 1200, "mol_custom_atoms": 300, "mol_custom_bonds": 300}
 COUPLINGS = ("Suzuki coupling", "Buchwald-Hartwig amination", "Sonogashira coupling")
+TRIES = 3000  # draws that bring nothing new, after which a sub-task has no more questions
 MAX_REACTANT = 40  # characters of a candidate, so that lists stay short
 _VOWELS = "aeiou"
 
@@ -175,6 +177,46 @@ def keys(row: dict) -> set[str]:
     return {identity for identity in identities(row) if parse_smiles(identity).ok}
 
 
+def _rows_of(task: str, size: int, rng: random.Random, taken: set[str], questions: set[str]) -> Iterator[dict]:
+    """Yield `size` rows of `task`, as many Yes as No, without a key in `taken` or a question in `questions`.
+
+    The questions are added to `questions`. There are fewer rows if TRIES draws in a row bring nothing new.
+    """
+    found, tries, verdicts = 0, 0, {"Yes": 0, "No": 0}
+    while found < size and tries < TRIES:
+        tries += 1
+        row = MAKERS[task](rng, task)
+        if row is None or keys(row) & taken or row["input"] in questions:
+            continue
+        if row["answer"] in verdicts:
+            if verdicts[row["answer"]] >= (size + 1) // 2:
+                continue
+            verdicts[row["answer"]] += 1
+        elif get_task(task).gold(row) and not get_task(task).score(row["answer"], row).correct:
+            continue
+        found, tries = found + 1, 0
+        questions.add(row["input"])
+        yield row
+
+
+def fresh_rows(number: int, rows: dict[str, list[dict]], seed: int = 0) -> Iterator[dict]:
+    """Yield about `number` new questions with answers, evenly of all sub-tasks of `rows`, nano's rows by split.
+
+    They share no key with validation and test, and no question with any row. Sub-tasks with few different questions
+    have fewer.
+    """
+    taken = set().union(*(keys(row) for split in SPLITS[1:] for row in rows[split]))
+    questions = defaultdict(set)
+    for row in (row for of_split in rows.values() for row in of_split):
+        questions[row["task"]].add(row["input"])
+    tasks = [task for task in MAKERS if task in questions]
+    for place, task in enumerate(tasks):
+        size = number // len(tasks) + (place < number % len(tasks))
+        rng = random.Random(f"{seed}/fresh/{task}")
+        for row in _rows_of(task, size, rng, taken, questions[task]):
+            yield row | {"split": "practice"}
+
+
 def make_rows(seed: int = 0) -> Iterator[dict]:
     """Yield all rows, test first. A later split repeats no key of an earlier one, and no split repeats a question.
 
@@ -186,21 +228,10 @@ def make_rows(seed: int = 0) -> Iterator[dict]:
     questions: set[str] = set()
     for split in reversed(SPLITS):
         keys_of_split: set[str] = set()
-        for task, make in MAKERS.items():
+        for task in MAKERS:
             size = SIZES[task.split("/")[0]][SPLITS.index(split)]
             questions_of_task: set[str] = set()
-            verdicts = {"Yes": 0, "No": 0}
-            while len(questions_of_task) < size:
-                row = make(rng, task)
-                if row is None or keys(row) & taken or row["input"] in questions_of_task:
-                    continue
-                if row["answer"] in verdicts:  # as many Yes as No
-                    if verdicts[row["answer"]] >= (size + 1) // 2:
-                        continue
-                    verdicts[row["answer"]] += 1
-                elif get_task(task).gold(row) and not get_task(task).score(row["answer"], row).correct:
-                    continue
-                questions_of_task.add(row["input"])
+            for row in _rows_of(task, size, rng, taken, questions_of_task):
                 keys_of_split |= keys(row)
                 yield row | {"split": split}
             questions |= questions_of_task
