@@ -146,7 +146,7 @@ def _train(options: Options, rows: Loaded, backend: str, time_left: TimeLeft) ->
     restore_adapter(model, weights)
     if hardware.device == "cpu":
         share_prompts(model)
-    rollout.leave_out_flat(model)
+    rollout.read_once(model)
     if options.replay_kl:
         add_replay_kl(trainer, replay_rows(options, rows.rows), options)
     callbacks.Bar.replace(trainer, "grpo", time_left)

@@ -1,4 +1,4 @@
-"""The rollout of phase 3, in TRL's own trainer: flat groups cost no pass, and the others' gradient is the same."""
+"""The rollout of phase 3, in TRL's own trainer: flat groups and repeated texts cost no pass and change no gradient."""
 
 import json
 
@@ -87,7 +87,7 @@ def one_step(tmp_path, leave_out: bool, micro_batch: int, beta: float, tasks=(LI
     if shared:
         share_prompts(model)
     if leave_out:
-        rollout.leave_out_flat(model)
+        rollout.read_once(model)
     torch.manual_seed(5)
     trainer.train()
     step.hook.remove()

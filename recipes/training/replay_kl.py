@@ -15,6 +15,7 @@ from trl.trainer.utils import use_adapter
 
 from chemr_lite import get_task, render
 from chemr_lite.mixing import Mixture
+from chemr_lite.model.cpu import pad_left
 from chemr_lite.protocols import load_protocols
 from recipes.training import distributed
 from recipes.training.options import Options
@@ -54,16 +55,16 @@ def add_replay_kl(trainer, rows: list[dict], options: Options) -> None:
 
     def divergence(model, texts: list[tuple[list[int], int]]) -> torch.Tensor:
         """Return the sum over `texts` of the mean KL over the tokens of the answer."""
-        tokens = [torch.tensor(ids, device=model.device) for ids, _ in texts]
-        masks = [torch.ones_like(ids) for ids in tokens]
-        batch, mask = pad_sequence(tokens, batch_first=True), pad_sequence(masks, batch_first=True)
+        # padded as GRPO's batches are, so that a CPU reads them in the same fast way (chemr_lite.model.cpu)
+        prompts, prompt_mask = pad_left([ids[:start] for ids, start in texts], 0)
+        answers = [torch.tensor(ids[start:]) for ids, start in texts]
+        answer_mask = pad_sequence([torch.ones_like(answer) for answer in answers], batch_first=True)
+        batch = torch.cat([prompts, pad_sequence(answers, batch_first=True)], 1).to(model.device)
+        mask = torch.cat([prompt_mask, answer_mask], 1).to(model.device)
 
         def answer_log_probabilities() -> list[torch.Tensor]:
-            logits = model(input_ids=batch, attention_mask=mask).logits
-            return [
-                row[start - 1 : len(ids) - 1].float().log_softmax(-1)
-                for row, (ids, start) in zip(logits, texts, strict=True)
-            ]
+            logits = model(input_ids=batch, attention_mask=mask, logits_to_keep=answer_mask.shape[1] + 1).logits
+            return [row[: len(answer)].float().log_softmax(-1) for row, answer in zip(logits, answers, strict=True)]
 
         with torch.no_grad(), use_adapter(model, REFERENCE):
             phase_2 = answer_log_probabilities()

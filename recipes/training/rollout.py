@@ -1,11 +1,12 @@
-"""The rollout of phase 3: the completions of a step are sampled, and groups without signal are left out of training.
+"""The rollout of phase 3: the completions of a step are sampled, and what teaches nothing is left out of the passes.
 
-A group is flat if all of its completions earn the same. Then no completion has an advantage, and all that the group
-would bring is a KL to phase 2. Many groups are flat, so they are found before the reference pass and the training
-pass: the model leaves their rows out, and the loss their tokens.
+1. A group is flat if all of its completions earn the same. Then none has an advantage, and all that the group would
+   bring is a KL to phase 2. Flat groups are found before the reference pass and the training pass. The model does not
+   read their rows, and the loss leaves out their tokens.
+2. Completions of one prompt are often equal. The model reads one of them, and all get its logits.
 
-The gradient of the other groups is the same as before, because the loss still divides by all completions of a step.
-The KL to phase 2 acts on completions that teach something, and no longer on the others.
+The gradient of the other groups is what it would be without this, because the loss still divides by all completions of
+a step. The KL to phase 2 no longer acts on flat groups.
 """
 
 import json
@@ -61,30 +62,36 @@ class Rollout:
         first = PartialState().process_index * len(values)
         return is_flat[first : first + len(values)]
 
-    def leave_out_flat(self, model) -> None:
-        """Make `model` leave the rows of flat groups out of each pass over a GRPO batch. Their logits are 0."""
+    def read_once(self, model) -> None:
+        """Make `model` read each text of a GRPO batch once, and those of flat groups not at all: their logits are 0."""
         full_forward = model.forward
 
         def forward(*args, input_ids=None, attention_mask=None, logits_to_keep=0, **others):
             named = {"attention_mask": attention_mask, "logits_to_keep": logits_to_keep, **others}
-            rows = self._live_rows(input_ids, attention_mask) if self.flat and logits_to_keep > 1 else None
-            if rows is None or len(rows) == len(input_ids):
+            if input_ids is None or attention_mask is None or logits_to_keep < 2:
                 return full_forward(*args, **({} if input_ids is None else {"input_ids": input_ids}), **named)
+            rows, places = self._distinct_rows(input_ids, attention_mask)
+            if len(rows) == len(input_ids):
+                return full_forward(*args, input_ids=input_ids, **named)
             named["attention_mask"] = attention_mask[rows]
             output = full_forward(*args, input_ids=input_ids[rows], **named)
-            every = output.logits.new_zeros(len(input_ids), *output.logits.shape[1:])
-            output.logits = every.index_copy(0, rows, output.logits)
+            nothing = output.logits.new_zeros(1, *output.logits.shape[1:])
+            output.logits = torch.cat([output.logits, nothing])[places]
             return output
 
         model.forward = forward
 
-    def _live_rows(self, input_ids, attention_mask) -> torch.Tensor | None:
-        """Return the rows of a batch that are not flat; the first row if all are, so that there is a gradient, of 0."""
-        if input_ids is None or attention_mask is None:
-            return None
-        rows = [
-            row
-            for row, (ids, mask) in enumerate(zip(input_ids, attention_mask, strict=True))
-            if tuple(ids[mask.bool()].tolist()) not in self.flat
-        ]
-        return torch.tensor(rows or [0], device=input_ids.device)
+    def _distinct_rows(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> tuple[list[int], list[int]]:
+        """Return the rows to read, and for each row of the batch its place among them; one more stands for flat rows.
+
+        If all rows are flat, the first is read all the same, so that there is a gradient, of 0.
+        """
+        texts = [tuple(ids[mask.bool()].tolist()) for ids, mask in zip(input_ids, attention_mask, strict=True)]
+        rows: list[int] = []
+        place: dict[tuple[int, ...], int] = {}
+        for row, text in enumerate(texts):
+            if text not in self.flat and text not in place:
+                place[text] = len(rows)
+                rows.append(row)
+        rows = rows or [0]
+        return rows, [place.get(text, len(rows)) for text in texts]
