@@ -150,7 +150,8 @@ def _train(options: Options, rows: Loaded, backend: str, time_left: TimeLeft) ->
     if options.replay_kl:
         add_replay_kl(trainer, replay_rows(options, rows.rows), options)
     callbacks.Bar.replace(trainer, "grpo", time_left)
-    trainer.add_callback(Rehearsal(trainer, mixture, questions, completions // distributed.WORLD_SIZE, time_left))
+    if hardware.device == "cuda":
+        trainer.add_callback(Rehearsal(trainer, mixture, questions, completions // distributed.WORLD_SIZE, time_left))
     train_from(trainer, checkpoint)
     limit.conclude("grpo")
 

@@ -16,7 +16,7 @@ from sklearn import metrics as sklearn_metrics
 from transformers import BertTokenizerFast
 
 from chemr_lite.answers import render
-from chemr_lite.scoring.benchmarks import captions, choices, compare, details, pass_at, structures
+from chemr_lite.scoring.benchmarks import captions, choices, compare, details, pass_at, structures, tomg, variety
 from chemr_lite.scoring.judge import judge
 from chemr_lite.scoring.metrics import summarise
 
@@ -136,7 +136,7 @@ def test_no_answer_is_the_wrong_choice():
     ],
 )
 def test_tomg_counts_by_its_own_rule(task, meta, answer, success):
-    figures = details([judge(row(f"open_generation/{task}", "Do it.", "", **meta), render("a", answer))])
+    figures = tomg([judge(row(f"open_generation/{task}", "Do it.", "", **meta), render("a", answer))])
     generator = AllChem.GetMorganGenerator(radius=2, fpSize=2048)
     similarity = DataStructs.TanimotoSimilarity(
         *(generator.GetFingerprint(Chem.MolFromSmiles(smiles)) for smiles in (answer, meta["source"]))
@@ -169,7 +169,7 @@ def test_the_benchmark_is_laxer_than_our_score(task, meta, answer, success, ours
 
 def test_a_molecule_without_a_source_has_no_weighted_success():
     custom = row("open_generation/mol_custom_atoms", "Do it.", "", atoms={"carbon": 2, "oxygen": 1})
-    assert details([judge(custom, render("a", "COC"))]) == {
+    assert tomg([judge(custom, render("a", "COC"))]) == {
         "tomg_success": 100.0,
         "tomg_similarity": None,
         "tomg_weighted": None,
@@ -188,6 +188,12 @@ def test_every_task_has_its_details():
     for r in rows:
         figures = details([judge(r, render("a", r["answer"])), judge(r, "no tags")])
         assert all(value is None or 0 <= value <= 100 for value in figures.values())
+
+
+def test_variety_counts_molecules_and_not_spellings():
+    found = variety(["CCO", "OCC", "C", None, ""])
+    assert found == {"distinct": pytest.approx(200 / 3), "commonest": pytest.approx(200 / 3)}
+    assert variety([None, ""]) == {"distinct": None, "commonest": None}
 
 
 @pytest.mark.parametrize("n, c", [(8, 0), (8, 1), (8, 3), (8, 8), (5, 2)])

@@ -12,9 +12,11 @@ from recipes.studies import report
 from recipes.training.health import WINDOW, Health, find_problems
 from recipes.training.options import UsageError
 
+ONE = "commonest/open_generation/mol_edit_add"
 SOUND = [
     {"loss": 0.001, "grad_norm": 0.1, "kl": 0.003, "format": 0.99, "accuracy/retrosynthesis": 0.5,
-     "groups/without_signal": 0.4, "reward/unscaled": 0.4 + 0.01 * (n % 3), "completions/clipped_ratio": 0.01}
+     "groups/without_signal": 0.4, ONE: 0.1, "commonest/yield_prediction/suzuki": 0.7,
+     "reward/unscaled": 0.4 + 0.01 * (n % 3), "completions/clipped_ratio": 0.01}
     for n in range(3 * WINDOW)
 ]  # fmt: skip
 
@@ -38,6 +40,7 @@ def test_a_sound_run_has_no_problems():
         (ending(completions__clipped_ratio=0.5), "cut", "--max-completion-tokens"),
         (ending(format=0.6), "format", "only 60 %"),
         (ending(kl=2.0), "kl", "--beta"),
+        (ending(commonest__open_generation__mol_edit_add=0.7), ONE, "70 % of the latest questions"),
         (ending(accuracy__retrosynthesis=0.1), "accuracy/retrosynthesis", "retrosynthesis falls from 50 to 10 %"),
         (SOUND + [{"loss": float("nan")}], "nan", "--grpo-learning-rate"),
     ],

@@ -1,6 +1,6 @@
 """A phase that runs out of memory is tried once with smaller micro-batches.
 
-test_recipes.py tests that the rehearsal of the largest step leaves nothing behind.
+test_rollout.py tests that the rehearsal of the largest step leaves nothing behind.
 """
 
 import pytest

@@ -91,10 +91,7 @@ def test_other_options_for_the_same_directory_are_refused(smoke):
 
 
 def test_killed_or_asked_to_end_then_the_same_command_ends_with_the_same_metrics(smoke, tmp_path):
-    """SIGTERM in phase 2 right after its first checkpoint, SIGKILL in phase 3; phase 1 is copied.
-
-    Each start rehearses the largest step, which must leave nothing behind either.
-    """
+    """SIGTERM in phase 2 right after its first checkpoint, SIGKILL in phase 3; phase 1 is copied."""
     run = tmp_path / "killed"
     command = ("grpo", "--preset", "smoke", "--output", run)
     for name in ("base", "foundation"):

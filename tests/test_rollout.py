@@ -1,7 +1,5 @@
 """The rollout of phase 3, in TRL's own trainer: flat groups and repeated texts cost no pass and change no gradient."""
 
-import json
-
 import pytest
 import torch
 from transformers import TrainerCallback
@@ -11,9 +9,13 @@ from chemr_lite import data
 from chemr_lite.mixing import Mixture, columns_of
 from chemr_lite.model.adapters import adapter_weights, restore_adapter
 from chemr_lite.model.cpu import share_prompts
+from chemr_lite.model.generation import sample_completions
 from chemr_lite.model.hardware import detect_hardware
-from chemr_lite.model.load import load_model, load_tokenizer
+from chemr_lite.model.load import load_base, load_model, load_tokenizer
+from recipes.training.memory import Rehearsal
 from recipes.training.rollout import Rollout
+from recipes.training.time_left import TimeLeft
+from recipes.training.variety import Variety
 
 LIVE, FLAT = "retrosynthesis", "name_prediction/iupac_to_smiles"
 ROWS = data.load(["nano"], tasks=[LIVE, FLAT]).rows["train"]
@@ -40,8 +42,8 @@ class Step(TrainerCallback):
         self.gradient = torch.cat([p.grad.flatten() for p in model.parameters() if p.requires_grad])
 
 
-def one_step(tmp_path, leave_out: bool, micro_batch: int, beta: float, tasks=(LIVE, FLAT), shared: bool = False):
-    """Train one step. Return its gradient, the tokens read, its log and the mixture."""
+def one_step(tmp_path, once, micro_batch, beta, tasks=(LIVE, FLAT), shared=False, rehearse=False):
+    """Train one step, with the rollout that reads once or without. Return gradient, tokens read, log and rollout."""
     rows = [row for row in ROWS if row["task"] in tasks]
     mixture = Mixture(rows, PROMPTS, seed=1, sampling="uniform", scaling="none")
     rollout = Rollout(mixture, reward)
@@ -60,7 +62,7 @@ def one_step(tmp_path, leave_out: bool, micro_batch: int, beta: float, tasks=(LI
         processing_class=load_tokenizer("nano"),
         reward_funcs=[mixture.wrap(reward)],
         train_dataset=mixture.dataset(1),
-        rollout_func=rollout if leave_out else whole,
+        rollout_func=rollout if once else whole,
         callbacks=[step := Step(model)],
         args=GRPOConfig(
             output_dir=str(tmp_path),
@@ -86,8 +88,10 @@ def one_step(tmp_path, leave_out: bool, micro_batch: int, beta: float, tasks=(LI
     restore_adapter(model, weights)  # trl casts it to bf16
     if shared:
         share_prompts(model)
-    if leave_out:
+    if once:
         rollout.read_once(model)
+    if rehearse:
+        trainer.add_callback(Rehearsal(trainer, mixture, rows, PROMPTS * SIZE, TimeLeft()))
     torch.manual_seed(5)
     trainer.train()
     step.hook.remove()
@@ -111,10 +115,43 @@ def test_a_step_of_flat_groups_alone_changes_nothing(tmp_path):
     assert all(value == value for value in log.values())  # no NaN
 
 
-def test_a_question_drawn_twice_keeps_the_group_that_teaches(monkeypatch):
-    mixture = Mixture([ROWS[0]], 2, seed=0)
-    [prompt] = columns_of([ROWS[0]])["prompt"]
-    mixture.drawn[json.dumps(prompt)] = ROWS[0]
-    rollout = Rollout(mixture, lambda completions, **_: [float(text == "b") for text in completions])
-    assert rollout._is_flat([prompt] * 4, ["a", "a", "a", "b"], 2) == [True, True, False, False]
-    assert rollout._is_flat([[{"role": "user", "content": "of the rehearsal"}]] * 4, ["a"] * 4, 2) == [False] * 4
+def test_a_rehearsal_leaves_nothing_behind(tmp_path, capsys):
+    expected, tokens, _, _ = one_step(tmp_path / "a", True, 8, 0.05)
+    gradient, more_tokens, log, _ = one_step(tmp_path / "b", True, 8, 0.05, rehearse=True)
+    assert "the largest step takes" in capsys.readouterr().out
+    assert torch.equal(gradient, expected) and log["step"] == 1
+    # it read each of its completions to the limit, in a pass for the reference and one to train
+    assert more_tokens - tokens > 24 * PROMPTS * SIZE
+
+
+def test_completions_can_be_held_to_a_length():
+    model, tokenizer = load_base("nano", detect_hardware()), load_tokenizer("nano")
+    prompts = columns_of(ROWS[:6])["prompt"]
+    torch.manual_seed(0)
+    _, free = sample_completions(model, tokenizer, prompts, 20, 1.0)
+    _, held = sample_completions(model, tokenizer, prompts, 20, 1.0, min_new_tokens=20)
+    assert min(map(len, free)) < 20 and {*map(len, held)} == {20}
+
+
+def test_variety_within_groups_and_over_questions():
+    variety = Variety()
+    assert variety.observe([LIVE, FLAT], [["CCO", "OCC", None, "C"], [None] * 4]) == {
+        "distinct": 0.25,
+        f"distinct/{LIVE}": 0.5,  # two spellings of a molecule are one answer
+        f"distinct/{FLAT}": 0.0,
+    }
+    for number in range(15):
+        metrics = variety.observe([LIVE], [["CCO", "CCO", "C" * (number + 2)]])
+    assert metrics == {"distinct": 2 / 3, f"distinct/{LIVE}": 2 / 3, f"commonest/{LIVE}": 1}
+    for number in range(48):
+        metrics = variety.observe([LIVE], [["C" * (number + 2)]])
+    assert metrics == {"distinct": 1, f"distinct/{LIVE}": 1, f"commonest/{LIVE}": pytest.approx(1 / 48)}
+
+
+def test_a_question_drawn_twice_keeps_the_group_that_teaches():
+    rollout = Rollout(None, lambda completions, **_: [float(text == "b") for text in completions])
+    assert rollout._is_flat([ROWS[0]] * 4, ["a", "a", "a", "b"], 2) == [True, True, False, False]
+    rollout._remember([[1]] * 4, [[2], [2], [2], [3]], [True, True, False, False])
+    assert rollout.flat == set()
+    rollout._remember([[1], [1], [4], [4]], [[2], [2], [2], [3]], [True, True, False, False])
+    assert rollout.flat == {(1, 2)}

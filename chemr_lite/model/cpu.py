@@ -193,12 +193,13 @@ def complete(
     ends: Sequence[int],
     temperature: float | None = None,
     streamer=None,
+    min_new_tokens: int | None = None,
 ) -> list[list[int]]:
     """Return a completion of each prompt by `model`, on a CPU, as tokens up to and including the first of `ends`.
 
-    A completion has at most `max_new_tokens` tokens. It is greedy, or sampled at `temperature` with torch's global
-    generator. A prompt that is given n times gets n samples. `streamer`, one of transformers', receives the tokens of a
-    single prompt as they are generated.
+    A completion has from `min_new_tokens` to `max_new_tokens` tokens. It is greedy, or sampled at `temperature` with
+    torch's global generator. A prompt that is given n times gets n samples. `streamer`, one of transformers', receives
+    the tokens of a single prompt as they are generated.
     """
     unique_prompts = list(dict.fromkeys(map(tuple, prompts)))
     ids, mask = pad_left(unique_prompts, ends[0])
@@ -222,6 +223,8 @@ def complete(
                 logits_to_keep=1,
             )
             logits = output.logits[:, -1].float()
+            if step + 1 < (min_new_tokens or 0):
+                logits[:, ends] = -torch.inf
             if step == 0:  # from one row for each unique prompt to one for each completion
                 row_of = {prompt: row for row, prompt in enumerate(unique_prompts)}
                 rows = torch.tensor([row_of[tuple(prompt)] for prompt in prompts])

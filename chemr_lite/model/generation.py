@@ -37,7 +37,12 @@ def answer_prompts(
 
 
 def sample_completions(
-    model, tokenizer, prompts: list[list[dict]], max_new_tokens: int, temperature: float
+    model,
+    tokenizer,
+    prompts: list[list[dict]],
+    max_new_tokens: int,
+    temperature: float,
+    min_new_tokens: int | None = None,
 ) -> tuple[list[list[int]], list[list[int]]]:
     """Sample a completion of each prompt (a list of messages; several of one if it is given several times).
 
@@ -45,7 +50,9 @@ def sample_completions(
     """
     prompt_ids = tokenizer.apply_chat_template(prompts, add_generation_prompt=True, tokenize=True, return_dict=False)
     ends = end_tokens(model, tokenizer)
-    return prompt_ids, _complete_for(model)(model, prompt_ids, max_new_tokens, ends, temperature)
+    return prompt_ids, _complete_for(model)(
+        model, prompt_ids, max_new_tokens, ends, temperature, min_new_tokens=min_new_tokens
+    )
 
 
 def end_tokens(model, tokenizer) -> list[int]:
@@ -98,13 +105,15 @@ def _generate(
     ends: list[int],
     temperature: float | None,
     streamer=None,
+    min_new_tokens: int | None = None,
 ) -> list[list[int]]:
     """Do what `complete` does by the model's own `generate`, for which Unsloth and CUDA have fast kernels."""
     ids, mask = pad_left(prompts, ends[0])
     with in_eval_mode(model):
         sequences = model.generate(
             input_ids=ids.to(model.device), attention_mask=mask.to(model.device),
-            max_new_tokens=max_new_tokens, do_sample=temperature is not None, use_cache=True,
+            max_new_tokens=max_new_tokens, min_new_tokens=min_new_tokens,
+            do_sample=temperature is not None, use_cache=True,
             temperature=temperature, top_p=None, top_k=None, pad_token_id=ends[0], eos_token_id=ends, streamer=streamer,
         )  # fmt: skip
     return cut_at_end(sequences[:, ids.shape[1] :], ends)

@@ -12,7 +12,7 @@ ChemLLMBench use it too. `recipes/studies/evaluators.py` holds all figures again
 import math
 import random
 import warnings
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from statistics import fmean
@@ -49,7 +49,7 @@ def details(lines: Sequence[dict]) -> dict[str, float | None]:
     """Return the metrics of one task's benchmark over its judged answers."""
     task = get_task(lines[0]["task"])
     if isinstance(task, OpenGeneration):
-        return tomg(lines)
+        return tomg(lines) | variety([line["answer"] for line in lines])
     if task.answers == "choice" and {line["gold"] for line in lines} <= {"Yes", "No"}:
         return choices(lines)
     if task.macro == "molecule_captioning":
@@ -180,6 +180,20 @@ def tomg(lines: Sequence[dict]) -> dict[str, float | None]:
     success, similarity = _percent(successes), _percent(similarities) if similarities else None
     weighted = None if similarity is None else _rounded(success * similarity / 100)
     return {"tomg_success": success, "tomg_similarity": similarity, "tomg_weighted": weighted}
+
+
+def variety(answers: Sequence[str | None]) -> dict[str, float | None]:
+    """Return the share of different answers and that of the commonest, in percent of the answers that were given.
+
+    Two spellings of a molecule are one answer. A model that gives every question the same answer can still score.
+    """
+    given = Counter(parse_smiles(answer).key or answer for answer in answers if answer)
+    if not given:
+        return {"distinct": None, "commonest": None}
+    return {
+        "distinct": _rounded(100 * len(given) / given.total()),
+        "commonest": _rounded(100 * max(given.values()) / given.total()),
+    }
 
 
 def pass_at(correct: Sequence[bool], k: int) -> float:

@@ -166,7 +166,8 @@ def soak(args: argparse.Namespace) -> None:
 
 
 def mixing(args: argparse.Namespace) -> None:
-    import trl  # seconds to import, which --help must not wait for
+    import torch  # these take seconds to import, which --help must not wait for
+    import trl
 
     seconds: dict[str, list[float]] = {"draw": [], "score": [], "learn and scale": [], "score in it": [], "step": []}
 
@@ -197,7 +198,7 @@ def mixing(args: argparse.Namespace) -> None:
         silence_libraries()
         grpo.train(options, load_rows(options), "hf", TimeLeft())
     total = sum(seconds["step"]) + sum(seconds["draw"])  # the loader draws between the steps
-    steps = args.steps + 1  # training starts with a trial of the largest step
+    steps = args.steps + torch.cuda.is_available()  # on a GPU training starts with a trial of the largest step
     parts = {
         "drawing rows": sum(seconds["draw"]),
         "scoring": sum(seconds["score"]),

@@ -31,6 +31,7 @@ CURVES = {  # title → log metric → label
     },
     "Groups that taught nothing": {"groups/without_signal": "share"},
     "Completions": {"completions/length": "mean length, tokens"},
+    "Variety": {"distinct": "different answers in a group"},
     "Distance from phase 2": {"kl": "KL, nats a token"},
     "Format": {"format": "share in the format", "completions/clipped_ratio": "share cut off"},
 }

@@ -11,6 +11,7 @@ from statistics import fmean, pstdev
 from scipy.stats import mannwhitneyu
 from transformers import TrainerCallback
 
+from chemr_lite import get_task
 from recipes.training.distributed import say
 
 WINDOW = 10  # steps that a problem must last
@@ -19,6 +20,7 @@ CLIPPED = 0.2  # share of completions that reach the length limit
 FORMAT_LOSS = 0.1  # fall of the share of completions in the format, from its best window
 ACCURACY_LOSS = 0.2  # fall of a task's accuracy, from all steps before its last window to that window
 CHANCE = 2e-5  # highest p-value of such a fall: some 24 tasks are tested at each of some 100 steps of a run
+ONE_ANSWER = 0.5  # share of a task's latest questions that have the same answer, where each has many right ones
 HIGH_KL = 0.5  # nats per token, from the model of phase 2
 
 
@@ -70,7 +72,15 @@ def find_problems(log: list[dict]) -> dict[str, str]:
         problems["kl"] = (
             f"the model runs away from phase 2 (KL {fmean(kl):.2f}): raise --beta or lower --grpo-learning-rate"
         )
-    for name in sorted({name for line in log for name in line if name.startswith("accuracy/")}):
+    for name in _named(log, "commonest/"):
+        task = name.removeprefix("commonest/")
+        share = next(line[name] for line in reversed(log) if name in line)
+        if get_task(task).verified and share > ONE_ANSWER:
+            problems[name] = (
+                f"{100 * share:.0f} % of the latest questions of {task} got one and the same answer: raise "
+                "--temperature or --beta, lower --grpo-learning-rate, or train phase 2 on more varied traces"
+            )
+    for name in _named(log, "accuracy/"):
         accuracy = [line[name] for line in log if name in line]
         if len(accuracy) < 2 * WINDOW:
             continue
@@ -83,6 +93,10 @@ def find_problems(log: list[dict]) -> dict[str, str]:
                 "(recipes/studies/adversarial.py)"
             )
     return problems
+
+
+def _named(log: list[dict], prefix: str) -> list[str]:
+    return sorted({name for line in log for name in line if name.startswith(prefix)})
 
 
 class Health(TrainerCallback):

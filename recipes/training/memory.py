@@ -1,6 +1,6 @@
 """GPU memory: a step that does not fit is noticed in the first minute, and answered once by smaller micro-batches.
 
-1. Before the first step of phase 3, `Rehearsal` tries the largest step that can come, and undoes it.
+1. Before the first step of phase 3 on a GPU, `Rehearsal` tries the largest step that can come, and undoes it.
    (Phases 1 and 2 need no rehearsal: their batches are grouped by length, the longest first.)
 2. Out of memory, there or later, `with_less_memory` starts the phase again with half the micro-batch and twice the
    accumulation. These are the same steps over the same rows, from the newest checkpoint on.
@@ -28,8 +28,8 @@ GIB = 2**30
 class Rehearsal(TrainerCallback):
     """Tries the largest step before training, and restores the state of before: the longest prompt in every place.
 
-    `completions` is the number of completions that this process generates in a step. On a GPU all of them are extended
-    to their full length, and the memory that the optimiser will take is reserved meanwhile.
+    `completions` is the number of completions that this process generates in a step. All of them are extended to their
+    full length, and the memory that the optimiser will take is reserved meanwhile.
     """
 
     def __init__(self, trainer, mixture: Mixture, questions: list[dict], completions: int, time_left: TimeLeft):

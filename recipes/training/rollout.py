@@ -16,8 +16,11 @@ import torch
 from accelerate import PartialState
 from accelerate.utils import gather_object
 
+from chemr_lite.answers import parse_completion
 from chemr_lite.mixing import Mixture
 from chemr_lite.model.generation import sample_completions
+from chemr_lite.tasks.base import Row
+from recipes.training.variety import Variety
 
 
 class Rollout:
@@ -28,20 +31,30 @@ class Rollout:
 
     def __init__(self, mixture: Mixture, reward: Callable):
         self.mixture, self.reward = mixture, reward
+        self.variety = Variety()
         self.flat: set[tuple[int, ...]] = set()  # the tokens of a prompt and its completion, of the last step
 
     def __call__(self, prompts: list[list[dict]], trainer) -> dict:
         """Return the completions of `prompts`, which hold each prompt `num_generations` times."""
         model, tokenizer = trainer.accelerator.unwrap_model(trainer.model), trainer.processing_class
         prompt_ids, completion_ids = sample_completions(
-            model, tokenizer, prompts, trainer.max_completion_length, trainer.temperature
+            model,
+            tokenizer,
+            prompts,
+            trainer.max_completion_length,
+            trainer.temperature,
+            trainer.generation_config.min_new_tokens,
         )
-        texts = tokenizer.batch_decode(completion_ids, skip_special_tokens=True)
-        is_flat = self._is_flat(prompts, texts, trainer.num_generations)
-        texts_of = {True: set(), False: set()}
-        for flat, prompt, completion in zip(is_flat, prompt_ids, completion_ids, strict=True):
-            texts_of[flat].add((*prompt, *completion))
-        self.flat = texts_of[True] - texts_of[False]  # a question that is drawn twice may have a flat group and another
+        texts, size = tokenizer.batch_decode(completion_ids, skip_special_tokens=True), trainer.num_generations
+        rows = [self.mixture.drawn.get(json.dumps(prompt)) for prompt in prompts]
+        is_flat = [False] * len(texts)
+        if None not in rows:  # the prompts of the rehearsal stand for the largest step, and were not drawn
+            is_flat = self._is_flat(rows, texts, size)
+            answers = [parse_completion(text).answer for text in texts]
+            groups = [answers[start : start + size] for start in range(0, len(answers), size)]
+            for name, value in self.variety.observe([row["task"] for row in rows[::size]], groups).items():
+                trainer._metrics["train"][name].append(value)
+        self._remember(prompt_ids, completion_ids, is_flat)
         return {
             "prompt_ids": prompt_ids,
             "completion_ids": completion_ids,
@@ -49,11 +62,8 @@ class Rollout:
             "env_mask": [[int(not flat)] * len(ids) for flat, ids in zip(is_flat, completion_ids, strict=True)],
         }
 
-    def _is_flat(self, prompts: Sequence[list[dict]], texts: Sequence[str], size: int) -> list[bool]:
+    def _is_flat(self, rows: Sequence[Row], texts: Sequence[str], size: int) -> list[bool]:
         """Return for each completion whether its group is flat. Processes may share a group, so all are asked."""
-        rows = [self.mixture.drawn.get(json.dumps(prompt)) for prompt in prompts]
-        if None in rows:  # the rehearsal's prompts, which stand for the largest step
-            return [False] * len(texts)
         columns = {name: [row[name] for row in rows] for name in ("task", "input", "answer", "meta")}
         values = self.reward(completions=texts, **columns)
         of_step = gather_object(list(values))
@@ -61,6 +71,12 @@ class Rollout:
         is_flat = [max(group) == min(group) for group in groups for _ in group]
         first = PartialState().process_index * len(values)
         return is_flat[first : first + len(values)]
+
+    def _remember(self, prompt_ids: list[list[int]], completion_ids: list[list[int]], is_flat: list[bool]) -> None:
+        texts = {True: set(), False: set()}
+        for prompt, completion, flat in zip(prompt_ids, completion_ids, is_flat, strict=True):
+            texts[flat].add((*prompt, *completion))
+        self.flat = texts[True] - texts[False]  # a question that is drawn twice may have a flat group and another
 
     def read_once(self, model) -> None:
         """Make `model` read each text of a GRPO batch once, and those of flat groups not at all: their logits are 0."""
