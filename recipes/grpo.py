@@ -8,9 +8,10 @@
 2. The model samples a group of completions for each prompt. Each one earns its task's `score`, if it passes the gate.
 3. Rewards are divided by the standard deviation of their group, with a floor, so that dense rewards do not drown sparse
    ones.
-4. GRPO (TRL's or Unsloth's trainer, unchanged) updates the adapter of phase 2 and keeps it close to phase 2 by a KL.
+4. Groups whose completions all earn the same teach nothing. They are left out before the model reads them again.
+5. GRPO (TRL's or Unsloth's trainer, unchanged) updates the adapter of phase 2 and keeps it close to phase 2 by a KL.
    --replay-kl adds a second KL, on texts of tasks with gold answers, so that these are not forgotten meanwhile.
-5. Every --validation-steps the model answers validation rows greedily. The best adapter is kept, and a collapse ends
+6. Every --validation-steps the model answers validation rows greedily. The best adapter is kept, and a collapse ends
    training.
 
 Phases 1 and 2 run first if their directories are missing. Weights, scaling and all numbers are ours, not the paper's.
@@ -69,7 +70,7 @@ def _train(options: Options, rows: Loaded, backend: str, time_left: TimeLeft) ->
     from trl import GRPOConfig, GRPOTrainer
 
     from chemr_lite.model.adapters import adapter_weights, restore_adapter, saved_weights, with_adapter
-    from chemr_lite.model.cpu import share_prompts
+    from chemr_lite.model.beginnings import share_beginnings
     from chemr_lite.model.hardware import detect_hardware
     from chemr_lite.model.load import load_model, load_tokenizer
     from recipes.training import callbacks
@@ -145,7 +146,7 @@ def _train(options: Options, rows: Loaded, backend: str, time_left: TimeLeft) ->
     # the trainer adds a second adapter (the KL reference), beside which its own resume forgets to load the first
     restore_adapter(model, weights)
     if hardware.device == "cpu":
-        share_prompts(model)
+        share_beginnings(model)
     rollout.read_once(model)
     if options.replay_kl:
         add_replay_kl(trainer, replay_rows(options, rows.rows), options)

@@ -6,7 +6,8 @@ from peft.tuners.lora import LoraLayer
 
 from chemr_lite import build_prompt, data, get_task
 from chemr_lite.data import splits
-from chemr_lite.model.cpu import complete, merged_layers, share_prompts
+from chemr_lite.model.beginnings import complete, share_beginnings
+from chemr_lite.model.cpu import merged_layers
 from chemr_lite.model.hardware import detect_hardware
 from chemr_lite.model.load import load_model, load_tokenizer
 
@@ -78,6 +79,33 @@ def test_samples_follow_the_model(model, prompts, tokenizer):
     assert (shares - expected).abs().max() < 4 * (0.25 / 4000) ** 0.5
 
 
+def test_samples_that_begin_alike_are_drawn_apart(model, prompts, tokenizer):
+    """Against each sample read whole and alone, with the same random numbers."""
+    end, asked, temperature, limit = tokenizer.eos_token_id, sorted(prompts[:3] * 6), 0.8, 20
+    numbers_of_tokens = []
+    hook = model.get_input_embeddings().register_forward_hook(
+        lambda module, inputs, output: numbers_of_tokens.append(inputs[0].numel())
+    )
+    torch.manual_seed(1)
+    samples = complete(model, asked, limit, [end], temperature)
+    hook.remove()
+    torch.manual_seed(1)
+    expected = [[] for _ in asked]
+    for _ in range(limit):
+        unfinished = [number for number, tokens in enumerate(expected) if end not in tokens]
+        for number, draw in zip(unfinished, torch.rand(len(unfinished), 1), strict=True):
+            with torch.no_grad():
+                logits = model(torch.tensor([asked[number] + expected[number]])).logits[0, -1]
+            token = torch.searchsorted((logits / temperature).softmax(-1).cumsum(0), draw)
+            expected[number].append(int(token))
+    assert samples == expected and len(set(map(tuple, samples))) > 6
+    beginnings = {
+        (*ids, *sample[:n]) for ids, sample in zip(asked, samples, strict=True) for n in range(1, len(sample))
+    }
+    padded = 3 * max(map(len, prompts[:3]))
+    assert sum(numbers_of_tokens) == padded + len(beginnings) < padded + 0.75 * sum(map(len, samples))
+
+
 def lora_forwards(model) -> list:
     """Return the forward method of each layer with a LoRA."""
     return [module.forward for module in model.modules() if isinstance(module, LoraLayer)]
@@ -134,7 +162,7 @@ def test_reading_prompts_once_changes_neither_logits_nor_gradients(model):
     hook = model.get_input_embeddings().register_forward_hook(
         lambda module, inputs, output: numbers_of_tokens.append(inputs[0].numel())
     )
-    share_prompts(model)
+    share_beginnings(model)
     try:
         logits_after, gradient_after = logits_and_gradient()
         assert sum(numbers_of_tokens) == 30 + 19 + 5 + int(mask[:, prompt:].sum()) < mask.sum()

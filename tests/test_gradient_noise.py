@@ -10,7 +10,7 @@ from trl import GRPOConfig, GRPOTrainer
 
 from chemr_lite.answers import build_prompt
 from chemr_lite.model.adapters import adapter_weights, restore_adapter
-from chemr_lite.model.cpu import share_prompts
+from chemr_lite.model.beginnings import share_beginnings
 from chemr_lite.model.hardware import detect_hardware
 from chemr_lite.model.load import load_model, load_tokenizer
 from recipes.studies.gradient_noise import SKETCH, Sketch, gradient, noise_scale, table
@@ -98,7 +98,7 @@ def test_it_is_the_gradient_that_trl_trains_with(tmp_path):
     restore_adapter(model, weights)
     trainer.train()
     restore_adapter(model, weights)
-    for prepare, at_once in ((lambda: None, 4), (lambda: None, 3), (lambda: share_prompts(model), 4)):
+    for prepare, at_once in ((lambda: None, 4), (lambda: None, 3), (lambda: share_beginnings(model), 4)):
         prepare()
         vector = gradient(model, prompt_ids, completions, rewards, 0.7, at_once)
         torch.testing.assert_close(-vector, taken[0], atol=1e-3 * float(taken[0].abs().max()), rtol=1e-3)

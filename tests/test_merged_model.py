@@ -29,7 +29,7 @@ def test_a_merged_model_answers_as_base_and_adapter_do(smoke, merged):
 
     from chemr_lite import build_prompt, data, get_task
     from chemr_lite.model.adapters import with_adapter
-    from chemr_lite.model.cpu import complete
+    from chemr_lite.model.beginnings import complete
     from chemr_lite.model.folders import base_path
     from chemr_lite.model.hardware import detect_hardware
     from chemr_lite.model.load import load_base, load_tokenizer

@@ -8,7 +8,7 @@ from trl import GRPOConfig, GRPOTrainer
 from chemr_lite import data
 from chemr_lite.mixing import Mixture, columns_of
 from chemr_lite.model.adapters import adapter_weights, restore_adapter
-from chemr_lite.model.cpu import share_prompts
+from chemr_lite.model.beginnings import share_beginnings
 from chemr_lite.model.generation import sample_completions
 from chemr_lite.model.hardware import detect_hardware
 from chemr_lite.model.load import load_base, load_model, load_tokenizer
@@ -87,7 +87,7 @@ def one_step(tmp_path, once, micro_batch, beta, tasks=(LIVE, FLAT), shared=False
     )
     restore_adapter(model, weights)  # trl casts it to bf16
     if shared:
-        share_prompts(model)
+        share_beginnings(model)
     if once:
         rollout.read_once(model)
     if rehearse:

@@ -1,10 +1,11 @@
-"""Completions of a model: by its own `generate` on a GPU, by the loop of `chemr_lite.model.cpu` on a CPU."""
+"""Completions of a model: by its own `generate` on a GPU, by the loop of `chemr_lite.model.beginnings` on a CPU."""
 
 from collections.abc import Sequence
 
 import torch
 
-from chemr_lite.model.cpu import complete, cut_at_end, in_eval_mode, pad_left, positions_of
+from chemr_lite.model.beginnings import complete
+from chemr_lite.model.cpu import cut_at_end, in_eval_mode, pad_left, positions_of
 
 
 def answer_prompts(

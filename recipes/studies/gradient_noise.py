@@ -124,7 +124,7 @@ def measure(target: Path, options: Options, per_task: int) -> dict[str, dict]:
     silence_libraries()
     import torch  # this and the imports below take seconds, which --help must not wait for
 
-    from chemr_lite.model.cpu import share_prompts
+    from chemr_lite.model.beginnings import share_beginnings
     from chemr_lite.model.folders import base_of
     from chemr_lite.model.generation import sample_completions
     from chemr_lite.model.hardware import detect_hardware
@@ -134,7 +134,7 @@ def measure(target: Path, options: Options, per_task: int) -> dict[str, dict]:
     tokenizer = load_tokenizer(name)
     model = load_model(name, target, "hf", hardware, options.max_length, options.lora_r, options.seed)
     if hardware.device == "cpu":
-        share_prompts(model)
+        share_beginnings(model)
     sketch = Sketch(sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad), model.device)
     [reward] = reward_functions(options.grounding_reward, load_protocols(options.protocols))
     mixture = Mixture(

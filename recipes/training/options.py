@@ -98,12 +98,6 @@ class Options:
 
     # phase 3
     grpo_steps: int = option(100, "optimiser steps", "grpo")
-    practice_rows: int = option(
-        0,
-        "with --data nano: practise this many fresh questions of all tasks, with answers, instead of the rows that "
-        "phases 1 and 2 have seen; 0: off",
-        "grpo",
-    )
     grpo_tasks: str | None = option(
         None, "practise these tasks or macro-tasks only, separated by commas; default: all", "grpo"
     )

@@ -16,7 +16,8 @@ from transformers import AutoConfig
 from chemr_lite import get_task
 from chemr_lite.data import Loaded
 from chemr_lite.errors import ModelError, first_line
-from chemr_lite.model.cpu import complete, pad_left
+from chemr_lite.model.beginnings import complete
+from chemr_lite.model.cpu import pad_left
 from chemr_lite.model.folders import base_path
 from chemr_lite.model.hardware import Hardware
 from chemr_lite.model.load import load_model, load_tokenizer

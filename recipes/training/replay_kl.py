@@ -55,7 +55,7 @@ def add_replay_kl(trainer, rows: list[dict], options: Options) -> None:
 
     def divergence(model, texts: list[tuple[list[int], int]]) -> torch.Tensor:
         """Return the sum over `texts` of the mean KL over the tokens of the answer."""
-        # padded as GRPO's batches are, so that a CPU reads them in the same fast way (chemr_lite.model.cpu)
+        # padded as GRPO's batches are, so that a CPU reads them in the same fast way (chemr_lite.model.beginnings)
         prompts, prompt_mask = pad_left([ids[:start] for ids, start in texts], 0)
         answers = [torch.tensor(ids[start:]) for ids, start in texts]
         answer_mask = pad_sequence([torch.ones_like(answer) for answer in answers], batch_first=True)

@@ -2,12 +2,9 @@
 
 from collections import Counter
 
-from tqdm import tqdm
-
 from chemr_lite import get_task, select_tasks
-from chemr_lite.data import Loaded, load, sources
+from chemr_lite.data import Loaded, load
 from chemr_lite.data.splits import sample
-from recipes.training.files import as_jsonl, read_jsonl, written_aside
 from recipes.training.kept_rows import kept
 from recipes.training.options import Options, UsageError
 
@@ -28,26 +25,7 @@ def load_rows(options: Options) -> Loaded:
         chosen = set(map(id, loaded.rows["train"]))
         others = [row for row in answered if id(row) not in chosen]
         loaded.rows["practice"] = sample(unanswered, options.train_rows) + sample(others, options.train_rows)
-    if options.practice_rows:
-        loaded.rows["practice"] = _fresh_rows(options, loaded)
     return loaded
-
-
-def _fresh_rows(options: Options, loaded: Loaded) -> list[dict]:
-    """Return the fresh questions of --practice-rows: those of an earlier start, or newly written. Raises UsageError."""
-    if options.data != "nano":
-        raise UsageError(
-            f"--practice-rows {options.practice_rows}: only nano writes questions; {options.data} has none"
-        )
-    from recipes.studies.nano.rows import fresh_rows  # the generator, which other data does not need
-
-    path = sources.cache() / "rows" / f"nano-{loaded.fingerprint}-{options.practice_rows}.jsonl"
-    if not path.exists():
-        fresh = fresh_rows(options.practice_rows, loaded.rows)
-        bar = tqdm(fresh, desc="writing questions", unit=" rows", total=options.practice_rows, leave=False)
-        with written_aside(path) as aside:
-            aside.write_text(as_jsonl(bar))
-    return read_jsonl(path)
 
 
 def describe(options: Options, rows: Loaded) -> str:
@@ -56,16 +34,14 @@ def describe(options: Options, rows: Loaded) -> str:
     data = "nano's toy exercises" if options.data == "nano" else options.data
     shown = ", ".join(f"{name.replace('_', ' ')} {n:,}" for name, n in counts.items())
     practice = len(rows.rows["practice"])
-    verb = "practises only" if options.practice_rows else "also practises"
-    more = f"; phase 3 {verb} {practice:,} rows that phases 1 and 2 do not see" if practice else ""
+    more = f"; phase 3 also practises {practice:,} rows that phases 1 and 2 do not see" if practice else ""
     return f"data {data}: rows to train on: {shown}{more}"
 
 
 def grpo_rows(options: Options, rows: dict[str, list[dict]]) -> list[dict]:
     """Return the rows that phase 3 samples from, filtered by --grpo-tasks. Raises UsageError if none is left."""
     tasks = _select(options.grpo_tasks, "--grpo-tasks")
-    splits = ("practice",) if options.practice_rows else ("train", "practice")
-    chosen = [row for split in splits for row in rows[split] if tasks is None or row["task"] in tasks]
+    chosen = [row for split in ("train", "practice") for row in rows[split] if tasks is None or row["task"] in tasks]
     if not chosen:
         raise UsageError(f"--grpo-tasks {options.grpo_tasks}: no training row of {options.data} is of these tasks")
     return chosen

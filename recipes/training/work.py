@@ -13,6 +13,7 @@ from recipes.training.sft import make_examples
 from recipes.training.time_left import NOTHING, Generation, Work
 
 SOME = 300  # rows whose lengths stand for all
+SIGNAL = 0.6  # share of the groups that are trained on, with adaptive sampling (ours, nano: recipes/studies/README.md)
 
 
 def work_of(
@@ -68,13 +69,13 @@ def _supervised(options: Options, name: str, counts: dict, scale: float) -> tupl
 def _practice(options: Options, prompt: float, answer: float, device: str) -> tuple[str, float, Generation]:
     steps, completions = options.grpo_steps, options.prompts_per_step * options.num_generations
     if device == "cpu":
-        prompt /= options.num_generations  # each is read once for its completions (model.cpu)
+        prompt /= options.num_generations  # each is read once for its completions (model.beginnings)
     passes = 4 / 3 if options.beta else 1.0  # the reference model reads each completion once
     line = (
         f"grpo: {steps:,} steps of {options.prompts_per_step} prompts × {options.num_generations} completions, "
         f"about {answer:.0f} tokens each"
     )
-    trained = steps * completions * (prompt + answer) * passes
+    trained = SIGNAL * steps * completions * (prompt + answer) * passes
     return line, trained, Generation(steps, completions, _longest(answer, options), prompt)
 
 
