@@ -239,7 +239,11 @@ class Mixture:
         return Dataset.from_dict({"slot": list(range(steps * self.prompts_per_step))}).with_transform(fill)
 
     def wrap(self, reward: Callable) -> Callable:
-        """Return `reward` with its values observed and scaled. Each call of it must be one generation step."""
+        """Return `reward` with its values observed and scaled. Each call of it must be one generation step.
+
+        A rollout may give the trainer less than it has sampled. Then its columns `whole` and `tokens` hold the texts
+        and their numbers of tokens.
+        """
 
         @functools.wraps(reward)
         def mixed(prompts, completions, task, log_metric=None, **columns) -> list[float]:
@@ -247,8 +251,10 @@ class Mixture:
             from accelerate.utils import gather_object
 
             log = log_metric or (lambda name, value: None)
-            values = reward(prompts=prompts, completions=completions, task=task, log_metric=log, **columns)
-            lengths = map(len, columns["completion_ids"]) if "completion_ids" in columns else [1] * len(values)
+            whole, lengths = columns.pop("whole", completions), columns.pop("tokens", None)
+            values = reward(prompts=prompts, completions=whole, task=task, log_metric=log, **columns)
+            if lengths is None:
+                lengths = map(len, columns.get("completion_ids", [[0]] * len(values)))
             # each process sees only its part of the step, and all must learn from the whole
             step = gather_object(list(zip(task, values, lengths, strict=True)))
             size = len(step) // self.prompts_per_step

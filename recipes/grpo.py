@@ -90,7 +90,6 @@ def _train(options: Options, rows: Loaded, backend: str, time_left: TimeLeft) ->
     questions = grpo_rows(options, rows.rows)
     mixture = Mixture(questions, options.prompts_per_step, options.seed, options.sampling, options.scaling)
     [reward] = reward_functions(options.grounding_reward, load_protocols(options.protocols))
-    rollout = Rollout(mixture, reward)
 
     # the run directory, which may hold checkpoints of an earlier start
     facts = {"parent": str(directory.parent), "data": rows.fingerprint, "removed": dict(rows.removed)}
@@ -122,7 +121,7 @@ def _train(options: Options, rows: Loaded, backend: str, time_left: TimeLeft) ->
         processing_class=tokenizer,
         reward_funcs=[mixture.wrap(reward)],
         train_dataset=mixture.dataset(steps),
-        rollout_func=rollout,
+        rollout_func=Rollout(mixture, reward),
         callbacks=[greedy_check, limit, journal, Health()],
         args=make_config(
             GRPOConfig,
@@ -147,7 +146,6 @@ def _train(options: Options, rows: Loaded, backend: str, time_left: TimeLeft) ->
     restore_adapter(model, weights)
     if hardware.device == "cpu":
         share_beginnings(model)
-    rollout.read_once(model)
     if options.replay_kl:
         add_replay_kl(trainer, replay_rows(options, rows.rows), options)
     callbacks.Bar.replace(trainer, "grpo", time_left)
