@@ -109,7 +109,7 @@ def unwrap(answer: str) -> str:
     while answer != before:
         before, answer = answer, answer.strip()
         for pattern in _WRAPPERS:
-            if match := pattern.fullmatch(answer):
+            if (match := pattern.fullmatch(answer)) and match[1].strip():
                 answer = match[1]
     return answer
 

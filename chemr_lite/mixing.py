@@ -116,11 +116,11 @@ def mt_grpo(tasks: Statistics) -> dict[str, float]:
 
 SAMPLING: dict[str, Callable[[Statistics], dict[str, float]]] = {
     "adaptive": adaptive,
-    "balanced": balanced,
     "uniform": uniform,
     "proportional": proportional,
     "temperature": temperature,
     "mt-grpo": mt_grpo,
+    "balanced": balanced,
 }
 
 

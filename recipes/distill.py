@@ -14,6 +14,7 @@ Phase 1 runs first if its directory is missing.
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -52,9 +53,10 @@ def completions(options: Options, rows: Loaded) -> Callable[[dict], list[str]]:
 
     Raises UsageError if no trace of the file matches a training row.
     """
-    protocols, training_rows = load_protocols(options.protocols), rows.rows["train"]
+    protocols = load_protocols(options.protocols)
     always_grounded, from_file = sources(options)
-    if from_file and not any((row["task"], row["input"]) in from_file for row in training_rows):
+    known = [*rows.rows["train"], *rows.rows["practice"]]
+    if from_file and not any((row["task"], row["input"]) in from_file for row in known):
         raise UsageError(f"--traces {options.traces}: none of its traces belongs to a training row of --data")
 
     def texts(row: dict) -> list[str]:
@@ -68,6 +70,13 @@ def completions(options: Options, rows: Loaded) -> Callable[[dict], list[str]]:
     return texts
 
 
+def with_traces(options: Options, rows: Loaded) -> Loaded:
+    """Return `rows` with more training rows: those that phase 3 would practise, where --traces has a trace of them."""
+    _, from_file = sources(options)
+    practised = [row for row in rows.rows["practice"] if (row["task"], row["input"]) in from_file]
+    return replace(rows, rows=rows.rows | {"train": rows.rows["train"] + practised})
+
+
 def train(options: Options, rows: Loaded, backend: str, time_left: TimeLeft) -> None:
     """Train phase 2 and write its directory."""
     from recipes.training import sft  # torch and trl, which --help must not wait for
@@ -79,7 +88,7 @@ def train(options: Options, rows: Loaded, backend: str, time_left: TimeLeft) -> 
             f"[distill] answers without reasoning: {', '.join(bare)}; the protocols {options.protocols} have no steps "
             "for them (--protocols)"
         )
-    sft.train(options, "distill", completions(options, rows), rows, backend, time_left)
+    sft.train(options, "distill", completions(options, rows), with_traces(options, rows), backend, time_left)
 
 
 PHASE = Phase("distill", train, check, completions)

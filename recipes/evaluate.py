@@ -26,7 +26,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from chemr_lite import get_task, render
 from chemr_lite.data.splits import sample
-from chemr_lite.model.folders import base_of, check_there
 from chemr_lite.protocols import Protocols, load_protocols
 from chemr_lite.rewards import completion_text
 from chemr_lite.scoring import benchmarks
@@ -34,9 +33,9 @@ from chemr_lite.scoring.baselines import BASELINES
 from chemr_lite.scoring.judge import judge
 from recipes.training import command
 from recipes.training.evaluation_report import write_report
-from recipes.training.files import read_json, read_lines, write_json
+from recipes.training.files import read_lines
+from recipes.training.local_model import ask_model
 from recipes.training.options import Options, UsageError, make_parser, read_options
-from recipes.training.quiet import silence_libraries
 from recipes.training.rows import load_rows
 from recipes.training.served_model import ServedModel
 
@@ -138,34 +137,6 @@ def ask_server(rows: list[dict], options: Options, parsed: argparse.Namespace, p
     ]
 
 
-def ask_model(rows: list[dict], options: Options, parsed: argparse.Namespace) -> list[dict]:
-    """Return judged answers of a model on this machine. Those of an earlier start with the same options are reused."""
-    import torch  # this and what follows would slow down --help
-
-    from chemr_lite.model.adapters import with_adapter
-    from chemr_lite.model.hardware import detect_hardware
-    from chemr_lite.model.load import load_base, load_tokenizer
-    from recipes.training.evaluation import answer_rows
-
-    check_there(parsed.target)
-    adapter = Path(parsed.target) if (Path(parsed.target) / "adapter_config.json").exists() else None
-    name, output = base_of(adapter) if adapter else parsed.target, Path(options.output)
-    output.mkdir(parents=True, exist_ok=True)
-    # earlier answers are reused only if the same model was asked the same
-    request = {"target": parsed.target, "data": options.data, "tasks": options.tasks}
-    request |= {"samples": parsed.samples, "seed": options.seed}
-    request_file, answers = output / "asked.json", output / "answered.jsonl"
-    if not request_file.exists() or read_json(request_file) != request:
-        answers.unlink(missing_ok=True)
-        write_json(request_file, request)
-    silence_libraries()
-    tokenizer, model = load_tokenizer(name), load_base(name, detect_hardware(name))
-    if adapter:
-        model = with_adapter(model, adapter)
-    torch.manual_seed(options.seed)
-    return answer_rows(model, tokenizer, rows, options, "answering", answers, parsed.samples)
-
-
 def main() -> None:
     options, parsed = read_options(make_evaluate_parser())
     if parsed.compare:
@@ -190,9 +161,11 @@ def main() -> None:
     elif Path(parsed.target).is_file():
         raise UsageError(f"{parsed.target}: predictions are lines of JSON, in a file whose name ends in .jsonl")
     else:
-        judged, name = ask_model(rows, options, parsed), parsed.target
+        output.mkdir(parents=True, exist_ok=True)
+        answered = output / "answered.jsonl"
+        judged, name = ask_model(parsed.target, rows, options, parsed.samples, answered, "answering"), parsed.target
     write_report(judged, output, name, parsed.show, protocols)
-    for temporary in ("answered.jsonl", "asked.json"):
+    for temporary in ("answered.jsonl", "answered.asked.json"):
         (output / temporary).unlink(missing_ok=True)
 
 

@@ -1,8 +1,10 @@
-"""Let a larger model teach: it writes traces that phase 2 learns from, or a draft of the protocols to reason by.
+"""Let a model teach: a larger one writes traces for phase 2, or drafts protocols; or the model teaches itself.
 
     python recipes/teach.py --server URL --server-model NAME --output traces.jsonl --data chemllmbench
     python recipes/distill.py --traces grounded,traces.jsonl --data chemllmbench     # then learn from them
     python recipes/teach.py --mine --server URL --server-model NAME --output mine.yaml --data chemllmbench
+    python recipes/teach.py --own outputs/nano/distill --output own.jsonl            # the model's own traces
+    python recipes/teach.py --own outputs/nano/distill --rounds 2 --output outputs/own   # and learn from them, twice
 
 1. The teacher gets the question of a training row, the steps of its protocol, and the facts that RDKit knows. With
    --mine it gets the question only.
@@ -11,6 +13,12 @@
    does not mention the facts it was given, and it is not a duplicate. Dropped traces are counted by reason.
    With --mine the steps of the traces are clustered over all tasks instead, into a draft of protocols for you to edit.
 
+With --own a finished phase answers the questions itself, --samples times. Rows without a known answer are among them,
+because `score` verifies those too. What is kept has passed the filter, and it is varied: of a question only traces with
+different answers, and of traces that differ in molecules and numbers alone no more than --per-template. With --rounds N
+the phase learns from them for one pass, at a third of phase 2's learning rate, and the next round asks what it has
+become. Stopped or killed, the same command goes on.
+
 Next to --output stand the stored answers (….answers.jsonl) and why traces were dropped (….filter.json). URL is
 the address of any server of the OpenAI protocol, as http://localhost:8000/v1. Its key comes from CHEMR_API_KEY.
 """
@@ -18,6 +26,8 @@ the address of any server of the OpenAI protocol, as http://localhost:8000/v1. I
 import argparse
 import sys
 from collections import Counter, defaultdict
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -26,22 +36,29 @@ import yaml
 
 from chemr_lite import get_task, parse_completion
 from chemr_lite.answers import SYSTEM
+from chemr_lite.data import Loaded
 from chemr_lite.data.splits import sample
+from chemr_lite.model.folders import base_of
 from chemr_lite.protocols import Protocols, load_protocols
+from recipes import distill, foundation
 from recipes.training import command
-from recipes.training.files import as_jsonl, write_json
-from recipes.training.options import UsageError, make_parser, read_options, truth
+from recipes.training.files import as_jsonl, copy_phase, write_json, written_aside
+from recipes.training.local_model import ask_model
+from recipes.training.options import Options, UsageError, make_parser, read_options, truth
+from recipes.training.pipeline import run_phases
 from recipes.training.rows import load_rows
 from recipes.training.served_model import ServedModel
-from recipes.training.traces import rejection_reason
+from recipes.training.traces import Varied, rejection_reason
 
-DATA_OPTIONS = ("data", "data_root", "split", "tasks", "protocols", "train_rows", "seed", "strict")
+DATA_OPTIONS = ("data", "data_root", "split", "tasks", "protocols", "train_rows", "seed", "strict", "eval_batch_size")
 INSTRUCTION = (
     "\n\nReason in these steps, each as a numbered line with its heading in bold, and write one short paragraph for "
     "each:\n{steps}\nSay nothing that you are not sure of. The facts below the question are for your eyes only: use "
     "them, never mention them."
 )
 ROWS_TO_TRACE = 1000  # of each macro-task, if --rows is not given
+OWN_SAMPLES = 4
+OWN_RATE = 1 / 3  # of phase 2's learning rate, in a round: the whole rate would first undo what the phase has learned
 ROWS_TO_MINE = 20  # of each sub-task, if --rows is not given
 
 
@@ -51,18 +68,25 @@ def make_teach_parser() -> argparse.ArgumentParser:
     rows_help = (
         f"rows to ask about: of each macro-task [{ROWS_TO_TRACE}], with --mine of each sub-task [{ROWS_TO_MINE}]"
     )
-    add("--server", required=True, metavar="URL", help="server of the OpenAI protocol; the URL ends in /v1")
-    add("--server-model", required=True, metavar="NAME", help="the teacher's name on the server")
+    add("--server", metavar="URL", help="server of the OpenAI protocol; the URL ends in /v1")
+    add("--server-model", metavar="NAME", help="the teacher's name on the server")
     add("--server-tokens", type=int, default=1500, metavar="INT", help="limit on the tokens of one answer")
     add("--rows", type=int, metavar="INT", help=rows_help)
-    add("--samples", type=int, default=1, metavar="INT", help="answers per row: greedy if 1, else sampled")
+    samples_help = f"answers per row: greedy if 1, else sampled [1, with --own {OWN_SAMPLES}]"
+    add("--samples", type=int, metavar="INT", help=samples_help)
     add("--temperature", type=float, default=0.7, metavar="FLOAT", help="sampling temperature, if --samples is above 1")
     add("--concurrency", type=int, default=8, metavar="INT", help="requests at once")
     add("--budget", type=int, default=0, metavar="TOKENS", help="stop asking after so many tokens; 0: no limit")
     add("--price", default="", metavar="IN,OUT", help="price per million tokens, for the estimate, as in 0.5,1.5")
     add("--least-grounding", type=float, default=0.9, metavar="SHARE", help="drop a trace with fewer supported claims")
     add("--mine", type=truth, nargs="?", const=True, default=False, help="draft protocols instead of writing traces")
-    add("--output", type=Path, required=True, metavar="FILE", help="new file: traces (.jsonl) or protocols (.yaml)")
+    output_help = "new file: traces (.jsonl) or protocols (.yaml); with --rounds a folder"
+    add("--output", type=Path, required=True, metavar="FILE", help=output_help)
+    add = parser.add_argument_group("the model as its own teacher").add_argument
+    add("--own", metavar="PHASE", help="the directory of a finished phase, which answers instead of a server")
+    template_help = "keep so many traces of a task that differ in molecules and numbers only"
+    add("--per-template", type=int, default=50, metavar="INT", help=template_help)
+    add("--rounds", type=int, default=0, metavar="INT", help="learn from the traces, and repeat it so many times")
     return parser
 
 
@@ -102,7 +126,7 @@ def answers_file(output: Path) -> Path:
 
 def ask(server: ServedModel, questions: list[list[dict]], parsed: argparse.Namespace) -> list[list[str]]:
     """Print what the answers may cost. Then return the teacher's answers to each question."""
-    cost = estimate(server, questions, parsed.samples, parsed.server_tokens, parsed.price)
+    cost = estimate(server, questions, parsed.samples or 1, parsed.server_tokens, parsed.price)
     server.check()
     budget = f"; it ends after the budget of {parsed.budget:,} tokens" if parsed.budget else ""
     print(f"[teach] {cost}{budget}", flush=True)
@@ -110,8 +134,8 @@ def ask(server: ServedModel, questions: list[list[dict]], parsed: argparse.Names
         questions,
         answers_file(parsed.output),
         parsed.server_tokens,
-        parsed.temperature if parsed.samples > 1 else 0.0,
-        parsed.samples,
+        parsed.temperature if (parsed.samples or 1) > 1 else 0.0,
+        parsed.samples or 1,
         parsed.budget,
         "asking the teacher",
     )
@@ -122,26 +146,75 @@ def ask(server: ServedModel, questions: list[list[dict]], parsed: argparse.Names
 def write_traces(rows: list[dict], server: ServedModel, protocols: Protocols, parsed: argparse.Namespace) -> None:
     """Ask for traces of `rows`, filter them, and write those that are kept. Raises UsageError if none is kept."""
     answers = ask(server, [conversation(row, protocols) for row in rows], parsed)
-    kept, counts = [], defaultdict(Counter)
     seen: set[str] = set()
+
+    def reject(row: dict, text: str) -> str | None:
+        return rejection_reason(row, text, parsed.least_grounding, seen, protocols)
+
+    keep(rows, answers, server.model, reject, parsed.output)
+    print(f"[teach] to learn from them: python recipes/distill.py --traces grounded,{parsed.output}")
+
+
+def keep(
+    rows: list[dict], answers: list[list[str]], teacher: str, reject: Callable[[dict, str], str | None], output: Path
+) -> None:
+    """Write the traces among `answers` for which `reject` gives no reason, and count the others by reason.
+
+    Raises UsageError if none is kept.
+    """
+    kept, counts = [], defaultdict(Counter)
     for row, texts in zip(rows, answers, strict=True):
         for text in texts:
-            reason = rejection_reason(row, text, parsed.least_grounding, seen, protocols)
+            reason = reject(row, text)
             counts[row["task"]][reason or "kept"] += 1
             if reason is None:
                 kept.append({"task": row["task"], "input": row["input"], "completion": text.strip()})
-    filter_file = parsed.output.with_suffix(".filter.json")
+    filter_file = output.with_suffix(".filter.json")
     write_json(filter_file, counts)
     if not kept:
         raise UsageError(
-            f"no trace of {server.model} was kept; {filter_file} says why, and {answers_file(parsed.output)} holds "
-            "what it wrote"
+            f"no trace of {teacher} was kept; {filter_file} says why, and {answers_file(output)} holds what it wrote"
         )
-    parsed.output.write_text(as_jsonl(kept))
     print(f"[teach] of {sum(map(len, answers)):,} traces: {_list_counts(sum(counts.values(), Counter()))}")
     for task, task_counts in counts.items():
         print(f"  {task}: {_list_counts(task_counts)}")
-    print(f"[teach] written to {parsed.output}: python recipes/distill.py --traces grounded,{parsed.output}")
+    with written_aside(output) as aside:
+        aside.write_text(as_jsonl(kept))
+    print(f"[teach] written to {output}")
+
+
+def write_own_traces(phase: Path, loaded: Loaded, options: Options, parsed: argparse.Namespace, output: Path) -> None:
+    """Let `phase` answer practice questions, and write the traces that are kept to `output`, unless it is there."""
+    if output.exists():
+        return
+    samples = parsed.samples or OWN_SAMPLES
+    rows = sample(loaded.rows["train"] + loaded.rows["practice"], parsed.rows or ROWS_TO_TRACE, options.seed)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    print(f"[teach] {phase} answers {len(rows):,} questions {samples} times")
+    judged = ask_model(str(phase), rows, options, samples, answers_file(output), "answering")
+    texts = [line["completion"] for line in judged]
+    answers = [texts[start : start + samples] for start in range(0, len(texts), samples)]
+    varied = Varied(load_protocols(options.protocols), parsed.least_grounding, parsed.per_template)
+    keep(rows, answers, str(phase), varied.rejection_reason, output)
+
+
+def teach_itself(options: Options, loaded: Loaded, parsed: argparse.Namespace) -> None:
+    """Write the own traces of a phase, or with --rounds learn from them, each round from the one before."""
+    phase = Path(parsed.own)
+    base_of(phase)  # raises ModelError where it is none
+    if not parsed.rounds:
+        return write_own_traces(phase, loaded, options, parsed, parsed.output)
+    for number in range(1, parsed.rounds + 1):
+        folder = parsed.output / f"round{number}"
+        traces = folder / "traces.jsonl"
+        write_own_traces(phase, loaded, replace(options, seed=options.seed + number - 1), parsed, traces)
+        # the phase that made the traces stands in the place of phase 1, from which phase 2 goes on
+        copy_phase(phase.parent / "base", folder / "base")
+        copy_phase(phase, folder / "foundation")
+        rate = options.distill_learning_rate * OWN_RATE
+        own = replace(options, output=str(folder), traces=str(traces), distill_epochs=1.0, distill_learning_rate=rate)
+        run_phases(own, parsed.preset, [foundation.PHASE, distill.PHASE])
+        phase = folder / "distill"
 
 
 def _list_counts(counts: Counter) -> str:
@@ -179,11 +252,16 @@ def write_protocols(rows: list[dict], server: ServedModel, parsed: argparse.Name
 
 def main() -> None:
     options, parsed = read_options(make_teach_parser())
-    if parsed.output.exists():
+    if parsed.output.exists() and not parsed.rounds:
         raise UsageError(f"{parsed.output} is there already; choose another --output, or move it away")
-    rows = load_rows(options).rows["train"]
+    if bool(parsed.own) == bool(parsed.server and parsed.server_model):
+        raise UsageError("name the teacher: --server URL and --server-model NAME, or --own PHASE")
+    loaded = load_rows(options)
+    rows = loaded.rows["train"]
     if not rows:
         raise UsageError(f"{options.data}: no training row in it")
+    if parsed.own:
+        return teach_itself(options, loaded, parsed)
     server = ServedModel(parsed.server, parsed.server_model, parsed.concurrency)
     if not parsed.mine:
         chosen = sample(rows, parsed.rows or ROWS_TO_TRACE, options.seed)

@@ -10,7 +10,9 @@ from safetensors.torch import load_file
 
 from chemr_lite import data, get_task, render
 from chemr_lite.protocols import load_protocols
+from recipes import grpo
 from recipes.studies import ablation, ablation_arms, ablation_table
+from recipes.training.files import read_jsonl
 from recipes.training.options import Options, UsageError
 
 PROTOCOLS = load_protocols("nano")
@@ -108,9 +110,13 @@ def test_the_arms_are_trained_on_equal_tokens_and_once(tmp_path, monkeypatch, ca
     # arms of phase 3, from the same phase 2
     hot = "temperature=1.2+grpo_tasks=retrosynthesis"
     arms = ["adaptive", "mt-grpo", "no-distill", "sft", hot]
-    more = ["--phase", "grpo", "--max-steps", "2", "--arms", ",".join(arms), *args[-2:]]
+    more = ["--phase", "grpo", "--max-steps", "2", "--arms", ",".join(arms), "--practice-rows", "20", *args[-2:]]
     monkeypatch.setattr(sys, "argv", ["ablation.py", *args[:-4], *more])
+    monkeypatch.setattr(grpo, "grpo_rows", grpo.grpo_rows)  # the command replaces it, and this test puts it back
     ablation.main()
+    assert "phase 3 practises 20 fresh questions" in capsys.readouterr().out
+    fresh = read_jsonl(tmp_path / "practice-20.jsonl")
+    assert grpo.grpo_rows(Options(), {}) == fresh and {row["split"] for row in fresh} == {"practice"}
     seed = tmp_path / "seed5"
     assert (seed / "mt-grpo/distill/adapter_model.safetensors").read_bytes() == (
         seed / "protocol/distill/adapter_model.safetensors"

@@ -14,13 +14,16 @@ Arms of phase 2. All start from one phase 1 and read equally many tokens:
 Arms of phase 3. All start from the phase 2 of the arm `protocol` and make equally many steps:
 
     adaptive                       as recipes/grpo.py does it: sampling adaptive, scaling group-floor
-    uniform, mt-grpo               another --sampling
+    balanced, uniform, mt-grpo     another --sampling
     group, task, gdpo, none        another --scaling
     no-replay                      without --replay-kl
     no-foundation, no-distill      without phase 1 (phase 2 is trained anew), without phase 2
     sft                            phase 2 goes on instead, for as many minutes as `adaptive` took, at a third of its
                                    learning rate: the whole rate would first undo what phase 2 ended with
     OPTION=VALUE                   any other option, or several: --arms adaptive,temperature=1.0+num_generations=16
+
+With --practice-rows N phase 3 practises N fresh questions of all tasks, with answers, instead of the rows that phases 1
+and 2 have seen. nano's generator writes them.
 
 1. Each seed trains the earlier phases once. Each arm starts from a copy of those that it shares.
 2. In phase 2 an arm with shorter texts reads them more often, so that every arm reads as many tokens as `protocol`.
@@ -30,18 +33,20 @@ Arms of phase 3. All start from the phase 2 of the arm `protocol` and make equal
 """
 
 import argparse
-import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from tqdm import tqdm
+
 from chemr_lite.protocols import load_protocols
 from recipes import distill, foundation, grpo
 from recipes.studies.ablation_arms import ARMS, changes, completion
+from recipes.studies.nano.rows import fresh_rows
 from recipes.training import command
-from recipes.training.files import as_jsonl, read_json, written_aside
+from recipes.training.files import as_jsonl, copy_phase, read_json, read_jsonl, written_aside
 from recipes.training.options import Options, UsageError, deciding, make_parser, read_options
 from recipes.training.pipeline import run_phases
 from recipes.training.quiet import silence_libraries
@@ -55,17 +60,27 @@ def make_ablation_parser() -> argparse.ArgumentParser:
     group = parser.add_argument_group("ablation alone")
     group.add_argument("--phase", choices=ARMS, default="distill", help="the phase that is changed")
     group.add_argument("--arms", help="which arms, separated by commas; default: all of the phase")
+    practice_help = "phase 3, nano alone: fresh questions to practise; 0: the rows of the data"
+    group.add_argument("--practice-rows", type=int, default=0, help=practice_help)
     group.add_argument("--seeds", default="0,1,2", help="seeds, separated by commas")
     results_help = "folder for the table (.json, .md) and the picture; default: --output"
     group.add_argument("--results", type=Path, help=results_help)
     return parser
 
 
-def copy_phase(source: Path, target: Path) -> None:
-    """Copy a finished phase, unless `target` exists."""
-    if not target.exists():
-        with written_aside(target) as aside:
-            shutil.copytree(source, aside)
+def practise(number: int, options: Options) -> None:
+    """Let phase 3 practise `number` fresh questions, kept in `--output`. Raises UsageError for other data than nano."""
+    if options.data != "nano":
+        raise UsageError(f"--practice-rows {number}: only nano writes questions, and --data is {options.data}")
+    path = Path(options.output) / f"practice-{number}.jsonl"
+    if not path.exists():
+        fresh = fresh_rows(number, load_rows(options).rows)
+        with written_aside(path) as aside:
+            aside.write_text(as_jsonl(tqdm(fresh, desc="writing questions", unit=" rows", total=number)))
+    questions = read_jsonl(path)
+    print(f"phase 3 practises {len(questions):,} fresh questions", flush=True)
+    choose = grpo.grpo_rows
+    grpo.grpo_rows = lambda options, rows: choose(options, {"train": questions, "practice": []})
 
 
 def run_grpo_arm(arm: str, options: Options, preset: str) -> None:
@@ -151,6 +166,8 @@ def main() -> None:
     except ValueError as error:
         raise UsageError(f"--seeds {args.seeds!r}: give whole numbers, separated by commas") from error
     rows = load_rows(options).rows["train"]
+    if args.practice_rows:
+        practise(args.practice_rows, options)
     changes_phase_2 = args.phase == "distill"
     distill_arms, grpo_arms = (arms, []) if changes_phase_2 else (["protocol"], arms)
     # --max-steps is for the phase that is changed; 0 means no limit

@@ -16,6 +16,7 @@ ARMS = {
     "distill": {"protocol": {}, "shuffled": {}, "answers": {}},
     "grpo": {
         "adaptive": {},
+        "balanced": {"sampling": "balanced"},
         "uniform": {"sampling": "uniform"},
         "mt-grpo": {"sampling": "mt-grpo"},
         "group": {"scaling": "group"},

@@ -3,6 +3,7 @@
 `results` is everywhere arm → seed → the figures of its metrics.json and a few facts of its run.
 """
 
+from collections import defaultdict
 from collections.abc import Callable
 from itertools import cycle
 from pathlib import Path
@@ -23,7 +24,19 @@ TITLES = {
     "grpo": "Ways of mixing in phase 3, from one phase 2",
 }
 # what the .json file keeps of each run
-KEPT = ("balanced", "macros", "validity", "format", "grounding", "epochs", "tokens", "wasted", "minutes", "n")
+KEPT = (
+    "balanced",
+    "macros",
+    "validity",
+    "format",
+    "grounding",
+    "epochs",
+    "tokens",
+    "sampled",
+    "wasted",
+    "minutes",
+    "n",
+)
 
 
 def write(output: Path, folder: Path, phase: str) -> str:
@@ -58,8 +71,20 @@ def collect(output: Path, phase: str = "distill") -> dict[str, Figures]:
                 log = read_jsonl(path.with_name("log.jsonl"))
                 shares = [line["groups/without_signal"] for line in log if "groups/without_signal" in line]
                 facts["wasted"] = 100 * fmean(shares)
+                facts["sampled"] = sampled_accuracy(log)
             by_seed[int(path.parts[-4].removeprefix("seed"))] = read_json(path) | facts
     return {arm: by_seed for arm, by_seed in results.items() if by_seed}
+
+
+def sampled_accuracy(log: list[dict]) -> float:
+    """Return the accuracy of the completions of the last third of the steps, in percent, as the mean over tasks."""
+    steps = [line for line in log if "reward/unscaled" in line]
+    by_task = defaultdict(list)
+    for line in steps[-max(1, len(steps) // 3) :]:
+        for name, value in line.items():
+            if name.startswith("accuracy/"):
+                by_task[name].append(value)
+    return 100 * fmean(map(fmean, by_task.values()))
 
 
 def differences(minuend: Figures, subtrahend: Figures, figure: Callable[[dict], float]) -> list[float]:
@@ -116,6 +141,7 @@ def table(results: dict[str, Figures]) -> str:
         lines.append(row("million tokens", lambda figures: figures["epochs"] * figures["tokens"] / 1e6))
     else:
         lines.append(row("lowest macro-task", _lowest_macro))
+        lines.append(row("completions right, last third", lambda figures: figures.get("sampled")))
         lines.append(row("groups that taught nothing, %", lambda figures: figures.get("wasted")))
     lines.append(row("minutes of training", lambda figures: figures.get("minutes")))
     seeds = "; ".join(f"{arm} {', '.join(map(str, sorted(by_seed)))}" for arm, by_seed in results.items())

@@ -52,6 +52,13 @@ def read_json(path: Path):
         raise UsageError(f"{path} is damaged ({error}); delete {path.parent} to start it anew") from error
 
 
+def copy_phase(source: Path, target: Path) -> None:
+    """Copy a finished phase, unless `target` exists."""
+    if not target.exists():
+        with written_aside(target) as aside:
+            shutil.copytree(source, aside)
+
+
 def as_jsonl(lines: Iterable[dict]) -> str:
     """Return `lines` as the text of a file of JSON lines."""
     return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)

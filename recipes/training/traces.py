@@ -1,13 +1,14 @@
 """Files of traces, and the filter that a trace must pass before a model learns from it."""
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 
 from chemr_lite import check_claims, parse_completion
 from chemr_lite.claims import grounding
 from chemr_lite.protocols import Protocols
 from chemr_lite.rewards import completion_text, score_completion
+from chemr_lite.smiles import parse_smiles
 from recipes.training.files import read_lines
 from recipes.training.options import UsageError
 
@@ -26,11 +27,16 @@ HINTS = re.compile(
 
 
 def rejection_reason(
-    row: dict, text: str, least_grounding: float, seen: set[str], protocols: Protocols | None = None
+    row: dict,
+    text: str,
+    least_grounding: float,
+    seen: set[str],
+    protocols: Protocols | None = None,
+    least_chars: int = MIN_CHARS,
 ) -> str | None:
     """Return why a trace is dropped, or None if it is kept.
 
-    A trace must be in the format, answer correctly by the task's own `score`, and reason in at least MIN_CHARS
+    A trace must be in the format, answer correctly by the task's own `score`, and reason in at least `least_chars`
     characters. It must not mention the facts it was given, and the share `least_grounding` of its claims must be
     supported. `seen` holds the reasoning of the traces kept so far; the reasoning of a kept trace is added.
     """
@@ -39,7 +45,7 @@ def rejection_reason(
         return f"format: {completion.reason}"
     if not score_completion(text, row).correct:
         return "wrong answer"
-    if len(completion.think) < MIN_CHARS:
+    if len(completion.think) < least_chars:
         return "too short"
     if HINTS.search(completion.think):
         return "mentions what it was given"
@@ -51,6 +57,45 @@ def rejection_reason(
         return "duplicate"
     seen.add(normalised)
     return None
+
+
+class Varied:
+    """The filter of a model's own traces: they must pass that of others, and stay varied.
+
+    A task without steps in `protocols` has no reasoning to check. Another must reason in some of its steps.
+    """
+
+    def __init__(self, protocols: Protocols, least_grounding: float, per_template: int):
+        self.protocols, self.least_grounding, self.per_template = protocols, least_grounding, per_template
+        self.answers: set[tuple[str, str, str]] = set()
+        self.templates: Counter[tuple[str, str]] = Counter()
+
+    def rejection_reason(self, row: dict, text: str) -> str | None:
+        """Return why a trace is dropped, or None if it is kept: for another answer to its question, or a new one."""
+        reason = rejection_reason(row, text, self.least_grounding, set(), self.protocols, least_chars=0)
+        if reason:
+            return reason
+        completion, steps = parse_completion(text), self.protocols.of(row["task"])
+        if steps and not any(f"**{step.heading}:**" in completion.think for step in steps):
+            return "no steps"
+        answer = row["task"], row["input"], parse_smiles(completion.answer).key or completion.answer
+        if answer in self.answers:
+            return "answer kept before"
+        template = row["task"], template_of(completion.think)
+        if steps and self.templates[template] >= self.per_template:
+            return "commonest template"
+        self.answers.add(answer)
+        self.templates[template] += 1
+        return None
+
+
+VARIES = re.compile(r"\d|[=#()\[\]]|[A-Z].*[A-Z]")  # a number, a SMILES, a formula
+
+
+def template_of(reasoning: str) -> str:
+    """Return reasoning with `#` for each word that changes from molecule to molecule."""
+    words = reasoning.split()
+    return " ".join("#" if VARIES.search(word) and "**" not in word else word for word in words)
 
 
 def read_traces(path: Path) -> dict[tuple[str, str], list[str]]:
