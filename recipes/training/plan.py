@@ -125,8 +125,8 @@ def measured_speed(options: Options, hardware: Hardware, rows: Loaded, tokenizer
         seconds.append(time.perf_counter() - started)
     rate = batch.numel() / seconds[-1]
     never = model.config.vocab_size - 1  # a token that hardly ever comes, so that no completion ends
-    many = ids * 4  # each prompt is read once, and its completions are decoded together
-    short, long = (_timed(lambda n=n: complete(model, many, n, [never])) for n in (TRIAL, 3 * TRIAL))
+    many = ids * 4  # each prompt is read once, and its samples are decoded together as soon as they differ
+    short, long = (_timed(lambda n=n: complete(model, many, n, [never], 1.0)) for n in (TRIAL, 3 * TRIAL))
     decoding = 2 * TRIAL * len(many) / max(long - short, 1e-6)
     return Speed(
         f"this machine ({hardware.name})", lambda tokens: tokens / rate, lambda at_once, n: at_once * n / decoding
