@@ -62,6 +62,29 @@ def test_a_killed_evaluation_goes_on(nano, rows, tmp_path, kept):
     assert len(lines(journal)) == 10
 
 
+def test_a_killed_evaluation_of_a_phase_goes_on(nano, rows, tmp_path, monkeypatch):
+    model, tokenizer = nano
+    whole = evaluation.evaluate(model, tokenizer, rows, options(), 5, tmp_path / "whole.jsonl")
+    asked, answer = [], evaluation.answer_prompts
+
+    def at_most(model, tokenizer, prompts, *arguments):
+        asked.extend(prompts)
+        if len(asked) == 6:
+            raise KeyboardInterrupt
+        return answer(model, tokenizer, prompts, *arguments)
+
+    monkeypatch.setattr(evaluation, "answer_prompts", at_most)
+    save = tmp_path / "predictions.jsonl"
+    with pytest.raises(KeyboardInterrupt):
+        evaluation.evaluate(model, tokenizer, rows, options(), 5, save)
+    assert not save.exists() and len(evaluation.journal_of(save).read_text().splitlines()) == 4
+    asked.clear()
+    monkeypatch.setattr(evaluation, "answer_prompts", lambda *a: asked.extend(a[2]) or answer(*a))
+    assert evaluation.evaluate(model, tokenizer, rows, options(), 5, save) == whole
+    assert len(asked) == len(rows) - 4 and save.read_text() == (tmp_path / "whole.jsonl").read_text()
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["predictions.jsonl", "whole.jsonl"]
+
+
 def test_samples_are_counted_by_pass_at_k(nano, rows, tmp_path):
     judged = evaluation.answer_rows(*nano, rows[:3], options(), samples=4)
     assert len(judged) == 12 and len({line["completion"] for line in judged}) > 3

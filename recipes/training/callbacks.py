@@ -15,7 +15,7 @@ from chemr_lite.model.adapters import restore_adapter, saved_weights
 from chemr_lite.model.folders import PHASES
 from recipes.training.command import STARTED, STOPPED
 from recipes.training.distributed import IS_MAIN, on_main, say
-from recipes.training.evaluation import evaluate
+from recipes.training.evaluation import evaluate, journal_of
 from recipes.training.files import append_jsonl, as_jsonl, read_json, read_jsonl, write_json
 from recipes.training.run_directory import WHOLE, step_of
 from recipes.training.time_left import TimeLeft
@@ -58,6 +58,8 @@ class Journal(TrainerCallback):
 
     def on_train_begin(self, args, state, control, **_):
         self.started = time.time()
+        # answers of an earlier start are not those of what is trained now
+        journal_of(self.path.with_name("predictions.jsonl")).unlink(missing_ok=True)
 
     def seconds(self) -> float:
         """Return the seconds of training in all starts together, without the steps that a kill undid."""

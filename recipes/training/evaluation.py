@@ -25,12 +25,20 @@ def evaluate(
 ) -> dict:
     """Answer `per_macro` rows of each macro-task greedily. Return the figures (metrics.summarise).
 
-    The judged predictions are written to `save`. `label` names the progress bar; an empty one shows none.
+    The judged predictions are written to `save`. Until then they stand in the file `journal_of(save)`, from which a
+    killed evaluation goes on. `label` names the progress bar; an empty one shows none.
     """
-    judged = answer_rows(model, tokenizer, sample(rows, per_macro), options, label)
+    journal = journal_of(save) if save else None
+    judged = answer_rows(model, tokenizer, sample(rows, per_macro), options, label, journal)
     if save:
         save.write_text(as_jsonl(judged))
+        journal.unlink()
     return summarise(judged)
+
+
+def journal_of(save: Path) -> Path:
+    """Return the file beside `save` that holds the answers of an evaluation that has not ended."""
+    return save.with_suffix(".unfinished.jsonl")
 
 
 def answer_rows(

@@ -156,20 +156,23 @@ def measure_base(options: Options, rows: Loaded, hardware, time_left: TimeLeft) 
     """Let the untouched base answer the test rows, unless that was done with the same options."""
     # torch, which --help must not wait for
     from chemr_lite.model.load import load_base, load_tokenizer
-    from recipes.training.evaluation import evaluate
+    from recipes.training.evaluation import evaluate, journal_of
     from recipes.training.run_directory import RungDirectory
 
     directory = RungDirectory(options, "base")
     if (directory.final / "run.json").exists() and not directory.differences(directory.final):
         return
-    for folder in (directory.final, directory.partial):  # measured with other options, or not to its end
-        shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(directory.final, ignore_errors=True)  # measured with other options
+    if directory.differences(directory.partial):
+        shutil.rmtree(directory.partial)
     directory.begin({"data": rows.fingerprint})
     tokenizer, model = load_tokenizer(options.model), load_base(options.model, hardware)
     predictions, started = directory.partial / "predictions.jsonl", time.time()
+    goes_on = journal_of(predictions).exists()
     metrics = evaluate(
         model, tokenizer, rows.rows["test"], options, options.eval_rows, predictions, "evaluating the base"
     )
-    time_left.answered("base", time.time() - started)
+    if not goes_on:  # else this start has answered a part only
+        time_left.answered("base", time.time() - started)
     directory.finish(metrics, {})
     print(f"[base] balanced {metrics['balanced']} (n = {metrics['n']})")
