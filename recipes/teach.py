@@ -16,8 +16,8 @@
 With --own a finished phase answers the questions itself, --samples times. Rows without a known answer are among them,
 because `score` verifies those too. What is kept has passed the filter, and it is varied: of a question only traces with
 different answers, and of traces that differ in molecules and numbers alone no more than --per-template. With --rounds N
-the phase learns from them for one pass, at a third of phase 2's learning rate, and the next round asks what it has
-become. Stopped or killed, the same command goes on.
+the phase makes one pass over these traces, and RDKit's for the other training rows, at a third of phase 2's learning
+rate. The next round asks the trained phase. Stopped or killed, the same command goes on.
 
 Next to --output stand the stored answers (….answers.jsonl) and why traces were dropped (….filter.json). URL is
 the address of any server of the OpenAI protocol, as http://localhost:8000/v1. Its key comes from CHEMR_API_KEY.
@@ -204,15 +204,21 @@ def teach_itself(options: Options, loaded: Loaded, parsed: argparse.Namespace) -
     base_of(phase)  # raises ModelError where it is none
     if not parsed.rounds:
         return write_own_traces(phase, loaded, options, parsed, parsed.output)
+    from chemr_lite.model.hardware import choose_backend  # torch, which --help must not wait for
+    from recipes.training.run_directory import RungDirectory
+
+    choose_backend(options.backend)  # imports Unsloth, which must come before trl and peft
+    rate = options.distill_learning_rate * OWN_RATE
     for number in range(1, parsed.rounds + 1):
         folder = parsed.output / f"round{number}"
         traces = folder / "traces.jsonl"
-        write_own_traces(phase, loaded, replace(options, seed=options.seed + number - 1), parsed, traces)
-        # the phase that made the traces stands in the place of phase 1, from which phase 2 goes on
-        copy_phase(phase.parent / "base", folder / "base")
+        # the phase that writes the traces stands in the place of phase 1, from which phase 2 goes on
+        if (phase.parent / "base").exists():
+            copy_phase(phase.parent / "base", folder / "base")
         copy_phase(phase, folder / "foundation")
-        rate = options.distill_learning_rate * OWN_RATE
         own = replace(options, output=str(folder), traces=str(traces), distill_epochs=1.0, distill_learning_rate=rate)
+        RungDirectory(own, "foundation").check()  # before hours of sampling
+        write_own_traces(phase, loaded, replace(options, seed=options.seed + number - 1), parsed, traces)
         run_phases(own, parsed.preset, [foundation.PHASE, distill.PHASE])
         phase = folder / "distill"
 
@@ -252,10 +258,14 @@ def write_protocols(rows: list[dict], server: ServedModel, parsed: argparse.Name
 
 def main() -> None:
     options, parsed = read_options(make_teach_parser())
+    if bool(parsed.own) == bool(parsed.server) or bool(parsed.server) != bool(parsed.server_model):
+        raise UsageError("name the teacher: --server URL and --server-model NAME, or --own PHASE")
+    if parsed.own and parsed.mine:
+        raise UsageError("--mine: protocols are mined from the traces of a server's model, not from --own")
+    if parsed.rounds and not parsed.own:
+        raise UsageError(f"--rounds {parsed.rounds}: only a model of its own can learn in rounds: give --own PHASE")
     if parsed.output.exists() and not parsed.rounds:
         raise UsageError(f"{parsed.output} is there already; choose another --output, or move it away")
-    if bool(parsed.own) == bool(parsed.server and parsed.server_model):
-        raise UsageError("name the teacher: --server URL and --server-model NAME, or --own PHASE")
     loaded = load_rows(options)
     rows = loaded.rows["train"]
     if not rows:

@@ -3,9 +3,10 @@
 import pytest
 from rdkit import Chem
 
+from chemr_lite import check_claims
 from chemr_lite.chemistry.groups import FUNCTIONAL_GROUPS, functional_groups, groups_of, places_of
 from chemr_lite.chemistry.reactions import FURTHER, NAMES, REACTIONS, TEMPLATES, identify, named_reaction, products
-from chemr_lite.chemistry.wording import describe_groups, format_groups
+from chemr_lite.chemistry.wording import describe_groups, describe_stereo, format_groups
 
 # name → a molecule that has this group once and no other group
 ONE_GROUP = {
@@ -375,3 +376,21 @@ def test_stereochemistry_is_carried_along():
 )
 def test_identify(reactants, product, name):
     assert identify(reactants, product) == name
+
+
+@pytest.mark.parametrize(
+    "smiles, text",
+    [
+        ("CCO", "none"),
+        ("C[C@H](N)C(=O)O", "1 S centre"),
+        ("C[C@H](N)C(=O)O/C=C/C(F)Cl", "1 S centre, 1 unassigned centre, 1 E double bond"),
+        ("O[C@H]1C[C@@H](C1)C", "2 r centre"),  # pseudo-asymmetric
+    ],
+)
+def test_stereochemistry_is_counted_by_label(smiles, text):
+    row = {"task": "molecule_captioning", "input": smiles, "answer": "", "meta": {}}
+    assert describe_stereo(smiles) == text
+    claims = check_claims(f"5. **Stereochemistry:** {text}", row)
+    assert len(claims) == len(text.split(", ")) and all(claim.supported for claim in claims)
+    more = check_claims(f"5. **Stereochemistry:** {text.replace('1 ', '3 ').replace('2 ', '3 ')}", row)
+    assert text == "none" or not any(claim.supported for claim in more)

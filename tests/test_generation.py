@@ -8,6 +8,7 @@ from chemr_lite import build_prompt, data, get_task
 from chemr_lite.data import splits
 from chemr_lite.model.beginnings import complete, share_beginnings
 from chemr_lite.model.cpu import merged_layers
+from chemr_lite.model.generation import _generate
 from chemr_lite.model.hardware import detect_hardware
 from chemr_lite.model.load import load_model, load_tokenizer
 
@@ -60,6 +61,14 @@ def test_greedy_completions_are_those_of_generate(model, prompts, tokenizer):
     tokens = sum(completions, [])
     common = max(set(tokens), key=tokens.count)  # as the end, it comes early in many completions and never in others
     assert complete(model, prompts, 24, [common]) == greedy(model, prompts, common)
+
+
+def test_a_models_own_defaults_change_no_completion(model, prompts, tokenizer, monkeypatch):
+    """A GPU samples by `generate`, whose defaults come with the model: some instruct models punish repetition."""
+    end = [tokenizer.eos_token_id]
+    plain = _generate(model, prompts[:4], 24, end, None)
+    monkeypatch.setattr(model.generation_config, "repetition_penalty", 3.0)
+    assert _generate(model, prompts[:4], 24, end, None) == plain == complete(model, prompts[:4], 24, end)
 
 
 def test_a_repeated_prompt_is_completed_at_each_of_its_positions(model, prompts, tokenizer):

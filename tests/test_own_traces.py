@@ -79,6 +79,8 @@ def test_rows_without_an_answer_are_learned_from_by_their_traces(tmp_path):
         ((), "name the teacher"),
         (("--own", "nowhere", "--server", "http://127.0.0.1:1/v1", "--server-model", "x"), "name the teacher"),
         (("--own", "nowhere"), "name the directory of a finished phase"),
+        (("--own", "nowhere", "--mine"), "--mine: protocols are mined"),
+        (("--server", "http://127.0.0.1:1/v1", "--server-model", "x", "--rounds", 2), "--rounds 2: only a model"),
     ],
 )
 def test_a_teacher_is_named(tmp_path, arguments, problem):

@@ -55,7 +55,7 @@ def one_step(tmp_path, emptied, micro_batch, beta, tasks=(LIVE, FLAT), shared=Fa
     weights = adapter_weights(model)
 
     def whole(prompts, trainer):
-        rollout.is_flat = lambda rows, texts, size: [False] * len(texts)
+        rollout.judge = lambda *step: ([False] * len(prompts), Rollout.judge(rollout, *step)[1])
         return rollout(prompts, trainer)
 
     trainer = GRPOTrainer(
@@ -111,8 +111,9 @@ def test_the_gradient_of_the_other_groups_is_the_same(tmp_path, micro_batch, bet
         assert fewer_tokens < tokens * (1 - flat / 2)
 
 
-def test_a_step_of_flat_groups_alone_changes_nothing(tmp_path):
-    gradient, _, log = one_step(tmp_path, True, 8, 0.05, tasks=(FLAT,))
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_step_of_flat_groups_alone_changes_nothing(tmp_path, shared):
+    gradient, _, log = one_step(tmp_path, True, 8, 0.05, tasks=(FLAT,), shared=shared)
     assert log["groups/without_signal"] == 1 and not gradient.any()
     assert all(value == value for value in log.values())  # no NaN
 

@@ -69,7 +69,10 @@ def scaffold(mol: Chem.Mol) -> str:
 
 @lru_cache(maxsize=8192)
 def stereocentres(smiles: str) -> tuple[tuple[int, str], ...]:
-    """Return the stereocentres of a valid SMILES as (index of the atom, label): R, S, or ? if unassigned."""
+    """Return the stereocentres of a valid SMILES as (index of the atom, label): R, S, r, s, or ? if unassigned.
+
+    A small letter stands for a pseudo-asymmetric centre.
+    """
     return tuple(
         Chem.FindMolChiralCenters(Chem.MolFromSmiles(smiles), includeUnassigned=True, useLegacyImplementation=False)
     )

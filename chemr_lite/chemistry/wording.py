@@ -50,7 +50,7 @@ def describe_stereo(smiles: str) -> str:
     """
     centres = Counter(label for _, label in stereocentres(smiles))
     bonds = Counter(double_bond_labels(smiles))
-    names = {"R": "R centre", "S": "S centre", "?": "unassigned centre"}
+    names = {label: f"{label} centre" for label in "RSrs"} | {"?": "unassigned centre"}
     return format_counts(
         {name: centres[label] for label, name in names.items()}
         | {f"{label} double bond": bonds[label] for label in "EZ"}

@@ -45,7 +45,7 @@ def sample_completions(
     temperature: float,
     min_new_tokens: int | None = None,
 ) -> tuple[list[list[int]], list[list[int]]]:
-    """Sample a completion of each prompt (a list of messages; several of one if it is given several times).
+    """Sample one completion for each prompt, a list of messages. Repeat a prompt to sample it several times.
 
     Return the tokens of the prompts and of their completions.
     """
@@ -115,6 +115,8 @@ def _generate(
             input_ids=ids.to(model.device), attention_mask=mask.to(model.device),
             max_new_tokens=max_new_tokens, min_new_tokens=min_new_tokens,
             do_sample=temperature is not None, use_cache=True,
-            temperature=temperature, top_p=None, top_k=None, pad_token_id=ends[0], eos_token_id=ends, streamer=streamer,
+            # a model's own defaults would sample from something else than what is trained
+            temperature=temperature, top_p=None, top_k=None, min_p=None, repetition_penalty=1.0,
+            pad_token_id=ends[0], eos_token_id=ends, streamer=streamer,
         )  # fmt: skip
     return cut_at_end(sequences[:, ids.shape[1] :], ends)

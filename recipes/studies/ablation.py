@@ -73,6 +73,9 @@ def practise(number: int, options: Options) -> None:
     if options.data != "nano":
         raise UsageError(f"--practice-rows {number}: only nano writes questions, and --data is {options.data}")
     path = Path(options.output) / f"practice-{number}.jsonl"
+    others = [other.name for other in path.parent.glob("practice-*.jsonl") if other != path]
+    if others or (not path.exists() and any(path.parent.glob("seed*/*/grpo*"))):
+        raise UsageError(f"{path.parent} holds arms that practised other questions: give another --output")
     if not path.exists():
         fresh = fresh_rows(number, load_rows(options).rows)
         with written_aside(path) as aside:
@@ -168,6 +171,8 @@ def main() -> None:
     rows = load_rows(options).rows["train"]
     if args.practice_rows:
         practise(args.practice_rows, options)
+    elif fresh := sorted(Path(options.output).glob("practice-*.jsonl")):
+        raise UsageError(f"{fresh[0]}: arms there practise fresh questions: --practice-rows, or another --output")
     changes_phase_2 = args.phase == "distill"
     distill_arms, grpo_arms = (arms, []) if changes_phase_2 else (["protocol"], arms)
     # --max-steps is for the phase that is changed; 0 means no limit

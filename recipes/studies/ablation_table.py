@@ -76,15 +76,18 @@ def collect(output: Path, phase: str = "distill") -> dict[str, Figures]:
     return {arm: by_seed for arm, by_seed in results.items() if by_seed}
 
 
-def sampled_accuracy(log: list[dict]) -> float:
-    """Return the accuracy of the completions of the last third of the steps, in percent, as the mean over tasks."""
+def sampled_accuracy(log: list[dict]) -> float | None:
+    """Return the accuracy of the completions of the last third of the steps, in percent, as the mean over tasks.
+
+    It is None if the log has none.
+    """
     steps = [line for line in log if "reward/unscaled" in line]
     by_task = defaultdict(list)
     for line in steps[-max(1, len(steps) // 3) :]:
         for name, value in line.items():
             if name.startswith("accuracy/"):
                 by_task[name].append(value)
-    return 100 * fmean(map(fmean, by_task.values()))
+    return 100 * fmean(map(fmean, by_task.values())) if by_task else None
 
 
 def differences(minuend: Figures, subtrahend: Figures, figure: Callable[[dict], float]) -> list[float]:

@@ -112,7 +112,7 @@ def measure(spec: dict) -> float:
 
 
 def rows_of(options: Options, spec: dict):
-    """Return the rows, of the training rows as many as phase 2 reads in the steps of `spec`, and a step more."""
+    """Return the rows. For phase 2, keep only as many training rows as the steps of `spec` and one more read."""
     rows = load_rows(options)
     if spec["phase"] == "distill":
         rows.rows["train"] = random.Random(0).sample(rows.rows["train"], (spec["steps"] + 1) * options.sft_batch_size)

@@ -1,8 +1,9 @@
 """The rollout of phase 3: the completions of a step are sampled, and what teaches nothing is left out of the passes.
 
 A group is flat if all of its completions earn the same. Then none has an advantage, and all that the group would bring
-is a KL to phase 2. Flat groups are found here, before the reference pass and the training pass. Of their prompts and
-completions one token each is left, which the loss does not count. Rewards and metrics are of the whole completions.
+is a KL to phase 2. Flat groups are found here, before the reference pass and the training pass. Of their completions
+one token is left, which the loss does not count. Rewards, `completions/length` and `completions/clipped_ratio` are of
+the whole completions. The KL, the entropy and the trainer's other lengths are of what is trained on.
 
 The gradient of the other groups is what it would be without this, because the loss still divides by all completions of
 a step. The KL to phase 2 no longer acts on flat groups. Time is saved where a batch is read without its padding: on a
@@ -46,13 +47,13 @@ class Rollout:
         rows = [self.mixture.drawn.get(json.dumps(prompt)) for prompt in prompts]
         is_flat = [False] * len(texts)
         if None not in rows:  # the prompts of the rehearsal stand for the largest step, and were not drawn
-            is_flat = self.is_flat(rows, texts, size)
-            answers = [parse_completion(text).answer for text in texts]
-            groups = [answers[start : start + size] for start in range(0, len(answers), size)]
-            for name, value in self.variety.observe([row["task"] for row in rows[::size]], groups).items():
+            is_flat, metrics = self.judge(rows, texts, size)
+            for name, value in metrics.items():
                 trainer._metrics["train"][name].append(value)
+        if trainer.accelerator.device.type == "cpu":  # elsewhere prompts of one token would widen the padding
+            prompt_ids = [ids[:1] if flat else ids for ids, flat in zip(prompt_ids, is_flat, strict=True)]
         return {
-            "prompt_ids": [ids[:1] if flat else ids for ids, flat in zip(prompt_ids, is_flat, strict=True)],
+            "prompt_ids": prompt_ids,
             # the last token tells the trainer whether the completion was cut
             "completion_ids": [ids[-1:] if flat else ids for ids, flat in zip(completion_ids, is_flat, strict=True)],
             "env_mask": [[0] if flat else [1] * len(ids) for ids, flat in zip(completion_ids, is_flat, strict=True)],
@@ -62,12 +63,19 @@ class Rollout:
             "tokens": list(map(len, completion_ids)),
         }
 
-    def is_flat(self, rows: Sequence[Row], texts: Sequence[str], size: int) -> list[bool]:
-        """Return for each completion whether its group is flat. Processes may share a group, so all are asked."""
+    def judge(self, rows: Sequence[Row], texts: Sequence[str], size: int) -> tuple[list[bool], dict[str, float]]:
+        """Return for each completion whether its group is flat, and the metrics of variety.
+
+        Processes may share a group, so each hears of the whole step.
+        """
         columns = {name: [row[name] for row in rows] for name in ("task", "input", "answer", "meta")}
-        values = self.reward(completions=texts, **columns)
-        of_step = gather_object(list(values))
-        groups = [of_step[start : start + size] for start in range(0, len(of_step), size)]
-        is_flat = [max(group) == min(group) for group in groups for _ in group]
+        values, answers = self.reward(completions=texts, **columns), [parse_completion(text).answer for text in texts]
+        step = gather_object(list(zip(columns["task"], values, answers, strict=True)))
+        groups = [step[start : start + size] for start in range(0, len(step), size)]
+        is_flat = []
+        for group in groups:
+            rewards = [value for _, value, _ in group]
+            is_flat += [max(rewards) == min(rewards)] * len(group)
+        metrics = self.variety.observe([group[0][0] for group in groups], [[a for *_, a in group] for group in groups])
         first = PartialState().process_index * len(values)
-        return is_flat[first : first + len(values)]
+        return is_flat[first : first + len(values)], metrics

@@ -71,7 +71,7 @@ class Varied:
         self.templates: Counter[tuple[str, str]] = Counter()
 
     def rejection_reason(self, row: dict, text: str) -> str | None:
-        """Return why a trace is dropped, or None if it is kept: for another answer to its question, or a new one."""
+        """Return why a trace is dropped, or None. A kept trace is remembered, so that its answer is not kept twice."""
         reason = rejection_reason(row, text, self.least_grounding, set(), self.protocols, least_chars=0)
         if reason:
             return reason

@@ -14,7 +14,10 @@ ENOUGH = 16  # questions of a task from which on its commonest answer says somet
 
 
 class Variety:
-    """Remembers, for the latest questions of each task, the answer that most of the group gave."""
+    """Remembers, for the latest questions of each task, the answer that most of the group gave.
+
+    Checkpoints do not keep it: after a resume it begins anew.
+    """
 
     def __init__(self):
         self.answers: dict[str, deque[str]] = defaultdict(lambda: deque(maxlen=MEMORY))
