@@ -145,6 +145,11 @@ def shows_stereo(smiles: str) -> bool:
     return any(mark in smiles for mark in "@/\\")
 
 
+def key_or_text(text: str) -> str:
+    """Return the canonical SMILES of a text that passes the gate, and any other text unchanged."""
+    return parse_smiles(text).key or text
+
+
 @lru_cache(maxsize=8192)
 def without_stereo(key: str) -> str:
     """Return the canonical SMILES of `key` without its stereochemistry."""

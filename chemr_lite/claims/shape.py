@@ -58,7 +58,7 @@ _LABELS = re.compile(
     )
 )
 _CIS_TRANS = {"cis": "Z", "trans": "E"}
-_LABEL_COUNT = re.compile(r"(?<!\S)(?P<n>\d+) (?P<label>[RSrs] centre|unassigned centre|[EZ] double bond)s?\b")
+_LABEL_COUNT = re.compile(r"(?<!\S)\d+ (?P<label>[RSrs] centre|unassigned centre|[EZ] double bond)s?\b")
 
 
 def read_stereo(passage: Passage) -> Iterator[Statement]:

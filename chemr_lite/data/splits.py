@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from tqdm import tqdm
 
 from chemr_lite.chemistry.structure import scaffold
-from chemr_lite.smiles import parse_smiles, without_stereo
+from chemr_lite.smiles import key_or_text, parse_smiles, without_stereo
 from chemr_lite.tasks import get_task
 from chemr_lite.tasks.base import Row
 
@@ -61,8 +61,7 @@ def separate(rows: dict[str, list[dict]]) -> Counter:
 
 
 def _question(row: Row) -> tuple[str, str]:
-    parsed = parse_smiles(row["input"])
-    return row["task"], parsed.key if parsed.ok else row["input"]
+    return row["task"], key_or_text(row["input"])
 
 
 def by_scaffold(rows: Sequence[dict]) -> None:

@@ -22,7 +22,7 @@ from rdkit.Chem import MACCSkeys, rdFingerprintGenerator
 
 from chemr_lite.reasons import Reason
 from chemr_lite.registry import balance_shares
-from chemr_lite.smiles import parse_smiles
+from chemr_lite.smiles import key_or_text, parse_smiles
 from chemr_lite.tasks import get_task
 from chemr_lite.tasks.open_generation import OpenGeneration
 
@@ -187,7 +187,7 @@ def variety(answers: Sequence[str | None]) -> dict[str, float | None]:
 
     Two spellings of a molecule are one answer. A model that gives every question the same answer can still score.
     """
-    given = Counter(parse_smiles(answer).key or answer for answer in answers if answer)
+    given = Counter(key_or_text(answer) for answer in answers if answer)
     if not given:
         return {"distinct": None, "commonest": None}
     return {

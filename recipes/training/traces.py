@@ -8,7 +8,7 @@ from chemr_lite import check_claims, parse_completion
 from chemr_lite.claims import grounding
 from chemr_lite.protocols import Protocols
 from chemr_lite.rewards import completion_text, score_completion
-from chemr_lite.smiles import parse_smiles
+from chemr_lite.smiles import key_or_text
 from recipes.training.files import read_lines
 from recipes.training.options import UsageError
 
@@ -78,7 +78,7 @@ class Varied:
         completion, steps = parse_completion(text), self.protocols.of(row["task"])
         if steps and not any(f"**{step.heading}:**" in completion.think for step in steps):
             return "no steps"
-        answer = row["task"], row["input"], parse_smiles(completion.answer).key or completion.answer
+        answer = row["task"], row["input"], key_or_text(completion.answer)
         if answer in self.answers:
             return "answer kept before"
         template = row["task"], template_of(completion.think)

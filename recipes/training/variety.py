@@ -7,7 +7,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Sequence
 from statistics import fmean
 
-from chemr_lite.smiles import parse_smiles
+from chemr_lite.smiles import key_or_text
 
 MEMORY = 48  # questions of a task
 ENOUGH = 16  # questions of a task from which on its commonest answer says something
@@ -31,7 +31,7 @@ class Variety:
         """
         distinct = defaultdict(list)
         for task, answers in zip(tasks, groups, strict=True):
-            given = Counter(parse_smiles(answer).key or answer for answer in answers if answer)
+            given = Counter(key_or_text(answer) for answer in answers if answer)
             distinct[task].append(len(given) / len(answers))
             if given:
                 self.answers[task].append(given.most_common(1)[0][0])
